@@ -1,0 +1,116 @@
+"""What each parameter may be. The names of choices come from the engine's tables."""
+
+from dataclasses import dataclass
+from math import inf
+from numbers import Integral, Real
+
+import numpy as np
+
+from .engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few names."""
+
+    names: tuple[str, ...]
+
+    def accepts(self, value):
+        return isinstance(value, str) and value in self.names
+
+    def __str__(self):
+        return "one of " + ", ".join(repr(name) for name in self.names)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def accepts(self, value):
+        return isinstance(value, (bool, np.bool_))
+
+    def __str__(self):
+        return "True or False"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number of one kind in [low, high], ends included or not."""
+
+    kind: type
+    low: float
+    high: float = inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def accepts(self, value):
+        if not isinstance(value, self.kind) or isinstance(value, (bool, np.bool_)):
+            return False
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self):
+        kind = "an integer" if self.kind is Integral else "a number"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        if self.high == inf:
+            return f"{kind} {'above' if self.open_low else 'of at least'} {self.low:g}"
+        return f"{kind} in {left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True)
+class Either:
+    """Whatever one of two constraints accepts."""
+
+    first: object
+    second: object
+
+    def accepts(self, value):
+        return self.first.accepts(value) or self.second.accepts(value)
+
+    def __str__(self):
+        return f"{self.first} or {self.second}"
+
+
+_AUTO = Choice(("auto",))
+_POSITIVE = Interval(Real, 0, open_low=True)
+_FRACTION = Interval(Real, 0, 1, open_high=True)
+_COUNT = Interval(Integral, 1)
+
+CONSTRAINTS = {
+    "hidden_size": _COUNT,
+    "activation": Choice(tuple(ACTIVATIONS)),
+    "solver": Choice(("auto", *SOLVERS)),
+    "alpha": Interval(Real, 0, open_high=True),
+    "batch_size": Either(_AUTO, _COUNT),
+    "learning_rate": Choice(tuple(SCHEDULES)),
+    "learning_rate_init": _POSITIVE,
+    "power_t": Interval(Real, 0),
+    "decay_rate": Interval(Real, 0, 1, open_low=True),
+    "decay_epochs": _POSITIVE,
+    "max_iter": _COUNT,
+    "shuffle": Flag(),
+    "tol": Interval(Real, 0),
+    "momentum": Interval(Real, 0, 1),
+    "nesterovs_momentum": Flag(),
+    "beta_1": _FRACTION,
+    "beta_2": _FRACTION,
+    "epsilon": _POSITIVE,
+    "n_iter_no_change": _COUNT,
+    "max_fun": _COUNT,
+    "initializer": Choice(("auto", *INITIALIZERS)),
+    "standardize": Flag(),
+}
+
+
+def check_parameters(parameters):
+    """Raise for the first parameter that is not what it may be.
+
+    TypeError for a wrong kind of thing, ValueError for a wrong value.
+    """
+    for name, constraint in CONSTRAINTS.items():
+        value = parameters[name]
+        if not constraint.accepts(value):
+            plain = isinstance(value, (str, Real)) and not isinstance(value, (bool, np.bool_))
+            error = ValueError if plain else TypeError
+            raise error(f"{name} must be {constraint}, got {value!r}")

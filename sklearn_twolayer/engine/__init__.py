@@ -1,0 +1,60 @@
+"""A neural network with one hidden layer, in NumPy. This is its only door.
+
+It reads from the bottom up: ``numerics``, ``activations``, ``losses`` are pointwise functions;
+``parameters`` cuts one vector into matrices; ``inputs`` and ``rows`` say where data live;
+``network`` sums loss and gradient over rows; ``objective`` divides and penalises; the solvers walk;
+``fit`` puts it together.
+
+Conventions
+-----------
+n_rows, n_features, n_hidden, n_outputs are the sizes everything below speaks of.
+
+===========  =========================  =====================================================
+X            (n_rows, n_features)       inputs, float32 or float64, dense or CSR
+Y            (n_rows, n_outputs)        targets as floats, or class numbers (n_rows,)
+w            (n_rows,) or one number    weights of rows; k counts as k copies, never rescaled
+theta        (n_parameters,)            [W1, b1, W2, b2], each in C order
+W1, b1       (n_features, n_hidden)     first layer, and (n_hidden,)
+W2, b2       (n_hidden, n_outputs)      second layer, and (n_outputs,)
+Z1, A1, D1   (n_rows, n_hidden)         before and after the activation; d loss / d Z1
+Z2, D2       (n_rows, n_outputs)        raw outputs; d loss / d Z2
+===========  =========================  =====================================================
+
+X, Y and theta are in standardised units inside, ``coefs`` and ``intercepts`` in raw ones.
+No module here imports anything but NumPy, SciPy and the standard library.
+"""
+
+from .activations import ACTIVATIONS
+from .callbacks import Monitor, Progress
+from .fit import Fit, fit, product_size
+from .gradient_check import numerical_gradient
+from .initializers import INITIALIZERS
+from .losses import LOSSES
+from .network import raw_prediction
+from .numerics import softmax, softplus
+from .optimizers import OPTIMIZERS
+from .schedules import SCHEDULES
+from .settings import Settings
+from .solution import Solution, Status
+from .solvers import SOLVERS
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SOLVERS",
+    "Fit",
+    "Monitor",
+    "Progress",
+    "Settings",
+    "Solution",
+    "Status",
+    "fit",
+    "numerical_gradient",
+    "product_size",
+    "raw_prediction",
+    "softmax",
+    "softplus",
+]

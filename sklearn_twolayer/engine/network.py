@@ -1,0 +1,128 @@
+"""Forward and backward through one hidden layer: weighted sums over rows, never means.
+
+    Z1 = X W1 + b1      A1 = activation(Z1)      Z2 = A1 W2 + b2
+    D2 = w dloss/dZ2    dW2 = A1' D2             db2 = sum(D2)
+    D1 = (D2 W2') * activation'(Z1)              dW1 = X' D1         db1 = sum(D1)
+
+Hidden and output arrays are in Fortran order, rows last in memory: a column of ones behind A1
+leaves A1 itself contiguous, and the softmax over few outputs runs along many rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .activations import Activation
+from .inputs import Inputs
+from .losses import Loss
+from .numerics import Array
+from .parameters import Shape
+
+BLOCK_ELEMENTS = 2**16
+"""Hidden activations computed at a time: about what a processor's cache holds."""
+
+
+def block_size(n_hidden: int) -> int:
+    """Rows to compute at a time."""
+    return max(64, BLOCK_ELEMENTS // n_hidden)
+
+
+class _Buffers:
+    """Arrays for one number of rows, allocated once."""
+
+    def __init__(self, n_rows: int, network: "Network", dtype: np.dtype):
+        shape = network.shape
+        self.with_ones = np.ones((shape.n_hidden + 1, n_rows), dtype).T
+        self.A1 = self.with_ones[:, :-1]
+        keeps_input = network.activation.keeps_input
+        self.Z1 = np.empty_like(self.A1) if keeps_input else self.A1
+        self.D1 = np.empty((shape.n_hidden, n_rows), dtype).T
+        self.Z2 = np.empty((shape.n_outputs, n_rows), dtype).T
+        self.D2 = np.empty_like(self.Z2)
+
+
+@dataclass
+class Network:
+    """A shape, an activation and a loss: everything but the parameters and the rows."""
+
+    shape: Shape
+    activation: Activation
+    loss: Loss
+
+    def __post_init__(self) -> None:
+        self._buffers: dict[tuple[int, np.dtype], _Buffers] = {}
+        self._gradient = np.empty(0)
+
+    def loss_sum(self, theta: Array, X: Inputs, Y: Array, w: Array | float) -> tuple[float]:
+        """sum_i w_i loss_i, forward only."""
+        buffers = self._forward(theta, X)
+        losses = self.loss.loss_gradient(buffers.Z2, Y, buffers.D2)
+        return (_weighted_sum(losses, w),)
+
+    def loss_gradient(
+        self, theta: Array, X: Inputs, Y: Array, w: Array | float
+    ) -> tuple[float, Array]:
+        """sum_i w_i loss_i and its gradient; `w` is one number, or one for each row.
+
+        The gradient is the network's own vector, good until the next call.
+        """
+        buffers = self._forward(theta, X)
+        A1, D1, D2 = buffers.A1, buffers.D1, buffers.D2
+        losses = self.loss.loss_gradient(buffers.Z2, Y, D2)
+        D2 *= w[:, None] if isinstance(w, np.ndarray) else w
+        if self._gradient.shape != theta.shape or self._gradient.dtype != theta.dtype:
+            self._gradient = np.empty_like(theta)
+        gradient = self.shape.views(self._gradient)
+        np.dot(buffers.with_ones.T, D2, out=gradient.layer2)
+        np.dot(self.shape.views(theta).W2, D2.T, out=D1.T)
+        # A1 has done its work; the slope takes its place
+        self.activation.slope(buffers.Z1, A1, A1)
+        D1 *= A1
+        X.backward(D1, gradient.layer1)
+        return _weighted_sum(losses, w), self._gradient
+
+    def _forward(self, theta: Array, X: Inputs) -> _Buffers:
+        buffers = self._buffers_for(X.n_rows, theta.dtype)
+        parameters = self.shape.views(theta)
+        X.forward(parameters.layer1, buffers.Z1)
+        self.activation.value(buffers.Z1, buffers.A1)
+        np.dot(parameters.layer2.T, buffers.with_ones.T, out=buffers.Z2.T)
+        return buffers
+
+    def _buffers_for(self, n_rows: int, dtype: np.dtype) -> _Buffers:
+        key = (n_rows, dtype)
+        if key not in self._buffers:
+            self._buffers[key] = _Buffers(n_rows, self, dtype)
+        return self._buffers[key]
+
+    def __getstate__(self) -> dict:
+        return {"shape": self.shape, "activation": self.activation, "loss": self.loss}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _weighted_sum(losses: Array, w: Array | float) -> float:
+    if isinstance(w, np.ndarray):
+        return float(w @ losses)
+    return w * float(losses.sum())
+
+
+def raw_prediction(
+    coefs: list[Array], intercepts: list[Array], activation: Activation, X: Array
+) -> Array:
+    """Z2 = activation(X W1 + b1) W2 + b2 for raw X, in blocks of bounded size."""
+    (W1, W2), (b1, b2) = (
+        [m.astype(X.dtype, copy=False) for m in pair] for pair in (coefs, intercepts)
+    )
+    Z2 = np.empty((X.shape[0], W2.shape[1]), dtype=X.dtype)
+    size = block_size(W1.shape[1])
+    for start in range(0, X.shape[0], size):
+        block = slice(start, start + size)
+        Z1 = X[block] @ W1
+        Z1 += b1
+        A1 = np.empty_like(Z1) if activation.keeps_input else Z1
+        activation.value(Z1, A1)
+        np.dot(A1, W2, out=Z2[block])
+        Z2[block] += b2
+    return Z2

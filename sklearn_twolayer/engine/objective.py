@@ -1,0 +1,62 @@
+"""What is to be small. The only place that divides, and the only one that penalises.
+
+    F(theta) = ( sum_i w_i loss_i + alpha/2 (|W1|^2 + |W2|^2) ) / sum_i w_i
+
+So alpha is the precision of a Gaussian prior on the weights; biases are free.
+"""
+
+import numpy as np
+
+from .inputs import Index
+from .network import Network
+from .numerics import Array
+from .rows import ArrayRows
+
+
+class Objective:
+    """F over given rows: call it for value and gradient."""
+
+    def __init__(self, network: Network, rows: ArrayRows, alpha: float):
+        self.network, self.rows, self.alpha = network, rows, alpha
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        loss, gradient = self.rows.reduce(self.network.loss_gradient, theta)
+        gradient /= self.rows.sum_weights
+        self._add_penalty_gradient(theta, gradient)
+        return float(loss) / self.rows.sum_weights + self.penalty(theta), gradient
+
+    def value(self, theta: Array) -> float:
+        """F alone."""
+        return self.data_loss(theta) + self.penalty(theta)
+
+    def data_loss(self, theta: Array) -> float:
+        """The weighted mean of the loss, without the penalty."""
+        (loss,) = self.rows.reduce(self.network.loss_sum, theta)
+        return float(loss) / self.rows.sum_weights
+
+    def penalty(self, theta: Array) -> float:
+        """alpha/2 (|W1|^2 + |W2|^2) / sum_i w_i."""
+        if self.alpha == 0:
+            return 0.0
+        W1, W2 = self.network.shape.penalized(theta)
+        return 0.5 * self.alpha * float(W1 @ W1 + W2 @ W2) / self.rows.sum_weights
+
+    def batch(self, theta: Array, index: Index) -> tuple[float, Array]:
+        """Data loss and gradient of F as a mini-batch estimates them.
+
+        The data sum is divided by |B| mean(w over all rows), not by the weight in the batch:
+        its expectation over batches is the gradient of F, whatever the weights and the size.
+        """
+        X, Y, w = self.rows.take(index)
+        share = self.rows.n_rows / (X.n_rows * self.rows.sum_weights)
+        loss, gradient = self.network.loss_gradient(theta, X, Y, share if w is None else w * share)
+        self._add_penalty_gradient(theta, gradient)
+        return loss, gradient
+
+    def _add_penalty_gradient(self, theta: Array, gradient: Array) -> None:
+        if self.alpha == 0:
+            return
+        shape = self.network.shape
+        strength = self.alpha / self.rows.sum_weights
+        for weights, out in zip(shape.penalized(theta), shape.penalized(gradient), strict=True):
+            out += np.multiply(weights, strength)

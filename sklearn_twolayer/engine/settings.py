@@ -1,0 +1,31 @@
+"""Everything a person may choose about training, under the names the estimators use."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The estimators' parameters that the engine reads; their docstrings explain each one."""
+
+    hidden_size: int = 100
+    activation: str = "relu"
+    initializer: str = "auto"
+    standardize: bool = True
+    solver: str = "auto"
+    alpha: float = 1.0
+    batch_size: int | str = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    decay_rate: float = 0.5
+    decay_epochs: float = 100.0
+    max_iter: int = 1000
+    max_fun: int = 15000
+    shuffle: bool = True
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8

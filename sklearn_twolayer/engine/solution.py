@@ -1,0 +1,28 @@
+"""How a solver reports back: as data. It never warns and never prints."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from .numerics import Array
+
+
+class Status(Enum):
+    """Why a solver stopped."""
+
+    CONVERGED = "converged"
+    MAX_ITER = "max_iter"
+    MAX_FUN = "max_fun"
+    DIVERGED = "diverged"
+    STOPPED = "stopped by a callback"
+
+
+@dataclass
+class Solution:
+    """The best weights found, their judged value, and the solver's state to go on from."""
+
+    theta: Array
+    value: float
+    n_iter: int
+    status: Status
+    state: dict[str, Any] = field(default_factory=dict)

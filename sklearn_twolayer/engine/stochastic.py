@@ -1,0 +1,100 @@
+"""Many small steps on mini-batches; the update rule comes from ``OPTIMIZERS``."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.random import RandomState
+
+from .callbacks import Monitor
+from .inputs import Index
+from .numerics import Array
+from .objective import Objective
+from .optimizers import OPTIMIZERS, Optimizer, State
+from .schedules import SCHEDULES
+from .settings import Settings
+from .solution import Solution, Status
+
+SMALLEST_RATE = 1e-6
+"""Below this an adaptive learning rate is not divided further."""
+
+
+def solve(
+    objective: Objective,
+    theta: Array,
+    settings: Settings,
+    monitor: Monitor,
+    random_state: RandomState,
+    state: State | None = None,
+) -> Solution:
+    """Walk epoch by epoch from `theta`; `state`, from an earlier solution, is carried on."""
+    optimizer = OPTIMIZERS[settings.solver]
+    schedule = SCHEDULES[settings.learning_rate]
+    theta = theta.copy()
+    state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **optimizer.start(theta)}
+    monitor.start(theta)
+    before = theta.copy()
+    status = Status.MAX_ITER
+    for _ in range(settings.max_iter):
+        factor = schedule.factor(state["epoch"], state["n_seen"], settings)
+        rate = settings.learning_rate_init * factor / state["division"]
+        np.copyto(before, theta)
+        loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
+        if not math.isfinite(loss):
+            status = Status.DIVERGED
+            break
+        # the running loss describes where the epoch began better than where it ended
+        monitor.record(loss, theta, measured_on=before)
+        if monitor.stopped:
+            status = Status.STOPPED
+            break
+        if monitor.stalled:
+            if schedule.divide_when_stalled is None or rate <= SMALLEST_RATE:
+                status = Status.CONVERGED
+                break
+            state["division"] *= schedule.divide_when_stalled
+            monitor.forgive()
+    if monitor.score is None and status is not Status.DIVERGED:
+        monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
+    last = monitor.best_theta if status is Status.DIVERGED else theta
+    state = {**state, "theta": last}
+    return Solution(monitor.best_theta, monitor.best_value, len(monitor.loss_curve), status, state)
+
+
+def _epoch(
+    objective: Objective,
+    theta: Array,
+    rate: float,
+    settings: Settings,
+    optimizer: Optimizer,
+    random_state: RandomState,
+    state: State,
+) -> float:
+    """One pass over the rows, theta changed in place; returns the running value of F."""
+    n_rows = objective.rows.n_rows
+    total = 0.0
+    for index, size in _batches(n_rows, settings, random_state):
+        loss, gradient = objective.batch(theta, index)
+        if not math.isfinite(loss):
+            return math.nan
+        optimizer.update(theta, gradient, rate, state, settings)
+        total += loss * size
+    state["epoch"] += 1
+    state["n_seen"] += n_rows
+    return total / n_rows + objective.penalty(theta)
+
+
+def batch_size(settings: Settings, n_rows: int) -> int:
+    """``"auto"`` is scikit-learn's 200; never more than there are rows."""
+    return min(200 if settings.batch_size == "auto" else int(settings.batch_size), n_rows)
+
+
+def _batches(
+    n_rows: int, settings: Settings, random_state: RandomState
+) -> Iterator[tuple[Index, int]]:
+    """Index and size of each batch of one epoch; the last may be smaller."""
+    size = batch_size(settings, n_rows)
+    order = random_state.permutation(n_rows) if settings.shuffle and size < n_rows else None
+    for start in range(0, n_rows, size):
+        stop = min(start + size, n_rows)
+        yield (slice(start, stop) if order is None else order[start:stop]), stop - start
