@@ -1,11 +1,15 @@
 """What classifier and regressor share: check, encode, one call of the engine, attributes."""
 
+import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,79 +20,194 @@ from ._validation import (
     check_sample_weight,
     check_X,
     check_X_y,
-    drop_zero_weights,
+    held_out_rows,
     unchanged_on_error,
 )
+
+
+def can_go_on(estimator):
+    """Whether `partial_fit` exists; a misspelt solver is answered when it is called."""
+    solver = engine.SOLVERS.get(estimator.solver)
+    return solver is None or solver.incremental
 
 
 class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     """A network with one hidden layer behind the scikit-learn API."""
 
     @abstractmethod
-    def _encode(self, y):
-        """Set what describes the targets; return (Y, n_outputs, name of the loss)."""
+    def _learn_targets(self, y, streaming):
+        """Set the attributes that describe the targets, `_loss` and `n_outputs_` among them."""
 
-    def _fit(self, X, y, sample_weight):
+    @abstractmethod
+    def _encode(self, y):
+        """Targets as the engine wants them; ValueError for what was not learnt."""
+
+    @abstractmethod
+    def _decode(self, Y):
+        """From encoded targets back to those of the caller."""
+
+    def _count_classes(self, Y, weights, afresh):
+        """Take note of how often each class occurs."""
+
+    def _weigh(self, Y, weights):
+        """Weights of rows, times what their class is worth."""
+        return weights
+
+    def _stratification(self, Y):
+        """The labels that a split should keep in proportion, or None."""
+        return None
+
+    def _fit(self, X, y, sample_weight, held_out):
+        """Train to the end; `held_out` is (X_val, y_val, sample_weight_val)."""
         with unchanged_on_error(self):
-            parameters = self.get_params(deep=False)
-            check_parameters(parameters)
-            X, y = check_X_y(self, X, y)
-            weights = check_sample_weight(sample_weight, X.shape[0])
-            X, y, weights = drop_zero_weights(X, y, weights)
-            Y, n_outputs, loss = self._encode(y)
-            settings = engine.Settings(
-                **{field.name: parameters[field.name] for field in fields(engine.Settings)}
-            )
-            with one_blas_thread_if_small(engine.product_size(*X.shape, settings)):
-                fitted = engine.fit(
-                    X,
-                    Y,
-                    weights,
-                    n_outputs,
-                    loss,
-                    settings,
-                    check_random_state(self.random_state),
-                )
-            self._keep(fitted, loss)
+            start = self._continuation() if self.warm_start else None
+            task = self._task(X, y, sample_weight, start)
+            random_state = self._random_stream(start)
+            if held_out[0] is not None:
+                Xv, Yv, wv = self._rows(*held_out, suffix="_val")
+                validation = _without_zero_weights(Xv, Yv, self._weigh(Yv, wv))
+                task = replace(task, validation=validation)
+            elif self.early_stopping:
+                task = self._split(task, random_state)
+            if task.validation is not None:
+                task = self._judged(task)
+            with one_blas_thread_if_small(engine.product_size(task)):
+                fitted = engine.fit(task, random_state, start)
+            self._keep(fitted, task)
         self._warn(fitted)
         return self
 
-    def _keep(self, fitted, loss):
+    def _partial_fit(self, X, y, sample_weight, **targets):
+        """One epoch over new rows."""
+        with unchanged_on_error(self):
+            start = self._continuation()
+            task = self._task(X, y, sample_weight, start, streaming=True, **targets)
+            random_state = self._random_stream(start)
+            with one_blas_thread_if_small(engine.product_size(task)):
+                fitted = engine.partial_fit(task, random_state, start)
+            self._keep(fitted, task)
+        self._warn(fitted)
+        return self
+
+    def _task(self, X, y, sample_weight, start, streaming=False, **targets):
+        """Everything the engine is to know of the rows to train on."""
+        parameters = self.get_params(deep=False)
+        check_parameters(parameters)
+        names = [field.name for field in fields(engine.Settings)]
+        settings = engine.Settings(**{name: parameters[name] for name in names})
+        if start is None:
+            targets["streaming"] = streaming
+        X, Y, weights = self._rows(X, y, sample_weight, learn=targets if start is None else None)
+        self._count_classes(Y, weights, afresh=start is None or not streaming)
+        X, Y, weights = _without_zero_weights(X, Y, self._weigh(Y, weights))
+        callback = engine.Report(self.verbose) if self.verbose else None
+        return engine.Task(X, Y, weights, self.n_outputs_, self._loss, settings, callback=callback)
+
+    def _rows(self, X, y, sample_weight, learn=None, suffix=""):
+        """Checked and encoded rows of positive weight: (X, Y, weights).
+
+        With `learn`, options of `_learn_targets`, columns and targets are met for the first time.
+        """
+        X, y = check_X_y(self, X, y, reset=learn is not None, suffix=suffix)
+        weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight" + suffix)
+        X, y, weights = _without_zero_weights(X, y, weights)
+        if learn is not None:
+            self._learn_targets(y, **learn)
+        return X, self._encode(y), weights
+
+    def _split(self, task, random_state):
+        """Set rows aside for validation, where there are enough to tell anything."""
+        train, test = held_out_rows(
+            task.X.shape[0], self.validation_fraction, self._stratification(task.Y), random_state
+        )
+        if test is None:
+            if self.verbose:
+                print("early_stopping: too few rows to set any aside for validation")
+            return task
+        (X, Y, weights), validation = (_take(task, rows) for rows in (train, test))
+        return replace(task, X=X, Y=Y, weights=weights, validation=validation)
+
+    def _judged(self, task):
+        """The task with the score that `scoring` asks for, on its validation rows."""
+        task = replace(task, early_stopping=self.early_stopping)
+        if self.scoring == "loss":
+            return task
+        scorer = check_scoring(self, scoring=self.scoring)
+        X, Y, weights = task.validation
+        X, y = X if sparse.issparse(X) else X[:], self._decode(Y)
+        options = {} if weights is None else {"sample_weight": weights}
+        snapshot = copy.copy(self)
+        # the rows no longer have the names the caller gave their columns
+        vars(snapshot).pop("feature_names_in_", None)
+        snapshot._activation = self.activation
+
+        def score(coefs, intercepts):
+            snapshot.coefs_, snapshot.intercepts_ = coefs, intercepts
+            return scorer(snapshot, X, y, **options)
+
+        return replace(task, score=score)
+
+    def _continuation(self):
+        """What an earlier call left to go on from, or None."""
+        if not self.__sklearn_is_fitted__():
+            return None
+        start = engine.restore(self._state)
+        if (
+            start.theta.size
+            != engine.Shape(self.n_features_in_, self.hidden_size, self.n_outputs_).size
+        ):
+            raise ValueError(
+                f"hidden_size={self.hidden_size!r} differs from the fitted network's "
+                f"{self.coefs_[0].shape[1]}: keep it, or fit with warm_start=False"
+            )
+        return start
+
+    def _random_stream(self, start):
+        """The stream of random numbers, carried on where an earlier call left it."""
+        if start is None:
+            return check_random_state(self.random_state)
+        random_state = np.random.RandomState()
+        random_state.set_state(self._random_state)
+        return random_state
+
+    def _keep(self, fitted, task):
         """Turn what the engine leaves behind into fitted attributes."""
+        solution, monitor = fitted.solution, fitted.monitor
         self.coefs_, self.intercepts_ = fitted.coefs, fitted.intercepts
-        self.theta_ = fitted.solution.theta
-        scaling = fitted.scaling
-        self.X_mean_, self.X_scale_ = scaling.X_mean, scaling.X_scale
-        self.y_mean_, self.y_scale_ = scaling.Y_mean, scaling.Y_scale
-        self.loss_curve_ = fitted.monitor.loss_curve
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else float(fitted.solution.value)
-        self.best_loss_ = float(fitted.solution.value)
-        self.best_iter_ = fitted.monitor.best_iter
-        self.n_iter_ = fitted.solution.n_iter
-        self.t_ = fitted.solution.n_iter * fitted.n_rows
-        self.solver_ = fitted.settings.solver
+        self.loss_curve_ = monitor.loss_curve
+        self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
+        self.best_loss_ = min(monitor.loss_curve, default=np.inf)
+        self.best_iter_ = monitor.best_iter
+        self.validation_scores_ = monitor.scores or None
+        self.best_validation_score_ = max(monitor.scores, default=None)
+        self.n_iter_ = solution.n_iter
+        self.t_ = fitted.continuation.n_seen
+        self.solver_ = fitted.continuation.solver
         self.n_layers_ = 3
-        self.n_outputs_ = fitted.shape.n_outputs
-        # what prediction needs stays as it was when fitted, whatever set_params does later
-        self._activation, self._loss = fitted.settings.activation, loss
-        self.out_activation_ = engine.LOSSES[loss].out_activation
+        self.out_activation_ = engine.LOSSES[task.loss].out_activation
+        # prediction does not change when a parameter is set after the fit
+        self._activation = self.activation
+        self._state = engine.preserve(fitted.continuation)
+        self._random_state = fitted.random_state.get_state(legacy=False)
 
     def _warn(self, fitted):
         advice = _ADVICE.get(fitted.solution.status)
         if advice is not None:
-            message = f"{type(self).__name__} (solver={self.solver_!r}) {advice}"
-            message = message.format(
-                n_iter=self.n_iter_, max_fun=self.max_fun, change=fitted.monitor.last_improvement
+            message = advice.format(
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                n_iter=self.n_iter_,
+                change=fitted.monitor.last_improvement,
             )
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+            text = f"{type(self).__name__}(solver={self.solver_!r}) {message}"
+            warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
     def _raw_prediction(self, X):
         """Raw outputs (n_rows, n_outputs) for X in raw units, in the precision of X."""
         check_is_fitted(self)
-        X = check_X(self, X, reset=False)
-        return engine.raw_prediction(
-            self.coefs_, self.intercepts_, engine.ACTIVATIONS[self._activation], X
-        )
+        X = check_X(self, X)
+        activation = engine.ACTIVATIONS[self._activation]
+        return engine.raw_prediction(self.coefs_, self.intercepts_, activation, X)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")
@@ -99,16 +218,32 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         return tags
 
 
+def _without_zero_weights(X, y, weights):
+    """Rows that count for nothing do not take part in anything."""
+    if weights is None or weights.all():
+        return X, y, weights
+    kept = np.flatnonzero(weights)
+    if len(kept) == 0:
+        raise ValueError("sample_weight times class_weight must not be zero for all rows")
+    return engine.subset(X, kept), y[kept], weights[kept]
+
+
+def _take(task, rows):
+    weights = None if task.weights is None else task.weights[rows]
+    return engine.subset(task.X, rows), task.Y[rows], weights
+
+
 _ADVICE = {
     engine.Status.MAX_ITER: (
-        "stopped after {n_iter} iterations (max_iter), before it converged: the last iteration "
-        "lowered the loss by {change:.1e} of its value. Increase max_iter or tol."
+        "stopped after max_iter={max_iter} iterations, before it converged: the last one lowered "
+        "the loss by {change:.1e} of its value. Increase max_iter or tol."
     ),
     engine.Status.MAX_FUN: (
-        "stopped after max_fun={max_fun} evaluations of the loss. Increase max_fun or tol."
+        "stopped after max_fun={max_fun} evaluations of the loss, before it converged. "
+        "Increase max_fun or tol."
     ),
     engine.Status.DIVERGED: (
         "diverged after {n_iter} iterations: the loss was no longer finite. The best finite "
-        "weights were kept. Lower learning_rate_init, or leave standardize=True."
+        "weights are kept. Lower learning_rate_init, or leave standardize=True."
     ),
 }

@@ -1,12 +1,14 @@
 """Targets that are labels."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from . import engine
-from ._base import BaseTwoLayer
+from ._base import BaseTwoLayer, can_go_on
 
 
 class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
@@ -38,6 +40,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         max_fun=15000,
         initializer="auto",
         standardize=True,
+        class_weight=None,
+        n_init=1,
+        warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="loss",
+        verbose=False,
     ):
         self.hidden_size = hidden_size
         self.activation = activation
@@ -62,9 +71,20 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.max_fun = max_fun
         self.initializer = initializer
         self.standardize = standardize
+        self.class_weight = class_weight
+        self.n_init = n_init
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None):
-        return self._fit(X, y, sample_weight)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    @available_if(can_go_on)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def decision_function(self, X):
         raw = self._raw_prediction(X)
@@ -92,17 +112,75 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             raw = np.column_stack([-raw, raw])
         return -engine.softplus(-raw)
 
-    def _encode(self, y):
+    def _learn_targets(self, y, classes=None, streaming=False):
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
         if self._is_multilabel:
-            Y = np.asarray(y.todense() if hasattr(y, "todense") else y, dtype=np.float64)
-            self.classes_ = np.arange(Y.shape[1])
-            return Y, Y.shape[1], "binary_log_loss"
-        self.classes_, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-        if self._is_binary:
-            return codes[:, None].astype(np.float64), 1, "binary_log_loss"
-        return codes, len(self.classes_), "log_loss"
+            self.classes_ = np.arange(y.shape[1])
+        elif classes is None and streaming:
+            raise ValueError("classes must be given on the first call of partial_fit, got None")
+        else:
+            self.classes_ = np.unique(column_or_1d(y, warn=True) if classes is None else classes)
+        single_question = self._is_binary or self._is_multilabel
+        self._loss = "binary_log_loss" if single_question else "log_loss"
+        self.n_outputs_ = 1 if self._is_binary else len(self.classes_)
+
+    def _encode(self, y):
+        is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        if is_multilabel != self._is_multilabel or (
+            is_multilabel and y.shape[1] != len(self.classes_)
+        ):
+            raise ValueError(
+                f"y must be labels of the classes {self.classes_}, as when first fitted"
+            )
+        if is_multilabel:
+            return np.asarray(y.todense() if sparse.issparse(y) else y, dtype=np.float64)
+        y = column_or_1d(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has labels {unknown} that are not among classes {self.classes_}")
+        codes = np.searchsorted(self.classes_, y)
+        return codes[:, None].astype(np.float64) if self._is_binary else codes
+
+    def _decode(self, Y):
+        """Labels again from what `_encode` made of them."""
+        if self._is_multilabel:
+            return Y.astype(int)
+        return self.classes_[self._codes(Y)]
+
+    def _codes(self, Y):
+        return Y[:, 0].astype(int) if self._is_binary else Y
+
+    def _stratification(self, Y):
+        return None if self._is_multilabel else self._codes(Y)
+
+    def _count_classes(self, Y, weights, afresh):
+        weights = np.ones(len(Y)) if weights is None else weights
+        if self._is_multilabel:
+            present = weights @ Y
+            totals = np.column_stack([weights.sum() - present, present])
+        else:
+            totals = np.bincount(self._codes(Y), weights, minlength=len(self.classes_))
+        self._class_totals = totals if afresh else self._class_totals + totals
+
+    def _weigh(self, Y, weights):
+        if self.class_weight is None:
+            return weights
+        if isinstance(self.class_weight, str):
+            worth = self._balanced(Y)
+        else:
+            worth = compute_sample_weight(self.class_weight, self._decode(Y))
+        return worth if weights is None else weights * worth
+
+    def _balanced(self, Y):
+        """sum(w) / (n_classes sum of w in the class); the product over several labels."""
+        totals = self._class_totals
+        share = totals / totals.sum(axis=-1, keepdims=True)
+        worth = 1 / (totals.shape[-1] * np.where(share > 0, share, np.inf))
+        if not self._is_multilabel:
+            return worth[self._codes(Y)]
+        worth[(share == 1).any(axis=1)] = 1
+        return np.where(Y > 0, worth[:, 1], worth[:, 0]).prod(axis=1)
 
     @property
     def _is_binary(self):

@@ -5,6 +5,7 @@ from math import inf
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from .engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
 
@@ -59,6 +60,33 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Function:
+    """Something to call."""
+
+    def accepts(self, value):
+        return callable(value)
+
+    def __str__(self):
+        return "a callable(estimator, X, y)"
+
+
+@dataclass(frozen=True)
+class ClassWeight:
+    """None, "balanced", a dict, or for several labels a list of dicts."""
+
+    def accepts(self, value):
+        if value is None or (isinstance(value, str) and value == "balanced"):
+            return True
+        weights = value if isinstance(value, list) else [value]
+        return all(
+            isinstance(w, dict) and all(map(Interval(Real, 0).accepts, w.values())) for w in weights
+        )
+
+    def __str__(self):
+        return "None, 'balanced', a dict {label: weight of at least 0} or a list of such dicts"
+
+
+@dataclass(frozen=True)
 class Either:
     """Whatever one of two constraints accepts."""
 
@@ -100,6 +128,13 @@ CONSTRAINTS = {
     "max_fun": _COUNT,
     "initializer": Choice(("auto", *INITIALIZERS)),
     "standardize": Flag(),
+    "n_init": _COUNT,
+    "warm_start": Flag(),
+    "verbose": Either(Flag(), Interval(Integral, 0)),
+    "early_stopping": Flag(),
+    "validation_fraction": Interval(Real, 0, 1, open_low=True, open_high=True),
+    "scoring": Either(Choice(("loss", *get_scorer_names())), Function()),
+    "class_weight": ClassWeight(),
 }
 
 
@@ -108,9 +143,9 @@ def check_parameters(parameters):
 
     TypeError for a wrong kind of thing, ValueError for a wrong value.
     """
-    for name, constraint in CONSTRAINTS.items():
-        value = parameters[name]
-        if not constraint.accepts(value):
+    for name, value in parameters.items():
+        constraint = CONSTRAINTS.get(name)
+        if constraint is not None and not constraint.accepts(value):
             plain = isinstance(value, (str, Real)) and not isinstance(value, (bool, np.bool_))
             error = ValueError if plain else TypeError
             raise error(f"{name} must be {constraint}, got {value!r}")

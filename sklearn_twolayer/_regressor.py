@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 
-from ._base import BaseTwoLayer
+from ._base import BaseTwoLayer, can_go_on
 
 
 class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
@@ -36,6 +37,12 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         max_fun=15000,
         initializer="auto",
         standardize=True,
+        n_init=1,
+        warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="loss",
+        verbose=False,
     ):
         self.hidden_size = hidden_size
         self.activation = activation
@@ -60,20 +67,39 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.max_fun = max_fun
         self.initializer = initializer
         self.standardize = standardize
+        self.n_init = n_init
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None):
-        return self._fit(X, y, sample_weight)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    @available_if(can_go_on)
+    def partial_fit(self, X, y, sample_weight=None):
+        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
         """Predict the targets of some rows."""
         raw = self._raw_prediction(X)
-        return raw[:, 0] if self._single_target else raw
+        return self._decode(raw)
+
+    def _learn_targets(self, y, streaming=False):
+        self._single_target = np.ndim(y) == 1
+        self.n_outputs_ = 1 if self._single_target else y.shape[1]
+        self._loss = "squared_error"
 
     def _encode(self, y):
         Y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        self._single_target = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
-        return Y, Y.shape[1], "squared_error"
+        if Y.shape[1] != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} columns, got {Y.shape[1]}")
+        return Y
+
+    def _decode(self, Y):
+        return Y[:, 0] if self._single_target else Y
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

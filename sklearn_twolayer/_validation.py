@@ -4,16 +4,16 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy import sparse
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+_ROWS = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
 
-def check_X(estimator, X, reset):
-    """Finite float32 or float64 rows, dense or canonical CSR."""
-    X = validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32)
-    )
-    return _canonical(X)
+
+def check_X(estimator, X):
+    """Finite float32 or float64 rows for prediction, dense or canonical CSR."""
+    return _canonical(validate_data(estimator, X, reset=False, **_ROWS))
 
 
 def _canonical(X):
@@ -23,48 +23,65 @@ def _canonical(X):
     return X
 
 
-def check_X_y(estimator, X, y):
-    """Rows as `check_X` gives them, and as many targets of any finite kind."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        dtype=(np.float64, np.float32),
-        multi_output=True,
-    )
+def check_X_y(estimator, X, y, reset, suffix=""):
+    """Rows as `check_X` gives them, and as many targets; `reset` learns the columns."""
+    if y is None and suffix:
+        raise ValueError(f"X{suffix} needs y{suffix}, got y{suffix}=None")
+    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_ROWS)
     return _canonical(X), y
 
 
-def check_sample_weight(sample_weight, n_rows):
+def check_sample_weight(sample_weight, n_rows, name):
     """Finite, non-negative, not all zero: an array (n_rows,) in float64, or None."""
     if sample_weight is None:
         return None
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
         raise ValueError(
-            f"sample_weight must have shape ({n_rows},), one number per row of X, "
+            f"{name} must have shape ({n_rows},), one number per row of X, "
             f"got shape {weights.shape}"
         )
     if np.any(weights < 0):
-        raise ValueError(f"sample_weight must not be negative, got {weights.min()}")
+        raise ValueError(f"{name} must not be negative, got {weights.min()}")
     with np.errstate(over="ignore"):
         total = weights.sum()
     if total == 0:
-        raise ValueError("sample_weight must not be zero for all rows")
+        raise ValueError(f"{name} must not be zero for all rows")
     if not np.isfinite(total):
-        raise ValueError("sample_weight must have a finite sum")
+        raise ValueError(f"{name} must have a finite sum")
     return weights
 
 
-def drop_zero_weights(X, y, weights):
-    """Rows that count for nothing do not take part in anything."""
-    if weights is None or weights.all():
-        return X, y, weights
-    kept = np.flatnonzero(weights)
-    return X[kept], y[kept], weights[kept]
+FEWEST_TO_VALIDATE = 10
+"""Fewer rows than this say nothing about when to stop."""
+
+
+def held_out_rows(n_rows, fraction, labels, random_state):
+    """Row numbers (train, test); (all, None) where the test rows would be too few.
+
+    Labels are kept in proportion where there are enough rows of each; a label that occurs
+    once stays in training.
+    """
+    everyone = np.arange(n_rows)
+    n_test = int(fraction * n_rows)
+    if n_test < FEWEST_TO_VALIDATE or n_test == n_rows:
+        return everyone, None
+    eligible = everyone
+    if labels is not None:
+        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        eligible = everyone[counts[codes] > 1]
+        n_labels = np.count_nonzero(counts > 1)
+        n_test = min(n_test, len(eligible) - n_labels)
+        if n_test < max(FEWEST_TO_VALIDATE, n_labels):
+            labels = None
+            n_test = min(n_test, len(eligible) - 1)
+    if n_test < FEWEST_TO_VALIDATE:
+        return everyone, None
+    stratify = None if labels is None else labels[eligible]
+    _, test = train_test_split(
+        eligible, test_size=n_test, random_state=random_state, stratify=stratify
+    )
+    return np.setdiff1d(everyone, test), test
 
 
 @contextmanager

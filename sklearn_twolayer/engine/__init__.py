@@ -25,14 +25,16 @@ No module here imports anything but NumPy, SciPy and the standard library.
 """
 
 from .activations import ACTIVATIONS
-from .callbacks import Monitor, Progress
-from .fit import Fit, fit, product_size
+from .callbacks import Monitor, Progress, Report
+from .fit import Continuation, Fit, Task, fit, partial_fit, preserve, product_size, restore
 from .gradient_check import numerical_gradient
 from .initializers import INITIALIZERS
+from .inputs import subset
 from .losses import LOSSES
 from .network import raw_prediction
 from .numerics import softmax, softplus
 from .optimizers import OPTIMIZERS
+from .parameters import Shape
 from .schedules import SCHEDULES
 from .settings import Settings
 from .solution import Solution, Status
@@ -45,16 +47,24 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SOLVERS",
+    "Continuation",
     "Fit",
     "Monitor",
     "Progress",
+    "Report",
     "Settings",
+    "Shape",
     "Solution",
     "Status",
+    "Task",
     "fit",
     "numerical_gradient",
+    "partial_fit",
+    "preserve",
     "product_size",
     "raw_prediction",
+    "restore",
     "softmax",
     "softplus",
+    "subset",
 ]

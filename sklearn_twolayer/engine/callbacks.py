@@ -1,6 +1,7 @@
 """What happens after each iteration: remember, compare, report, and perhaps stop."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,20 +20,50 @@ class Progress:
     theta: Array
 
 
+class Report:
+    """Prints progress, one aligned line at a time.
+
+    With `verbose` 1 (True) the first iteration, and then at most one line a second; with 2 or
+    more every iteration.
+    """
+
+    def __init__(self, verbose: int):
+        self.every = verbose > 1
+        self.began = self.printed = time.perf_counter()
+        self.first_iteration = 0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.perf_counter()
+        first = self.first_iteration == 0
+        if first:
+            self.first_iteration = progress.iteration
+        if first or self.every or now - self.printed >= 1:
+            self.printed = now
+            count = progress.iteration - self.first_iteration + 1
+            score = "" if progress.score is None else f"  validation {progress.score:12.6g}"
+            print(
+                f"iteration {progress.iteration:6d}  loss {progress.loss:12.6g}{score}"
+                f"  {(now - self.began) / count:9.2e} s/iteration",
+                flush=True,
+            )
+
+
 @dataclass
 class Monitor:
     """The history of a fit, its best weights, and its patience.
 
-    Weights are judged by ``-score(theta)`` where there is a score, else by the loss. The fit
-    has stalled when `patience` iterations in a row have not brought what is judged below the
-    last reference by more than `tol` of its magnitude. A callback stops the fit by
-    returning True.
+    Weights are judged by ``score(theta)`` where there is a score, else by the loss; the best are
+    kept, or the last ones (`keep_best`). The fit has stalled when `patience` iterations in a
+    row have not brought the loss (or, with `stops_by_score`, the negated score) below the last
+    reference by more than `tol` of its magnitude. A callback stops it by returning True.
     """
 
     tol: float
     patience: int
     score: Callable[[Array], float] | None = None
+    stops_by_score: bool = True
     callback: Callable[[Progress], bool | None] | None = None
+    keep_best: bool = True
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
 
@@ -52,26 +83,22 @@ class Monitor:
     def record(self, loss: float, theta: Array, measured_on: Array | None = None) -> None:
         """End an iteration at `theta`; its loss was measured on other weights if given."""
         self.loss_curve.append(loss)
+        iteration, score, value = len(self.loss_curve), None, loss
         if self.score is not None:
-            self.scores.append(self.score(theta))
-            value = -self.scores[-1]
-            self.consider(value, theta, len(self.loss_curve))
+            score = self.score(theta)
+            self.scores.append(score)
+            value = -score
+        if score is None and measured_on is not None and self.keep_best:
+            self.consider(value, measured_on, iteration - 1)
         else:
-            value = loss
-            iteration = len(self.loss_curve)
-            if measured_on is None:
-                self.consider(value, theta, iteration)
-            else:
-                self.consider(value, measured_on, iteration - 1)
-        self._wait(value)
+            self.consider(value, theta, iteration)
+        self._wait(-score if score is not None and self.stops_by_score else loss)
         if self.callback is not None:
-            score = self.scores[-1] if self.scores else None
-            progress = Progress(len(self.loss_curve), loss, score, theta)
-            self.stopped = bool(self.callback(progress))
+            self.stopped = bool(self.callback(Progress(iteration, loss, score, theta)))
 
     def consider(self, value: float, theta: Array, iteration: int) -> None:
-        """Keep `theta` if it is the best so far."""
-        if value < self.best_value:
+        """Keep `theta` if it is the best so far, or if the last is what is wanted."""
+        if value < self.best_value or not self.keep_best:
             self.best_value = value
             self.best_iter = iteration
             np.copyto(self.best_theta, theta)

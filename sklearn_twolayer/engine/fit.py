@@ -1,7 +1,7 @@
 """From rows to weights: scale, initialise, build the objective, solve, fold back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,66 @@ from numpy.random import RandomState
 from .activations import ACTIVATIONS
 from .callbacks import Monitor, Progress
 from .initializers import initialize
-from .losses import LOSSES, Loss
+from .losses import LOSSES
 from .network import Network, block_size
 from .numerics import Array
 from .objective import Objective
 from .parameters import Shape
 from .rows import ArrayRows, merge_equal_rows
-from .scaling import Scaling, identity_scaling, standardization
+from .scaling import Moments, Scaling, moments, no_moments
 from .settings import Settings
 from .solution import Solution
 from .solvers import FEW_ROWS, SOLVERS, choose_solver
 from .stochastic import batch_size
+
+
+@dataclass
+class Task:
+    """Rows of positive weight in raw units, and what is asked of them.
+
+    `score` rates folded weights, ``score(coefs, intercepts)``, greater being better;
+    without it, `validation` rows (X, Y, weights) are rated by their negated loss.
+    """
+
+    X: Any
+    Y: Array
+    weights: Array | None
+    n_outputs: int
+    loss: str
+    settings: Settings
+    validation: tuple[Any, Array, Array | None] | None = None
+    score: Callable[[list[Array], list[Array]], float] | None = None
+    early_stopping: bool = False
+    callback: Callable[[Progress], bool | None] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.X.shape[1], self.settings.hidden_size, self.n_outputs)
+
+
+@dataclass
+class Continuation:
+    """What a later call needs to go on: weights and their units, solver state, history."""
+
+    theta: Array
+    scaling: Scaling
+    solver: str
+    state: dict[str, Any] = field(default_factory=dict)
+    loss_curve: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    n_seen: int = 0
+
+
+def preserve(continuation: Continuation) -> dict[str, Any]:
+    """The same as a dict of arrays, numbers, strings, lists and dicts, copied."""
+    return asdict(continuation)
+
+
+def restore(state: dict[str, Any]) -> Continuation:
+    """What `preserve` was given."""
+    scaling = dict(state["scaling"])
+    scaling["X"], scaling["Y"] = Moments(**scaling["X"]), Moments(**scaling["Y"])
+    return Continuation(**{**state, "scaling": Scaling(**scaling)})
 
 
 @dataclass
@@ -30,75 +79,149 @@ class Fit:
     coefs: list[Array]
     intercepts: list[Array]
     solution: Solution
-    scaling: Scaling
     monitor: Monitor
-    settings: Settings
-    shape: Shape
-    n_rows: int
+    continuation: Continuation
+    random_state: RandomState
 
 
 def fit(
-    X: Array,
-    Y: Array,
-    weights: Array | None,
-    n_outputs: int,
-    loss: str,
-    settings: Settings,
+    task: Task,
     random_state: RandomState,
+    start: Continuation | None = None,
     theta: Array | None = None,
-    callback: Callable[[Progress], bool | None] | None = None,
 ) -> Fit:
-    """Train on raw rows of positive weight; `theta` overrides the initial draw.
+    """Train until the solver stops; the best of ``n_init`` initial draws is kept.
 
-    `random_state` is consumed by the initial weights, then by the shuffles.
+    `random_state` is consumed by the initial weights, then by the shuffles; with several
+    draws it only gives each its seed. `theta`, in standardised units, replaces the draw,
+    `start` goes on where an earlier fit ended.
     """
-    chosen = LOSSES[loss]
-    settings = replace(settings, solver=choose_solver(settings.solver, X.shape[0]))
-    if not SOLVERS[settings.solver].incremental and X.shape[0] <= FEW_ROWS:
-        X, Y, weights = merge_equal_rows(X, Y, weights)
-    scaling = _scaling(X, Y, weights, n_outputs, chosen, settings)
-    shape = Shape(X.shape[1], settings.hidden_size, n_outputs)
-    network = Network(shape, ACTIVATIONS[settings.activation], chosen)
-    rows = ArrayRows(
-        X,
-        Y,
-        weights,
-        scaling if settings.standardize else None,
-        X.dtype,
-        block_size=block_size(settings.hidden_size),
-    )
-    if theta is None:
+    task = _resolved(task)
+    if not SOLVERS[task.settings.solver].incremental and task.X.shape[0] <= FEW_ROWS:
+        X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
+        task = replace(task, X=X, Y=Y, weights=weights)
+    scaling = measure(task)
+    if start is not None or theta is not None or task.settings.n_init == 1:
+        return _walk(task, scaling, random_state, start, theta)
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=task.settings.n_init)
+    fits = (_walk(task, scaling, RandomState(seed)) for seed in seeds)
+    return min(fits, key=lambda fitted: fitted.solution.value)
+
+
+def partial_fit(task: Task, random_state: RandomState, start: Continuation | None = None) -> Fit:
+    """One epoch over the rows of a stream; the last weights are kept.
+
+    The standardisation takes the new rows in, and the weights are expressed in it so that the
+    network computes the same function before and after. The penalty is shared by all rows
+    seen so far.
+    """
+    solver = "adam" if task.settings.solver == "auto" else task.settings.solver
+    task = replace(task, settings=replace(task.settings, solver=solver, max_iter=1))
+    scaling = measure(task)
+    if start is not None:
+        scaling = start.scaling.merged(scaling)
+    return _walk(task, scaling, random_state, start, keep_best=False)
+
+
+def measure(task: Task) -> Scaling:
+    """What ``standardize`` asks for: moments of X, and of Y where the loss wants them."""
+    n_rows, n_features = task.X.shape
+    weight = float(n_rows if task.weights is None else task.weights.sum())
+    X, Y = no_moments(n_features), no_moments(task.n_outputs)
+    if task.settings.standardize:
+        X = moments(task.X, task.weights)
+        if LOSSES[task.loss].standardizes_target:
+            Y = moments(task.Y, task.weights)
+    return Scaling(X, Y, n_rows, weight)
+
+
+def product_size(task: Task) -> int:
+    """Multiplications in one product with the first layer, as the solver will ask for it."""
+    settings, n_rows = _resolved(task).settings, task.X.shape[0]
+    at_a_time = block_size(settings.hidden_size)
+    if SOLVERS[settings.solver].incremental:
+        at_a_time = batch_size(settings, n_rows)
+    return int(min(at_a_time, n_rows) * task.X.shape[1] * settings.hidden_size)
+
+
+def _resolved(task: Task) -> Task:
+    solver = choose_solver(task.settings.solver, task.X.shape[0])
+    return replace(task, settings=replace(task.settings, solver=solver))
+
+
+def _walk(
+    task: Task,
+    scaling: Scaling,
+    random_state: RandomState,
+    start: Continuation | None = None,
+    theta: Array | None = None,
+    keep_best: bool = True,
+) -> Fit:
+    """One walk of the solver, from rows in raw units to weights in raw units."""
+    settings, shape, dtype = task.settings, task.shape, task.X.dtype
+    state = None
+    if start is not None:
+        theta = start.scaling.express(shape, start.theta, scaling)
+        if start.solver == settings.solver and start.state:
+            state = {
+                k: v.copy() if isinstance(v, np.ndarray) else v for k, v in start.state.items()
+            }
+    elif theta is None:
         theta = initialize(shape, settings.activation, settings.initializer, random_state)
-    monitor = Monitor(settings.tol, settings.n_iter_no_change, callback=callback)
-    objective = Objective(network, rows, settings.alpha)
+    objective = _objective(task, scaling, task.X, task.Y, task.weights, settings.alpha)
+    monitor = Monitor(
+        settings.tol,
+        settings.n_iter_no_change,
+        score=_score(task, scaling),
+        stops_by_score=task.early_stopping,
+        callback=task.callback,
+        keep_best=keep_best,
+        loss_curve=list(start.loss_curve) if start else [],
+        scores=list(start.scores) if start else [],
+    )
+    solve = SOLVERS[settings.solver].solve
     # overflow is answered by the solvers, which see that a value is not finite
     with np.errstate(all="ignore"):
-        solve: Any = SOLVERS[settings.solver].solve
-        solution = solve(objective, theta.astype(X.dtype), settings, monitor, random_state)
-    coefs, intercepts = scaling.fold(shape, solution.theta)
-    coefs, intercepts = ([m.astype(X.dtype) for m in pair] for pair in (coefs, intercepts))
-    return Fit(coefs, intercepts, solution, scaling, monitor, settings, shape, X.shape[0])
-
-
-def _scaling(
-    X: Array, Y: Array, weights: Array | None, n_outputs: int, loss: Loss, settings: Settings
-) -> Scaling:
-    """What `standardize` asks for; a constant target keeps its scale."""
-    scaling = identity_scaling(X.shape[1], n_outputs)
-    if settings.standardize:
-        X_mean, X_scale = standardization(X, weights)
-        scaling = replace(scaling, X_mean=X_mean, X_scale=X_scale)
-        if loss.standardizes_target:
-            Y_mean, Y_scale = standardization(Y, weights)
-            Y_scale[np.isinf(Y_scale)] = 1
-            scaling = replace(scaling, Y_mean=Y_mean, Y_scale=Y_scale)
-    return scaling
-
-
-def product_size(n_rows: int, n_features: int, settings: Settings) -> int:
-    """Multiplications in one product with the first layer, as the solver will ask for it."""
-    solver = SOLVERS[choose_solver(settings.solver, n_rows)]
-    at_a_time = (
-        batch_size(settings, n_rows) if solver.incremental else block_size(settings.hidden_size)
+        solution = solve(objective, theta.astype(dtype), settings, monitor, random_state, state)
+    coefs, intercepts = _raw(shape, scaling, solution.theta)
+    n_new = solution.n_iter - (len(start.loss_curve) if start else 0)
+    continuation = Continuation(
+        solution.theta,
+        scaling,
+        settings.solver,
+        solution.state,
+        monitor.loss_curve,
+        monitor.scores,
+        n_seen=(start.n_seen if start else 0) + n_new * task.X.shape[0],
     )
-    return at_a_time * n_features * settings.hidden_size
+    return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
+
+
+def _objective(
+    task: Task, scaling: Scaling, X: Any, Y: Array, weights: Array | None, alpha: float
+) -> Objective:
+    """F over some rows; weights are held relative to their mean, which no float overflows."""
+    settings = task.settings
+    mean_weight = scaling.weight / scaling.n_rows
+    if weights is not None or mean_weight != 1:
+        weights = (np.ones(X.shape[0]) if weights is None else weights) / mean_weight
+    network = Network(task.shape, ACTIVATIONS[settings.activation], LOSSES[task.loss])
+    units = scaling if settings.standardize else None
+    rows = ArrayRows(X, Y, weights, units, X.dtype, block_size(settings.hidden_size))
+    return Objective(network, rows, alpha, scaling.weight, mean_weight=1.0)
+
+
+def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
+    """The rating of theta, or None where there is nothing to rate it on."""
+    if task.score is not None:
+        score = task.score
+        return lambda theta: float(score(*_raw(task.shape, scaling, theta)))
+    if task.validation is not None:
+        held_out = _objective(task, scaling, *task.validation, alpha=0.0)
+        return lambda theta: -held_out.data_loss(theta)
+    return None
+
+
+def _raw(shape: Shape, scaling: Scaling, theta: Array) -> tuple[list[Array], list[Array]]:
+    coefs, intercepts = scaling.fold(shape, theta)
+    return [W.astype(theta.dtype) for W in coefs], [b.astype(theta.dtype) for b in intercepts]

@@ -6,13 +6,13 @@ Both see X in standardised coordinates.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
 
 from .numerics import Array
-from .scaling import Scaling
+from .scaling import ROWS_PER_BLOCK, Scaling
 
 Index = slice | np.ndarray
 
@@ -76,24 +76,57 @@ class SparseInputs:
             gradient_W1 -= np.outer(self.offset, gradient_b1)
 
 
+@dataclass(frozen=True)
+class Subset:
+    """Some rows of a dense X, not yet read: they are gathered when they are asked for."""
+
+    X: Array
+    rows: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.rows), self.X.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.X.dtype
+
+    def __getitem__(self, index: Any) -> Array:
+        return self.X[self.rows[index]]
+
+
+def subset(X: Any, rows: Array) -> Any:
+    """The given rows of X, without a copy where X is dense."""
+    return X[rows] if sparse.issparse(X) else Subset(X, rows)
+
+
+def lives_on_disk(X: Any) -> bool:
+    """Whether the rows of X are mapped from a file."""
+    while X is not None:
+        if isinstance(X, np.memmap):
+            return True
+        X = X.X if isinstance(X, Subset) else getattr(X, "base", None)
+    return False
+
+
 class DenseSource:
     """Dense rows: standardised once in memory, or block by block where they live on disk."""
 
-    def __init__(self, X: Array, scaling: Scaling | None, dtype: np.dtype):
+    def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
         self.X, self.dtype = X, dtype
         self.scaling = scaling
         self.buffer = self._rows_with_ones(0)
         self.X1 = None
-        if scaling is not None and not isinstance(X, np.memmap):
-            self.X1 = self._rows_with_ones(len(X))
-            self._load(slice(0, len(X)), self.X1)
+        if scaling is not None and not lives_on_disk(X):
+            self.X1 = self._rows_with_ones(X.shape[0])
+            self._load(np.s_[:], self.X1)
 
     def take(self, index: Index) -> DenseInputs:
         """The rows at `index`; valid until the next call."""
         if isinstance(index, slice):
             if self.X1 is not None:
                 return DenseInputs(self.X1[index])
-            out = self._buffer(len(range(len(self.X))[index]))
+            out = self._buffer(len(range(self.X.shape[0])[index]))
         else:
             out = self._buffer(len(index))
             if self.X1 is not None:
@@ -113,10 +146,11 @@ class DenseSource:
             columns[:] = self.X[index]
         else:
             # centred in float64: a large mean would cost float32 its digits
-            for start in range(0, len(out), 1024):
-                part = slice(start, start + 1024)
-                block = self.X[index][part] - self.scaling.X_mean
-                block /= self.scaling.X_scale
+            rows = np.arange(self.X.shape[0])[index]
+            for start in range(0, len(out), ROWS_PER_BLOCK):
+                part = slice(start, start + ROWS_PER_BLOCK)
+                block = self.X[rows[part]] - self.scaling.X.mean
+                block /= self.scaling.X.scale
                 columns[part] = block
 
     def _rows_with_ones(self, n_rows: int) -> Array:
@@ -132,9 +166,9 @@ class SparseSource:
         self.offset = None
         self.X = X.astype(dtype, copy=False)
         if scaling is not None:
-            data = X.data / scaling.X_scale[X.indices]
+            data = X.data / scaling.X.scale[X.indices]
             self.X = type(X)((data.astype(dtype, copy=False), X.indices, X.indptr), shape=X.shape)
-            self.offset = (scaling.X_mean / scaling.X_scale).astype(dtype)
+            self.offset = (scaling.X.mean / scaling.X.scale).astype(dtype)
 
     def take(self, index: Index) -> SparseInputs:
         """The rows at `index`."""

@@ -38,12 +38,11 @@ def solve(
             break
         x = walk.x
     status = walk.status(result)
-    n_iter = len(monitor.loss_curve)
-    if n_iter == 0 and math.isfinite(result.fun):
+    if walk.n_iter == 0 and math.isfinite(result.fun):
         monitor.record(float(result.fun), theta)
-    return Solution(
-        monitor.best_theta, monitor.best_value, n_iter, status, {"theta": monitor.best_theta}
-    )
+    n_iter = len(monitor.loss_curve)
+    last = walk.x.astype(theta.dtype) if walk.n_iter else theta
+    return Solution(monitor.best_theta, last, monitor.best_value, n_iter, status)
 
 
 _LINE_SEARCH_FAILED = 2

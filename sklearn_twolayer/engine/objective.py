@@ -16,8 +16,18 @@ from .rows import ArrayRows
 class Objective:
     """F over given rows: call it for value and gradient."""
 
-    def __init__(self, network: Network, rows: ArrayRows, alpha: float):
+    def __init__(
+        self,
+        network: Network,
+        rows: ArrayRows,
+        alpha: float,
+        total_weight: float | None = None,
+        mean_weight: float | None = None,
+    ):
+        """Rows that are part of a stream come with the weight of all rows seen so far."""
         self.network, self.rows, self.alpha = network, rows, alpha
+        self.total_weight = rows.sum_weights if total_weight is None else total_weight
+        self.mean_weight = rows.sum_weights / rows.n_rows if mean_weight is None else mean_weight
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         loss, gradient = self.rows.reduce(self.network.loss_gradient, theta)
@@ -39,7 +49,7 @@ class Objective:
         if self.alpha == 0:
             return 0.0
         W1, W2 = self.network.shape.penalized(theta)
-        return 0.5 * self.alpha * float(W1 @ W1 + W2 @ W2) / self.rows.sum_weights
+        return 0.5 * self.alpha * float(W1 @ W1 + W2 @ W2) / self.total_weight
 
     def batch(self, theta: Array, index: Index) -> tuple[float, Array]:
         """Data loss and gradient of F as a mini-batch estimates them.
@@ -48,7 +58,7 @@ class Objective:
         its expectation over batches is the gradient of F, whatever the weights and the size.
         """
         X, Y, w = self.rows.take(index)
-        share = self.rows.n_rows / (X.n_rows * self.rows.sum_weights)
+        share = 1 / (X.n_rows * self.mean_weight)
         loss, gradient = self.network.loss_gradient(theta, X, Y, share if w is None else w * share)
         self._add_penalty_gradient(theta, gradient)
         return loss, gradient
@@ -57,6 +67,6 @@ class Objective:
         if self.alpha == 0:
             return
         shape = self.network.shape
-        strength = self.alpha / self.rows.sum_weights
+        strength = self.alpha / self.total_weight
         for weights, out in zip(shape.penalized(theta), shape.penalized(gradient), strict=True):
             out += np.multiply(weights, strength)

@@ -34,7 +34,7 @@ class ArrayRows:
         self.Y = Y
         if np.issubdtype(Y.dtype, np.floating):
             if scaling is not None:
-                Y = (Y - scaling.Y_mean) / scaling.Y_scale
+                Y = (Y - scaling.Y.mean) / scaling.Y_scale
             self.Y = Y.astype(dtype, copy=False)
         self.weights = None if weights is None else weights.astype(dtype, copy=False)
         self.n_rows: int = X.shape[0]

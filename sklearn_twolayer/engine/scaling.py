@@ -4,7 +4,7 @@ The weighted mean becomes 0 and the weighted standard deviation 1. Afterwards th
 into the weights, so that the network acts on raw units and prediction costs nothing extra.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -16,13 +16,55 @@ ROWS_PER_BLOCK = 4096
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """x -> (x - mean) / scale for the columns of X and of Y, in float64."""
+class Moments:
+    """Weighted mean and standard deviation of columns, and their largest magnitude, in float64.
 
-    X_mean: Array
-    X_scale: Array
-    Y_mean: Array
-    Y_scale: Array
+    `rounding` is the relative deviation below which a column counts as constant.
+    """
+
+    mean: Array
+    deviation: Array
+    magnitude: Array
+    rounding: float
+
+    @property
+    def scale(self) -> Array:
+        """The deviation; infinity for a constant column, which tells nothing.
+
+        Such a column becomes 0 in training and gets weight 0 in prediction.
+        """
+        return np.where(self.deviation > self.rounding * self.magnitude, self.deviation, np.inf)
+
+    def merged(self, other: "Moments", share: float) -> "Moments":
+        """Moments of both sets of rows, `share` of the weight being the other's.
+
+        Chan, Golub and LeVeque 1983, on deviations instead of squares: nothing overflows.
+        """
+        step = other.mean - self.mean
+        within = np.hypot(self.deviation * (1 - share) ** 0.5, other.deviation * share**0.5)
+        between = np.abs(step) * (share * (1 - share)) ** 0.5
+        return replace(
+            self,
+            mean=self.mean + share * step,
+            deviation=np.hypot(within, between),
+            magnitude=np.maximum(self.magnitude, other.magnitude),
+        )
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """x -> (x - mean) / scale for the columns of X and of Y, and the rows it was measured on."""
+
+    X: Moments
+    Y: Moments
+    n_rows: int
+    weight: float
+
+    @property
+    def Y_scale(self) -> Array:
+        """Like the scale of X, but 1 for a constant target."""
+        scale = self.Y.scale
+        return np.where(np.isinf(scale), 1, scale)
 
     def fold(self, shape: Shape, theta: Array) -> tuple[list[Array], list[Array]]:
         """The same function of raw X in raw units of Y: ([W1, W2], [b1, b2]) in float64.
@@ -30,71 +72,78 @@ class Scaling:
         W1 / s, b1 - (m / s) W1, W2 s_y, b2 s_y + m_y.
         """
         parameters = shape.views(theta.astype(np.float64))
-        W1 = parameters.W1 / self.X_scale[:, None]
-        b1 = parameters.b1 - self.X_mean @ W1
+        W1 = parameters.W1 / self.X.scale[:, None]
+        b1 = parameters.b1 - self.X.mean @ W1
         W2 = parameters.W2 * self.Y_scale
-        b2 = parameters.b2 * self.Y_scale + self.Y_mean
+        b2 = parameters.b2 * self.Y_scale + self.Y.mean
         return [W1, W2], [b1, b2]
 
+    def express(self, shape: Shape, theta: Array, new: "Scaling") -> Array:
+        """The theta that computes under `new` what `theta` computes under this scaling."""
+        (W1, W2), (b1, b2) = self.fold(shape, theta)
+        expressed = np.zeros(shape.size)
+        parameters = shape.views(expressed)
+        known = np.isfinite(new.X.scale)
+        parameters.W1[known] = W1[known] * new.X.scale[known, None]
+        parameters.b1[:] = b1 + new.X.mean @ W1
+        parameters.W2[:] = W2 / new.Y_scale
+        parameters.b2[:] = (b2 - new.Y.mean) / new.Y_scale
+        return expressed.astype(theta.dtype)
 
-def identity_scaling(n_features: int, n_outputs: int) -> Scaling:
-    """The map that changes nothing."""
-    return Scaling(
-        np.zeros(n_features), np.ones(n_features), np.zeros(n_outputs), np.ones(n_outputs)
+    def merged(self, other: "Scaling") -> "Scaling":
+        """Measured on the rows of both."""
+        weight = self.weight + other.weight
+        share = other.weight / weight
+        X, Y = self.X.merged(other.X, share), self.Y.merged(other.Y, share)
+        return Scaling(X, Y, self.n_rows + other.n_rows, weight)
+
+
+def no_moments(n_columns: int) -> Moments:
+    """Of columns that are to stay as they are."""
+    one = np.ones(n_columns)
+    return Moments(np.zeros(n_columns), one, one, 0.0)
+
+
+def moments(X: Array, weights: Array | None) -> Moments:
+    """Measure the columns of X.
+
+    Two passes, on columns divided by their largest magnitude: nothing overflows or cancels.
+    """
+    shares = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
+    measure = _of_sparse if sparse.issparse(X) else _of_dense
+    mean, variance, magnitude = measure(X, shares)
+    return Moments(
+        mean * magnitude,
+        np.sqrt(variance) * magnitude,
+        magnitude,
+        rounding=4 * float(np.finfo(X.dtype).eps),
     )
 
 
-def standardization(X: Array, weights: Array | None) -> tuple[Array, Array]:
-    """Weighted mean and standard deviation of each column, as (mean, scale) in float64.
-
-    Two passes, on columns divided by their largest magnitude: nothing overflows or cancels.
-    A column that is constant up to rounding tells nothing and gets scale infinity: it becomes
-    0 in training and weight 0 in prediction.
-    """
-    if sparse.issparse(X):
-        return _sparse_standardization(X, weights)
-    n_rows = X.shape[0]
-    shares = _shares(n_rows, weights)
-    magnitude = _magnitude(np.min(X, axis=0), np.max(X, axis=0))
-    blocks = [slice(a, a + ROWS_PER_BLOCK) for a in range(0, n_rows, ROWS_PER_BLOCK)]
-    mean, variance = np.zeros((2, X.shape[1]))
+def _of_dense(X: Array, shares: Array) -> tuple[Array, Array, Array]:
+    """Mean and variance of X / magnitude, and magnitude, block by block."""
+    blocks = [slice(a, a + ROWS_PER_BLOCK) for a in range(0, X.shape[0], ROWS_PER_BLOCK)]
+    mean, variance, magnitude = np.zeros((3, X.shape[1]))
+    for b in blocks:
+        np.maximum(magnitude, np.max(np.abs(X[b]), axis=0), out=magnitude)
+    magnitude[magnitude == 0] = 1
     for b in blocks:
         mean += shares[b] @ (X[b] / magnitude)
     for b in blocks:
         variance += shares[b] @ (X[b] / magnitude - mean) ** 2
-    return _in_units(mean, variance, magnitude, X.dtype)
+    return mean, variance, magnitude
 
 
-def _sparse_standardization(X: sparse.csr_array, weights: Array | None) -> tuple[Array, Array]:
+def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array, Array]:
     """The same without ever centring X: absent entries are counted, not visited."""
-    n_rows, n_features = X.shape
-    shares = _shares(n_rows, weights)
-    magnitude = _magnitude(*(m.toarray().ravel() for m in (X.min(axis=0), X.max(axis=0))))
+    n_features = X.shape[1]
+    magnitude = abs(X).max(axis=0).toarray().ravel().astype(np.float64)
+    magnitude[magnitude == 0] = 1
     share = np.repeat(shares, np.diff(X.indptr))
     values = X.data / magnitude[X.indices]
     mean = np.bincount(X.indices, share * values, minlength=n_features)
     present = np.bincount(X.indices, share, minlength=n_features)
-    deviation = (values - mean[X.indices]) ** 2
-    variance = np.bincount(X.indices, share * deviation, minlength=n_features)
+    squares = (values - mean[X.indices]) ** 2
+    variance = np.bincount(X.indices, share * squares, minlength=n_features)
     variance += np.maximum(1 - present, 0) * mean**2
-    return _in_units(mean, variance, magnitude, X.dtype)
-
-
-def _shares(n_rows: int, weights: Array | None) -> Array:
-    """Weights that sum to one."""
-    return np.full(n_rows, 1 / n_rows) if weights is None else weights / weights.sum()
-
-
-def _magnitude(low: Array, high: Array) -> Array:
-    """Largest absolute value of each column in float64, 1 where it is zero."""
-    magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
-    magnitude[magnitude == 0] = 1
-    return magnitude
-
-
-def _in_units(
-    mean: Array, variance: Array, magnitude: Array, dtype: np.dtype
-) -> tuple[Array, Array]:
-    deviation = np.sqrt(variance)
-    rounding = 4 * np.finfo(dtype).eps
-    return mean * magnitude, np.where(deviation > rounding, deviation, np.inf) * magnitude
+    return mean, variance, magnitude

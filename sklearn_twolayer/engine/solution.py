@@ -19,9 +19,14 @@ class Status(Enum):
 
 @dataclass
 class Solution:
-    """The best weights found, their judged value, and the solver's state to go on from."""
+    """Where the walk ended and what is needed to go on.
+
+    `theta` are the weights to keep and `value` what they were judged by, `last` the weights of the
+    last iteration.
+    """
 
     theta: Array
+    last: Array
     value: float
     n_iter: int
     status: Status

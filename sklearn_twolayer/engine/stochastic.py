@@ -54,11 +54,10 @@ def solve(
                 break
             state["division"] *= schedule.divide_when_stalled
             monitor.forgive()
-    if monitor.score is None and status is not Status.DIVERGED:
+    if monitor.score is None and monitor.keep_best and status is not Status.DIVERGED:
         monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
-    last = monitor.best_theta if status is Status.DIVERGED else theta
-    state = {**state, "theta": last}
-    return Solution(monitor.best_theta, monitor.best_value, len(monitor.loss_curve), status, state)
+    n_iter = len(monitor.loss_curve)
+    return Solution(monitor.best_theta, theta, monitor.best_value, n_iter, status, state)
 
 
 def _epoch(
