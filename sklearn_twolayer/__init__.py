@@ -2,10 +2,11 @@
 
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
+from .displays import LossCurveDisplay
 
 __version__ = "0.1.0"
 
-__all__ = ["TwoLayerClassifier", "TwoLayerRegressor"]
+__all__ = ["LossCurveDisplay", "TwoLayerClassifier", "TwoLayerRegressor"]
 
 for _estimator in (TwoLayerClassifier, TwoLayerRegressor):
     # pickles and allow-lists name the public module, so files may move without breaking them

@@ -86,7 +86,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             with one_blas_thread_if_small(engine.product_size(task)):
                 fitted = engine.partial_fit(task, random_state, start)
             self._keep(fitted, task)
-        self._warn(fitted)
+        if fitted.solution.status is engine.Status.DIVERGED:
+            self._warn(fitted)
         return self
 
     def _task(self, X, y, sample_weight, start, streaming=False, **targets):

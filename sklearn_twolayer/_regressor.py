@@ -9,7 +9,232 @@ from ._base import BaseTwoLayer, can_go_on
 
 
 class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
-    """DOC."""
+    """A neural network with one hidden layer that predicts quantities.
+
+    It scales its columns and targets itself, minimises the penalised squared error, and acts on raw
+    units: no pipeline of scalers is needed around it.
+
+    Parameters
+    ----------
+    hidden_size : int, default=100
+        Number of hidden units.
+
+    activation : str, default="relu"
+        The function each hidden unit applies to its input, one of ``"identity"``, ``"logistic"``,
+        ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``,
+        ``"softplus"``. ``"leaky_relu"`` has slope 0.01 below zero, ``"gelu"`` is exact (``x *
+        Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``.
+
+    solver : {"auto", "lbfgs", "sgd", "rmsprop", "adam"}, default="auto"
+        How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, the others
+        walk through mini-batches: stochastic gradient descent with momentum, RMSProp [5]_ and
+        Adam [6]_. ``"auto"`` takes L-BFGS up to 10,000 rows and Adam beyond; the choice stands in
+        ``solver_``.
+
+    alpha : float, default=1.0
+        Precision of a Gaussian prior on the weights, biases excepted, in standardised units: the
+        penalty is ``alpha / 2 * sum(W ** 2)``, divided like the loss by the sum of all weights of
+        rows. Its meaning does not depend on `batch_size`. In a stream (:meth:`partial_fit`) every
+        row that has arrived counts.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by L-BFGS.
+
+    learning_rate : str, default="constant"
+        How the learning rate goes on from `learning_rate_init`; set anew in each epoch.
+
+        - ``"constant"``: it stays;
+        - ``"invscaling"``: ``learning_rate_init / (1 + t_) ** power_t``, t_ rows being seen so far;
+        - ``"adaptive"``: divided by five whenever the loss has stalled, down to 1e-6;
+        - ``"exponential"``: ``learning_rate_init * decay_rate ** (epoch / decay_epochs)``;
+        - ``"step"``: the same, changing only every `decay_epochs` epochs;
+        - ``"cosine"``: half a cosine wave that reaches zero after `max_iter` epochs.
+
+        Not used by L-BFGS.
+
+    learning_rate_init : float, default=0.001
+        The initial learning rate. Not used by L-BFGS.
+
+    power_t : float, default=0.5
+        Exponent of ``learning_rate="invscaling"``.
+
+    decay_rate : float in (0, 1], default=0.5
+        Factor of ``learning_rate="exponential"`` and ``"step"`` after `decay_epochs` epochs.
+
+    decay_epochs : float, default=100.0
+        Epochs after which the learning rate has changed by `decay_rate`.
+
+    max_iter : int, default=1000
+        The most iterations of one call of ``fit``: epochs of a stochastic solver, steps of L-BFGS.
+
+    shuffle : bool, default=True
+        Whether the rows are drawn in a new order in each epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the random numbers, used in this order: the rows set aside for validation, the
+        initial weights (W1, W2), the order of rows in each epoch. With ``n_init > 1`` it gives each
+        restart its seed instead. An int gives the same bits in every fit on the same machine.
+
+    tol : float, default=1e-4
+        An iteration counts as an improvement if it brings the loss (with `early_stopping`: the
+        validation score) beyond its best value by more than `tol` times that value. L-BFGS also
+        stops where no component of the gradient exceeds `tol`.
+
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+
+    nesterovs_momentum : bool, default=True
+        Whether the momentum is Nesterov's.
+
+    beta_1 : float in [0, 1), default=0.9
+        Decay of Adam's first moment.
+
+    beta_2 : float in [0, 1), default=0.999
+        Decay of Adam's second moment and of RMSProp's mean square.
+
+    epsilon : float, default=1e-8
+        Keeps the divisions of Adam and RMSProp finite.
+
+    n_iter_no_change : int, default=10
+        Iterations in a row without improvement after which a fit stops.
+
+    max_fun : int, default=15000
+        The most evaluations of the loss by L-BFGS.
+
+    initializer : str, default="auto"
+        How initial weights are drawn [1]_ [2]_ [3]_, one of ``"auto"``, ``"he_uniform"``,
+        ``"he_normal"``, ``"glorot_uniform"``, ``"glorot_normal"``, ``"lecun_uniform"``,
+        ``"lecun_normal"``, ``"standard_normal"``. ``"auto"`` takes He's uniform draw for relu and
+        its kin and Glorot's for the others and for the output layer. ``"standard_normal"`` draws
+        the biases too; elsewhere they start at zero.
+
+    standardize : bool, default=True
+        Whether the engine sees the columns of X and y with weighted mean 0 and standard deviation
+        1. The map is folded into ``coefs_`` and ``intercepts_``, which act on raw units, so
+        prediction costs nothing extra. Sparse X is never centred: its mean travels in the bias.
+        Columns that are constant in training have no influence on predictions.
+
+    n_init : int, default=1
+        Number of initial draws to train from; the best is kept, by validation score if there is
+        one, else by loss.
+
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
+        count and stream of random numbers, instead of starting afresh.
+
+    early_stopping : bool, default=False
+        Whether to stop when the validation score, rather than the loss, no longer improves.
+        Without ``X_val``, a part of the rows is set aside; where that would be fewer than 10
+        rows none are, and the loss decides. Ignored by :meth:`partial_fit`.
+
+    validation_fraction : float in (0, 1), default=0.1
+        Part of the rows set aside by `early_stopping`.
+
+    scoring : str or callable, default="loss"
+        How validation rows are rated: ``"loss"``, the negated loss, or a scorer's name or a
+        callable ``(estimator, X, y)`` as in scikit-learn; greater is better.
+
+    verbose : bool or int, default=False
+        Whether to print progress, at most once a second; every iteration with 2 or more.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray
+        ``[W1, W2]`` of shapes (n_features, hidden_size) and (hidden_size, n_outputs), for X and y
+        in raw units.
+
+    intercepts_ : list of ndarray
+        ``[b1, b2]`` of shapes (hidden_size,) and (n_outputs,).
+
+    loss_curve_ : list of float
+        Loss in each iteration, penalty included, in standardised units of y. For stochastic solvers
+        the mean over the epoch, in which the weights moved.
+
+    loss_ : float
+        The last entry of ``loss_curve_``.
+
+    best_loss_ : float
+        Its smallest entry.
+
+    validation_scores_ : list of float or None
+        Validation score after each iteration, greater being better; None without validation rows.
+
+    best_validation_score_ : float or None
+        The largest of them.
+
+    best_iter_ : int
+        Iterations after which the weights that were kept were reached: the best by validation
+        score, else by loss. ``partial_fit`` keeps the last.
+
+    n_iter_ : int
+        Iterations so far, those of earlier calls with `warm_start` or :meth:`partial_fit` included.
+
+    t_ : int
+        Rows seen in training, each as often as it was seen.
+
+    solver_ : str
+        The solver that was used.
+
+    n_features_in_ : int
+        Number of columns of X.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had any.
+
+    n_layers_ : int
+        3: input, hidden, output.
+
+    n_outputs_ : int
+        Number of outputs of the network.
+
+    out_activation_ : str
+        ``"identity"``.
+
+    See Also
+    --------
+    TwoLayerClassifier : The same network for labels.
+    sklearn.neural_network.MLPRegressor : scikit-learn's network of many layers.
+
+    Notes
+    -----
+    Written out, with sums over rows i of weight w_i, the fit minimises ::
+
+        F = (sum_i w_i loss_i + alpha / 2 * (|W1|^2 + |W2|^2)) / sum_i w_i
+
+    where loss_i is half the squared error, summed over the targets. A weight of k is the same as k
+    copies of a row, a weight of zero the same as its absence; mini-batches are divided by their
+    size times the mean weight of all rows, so their expected gradient is that of F. L-BFGS merges
+    equal rows (up to 10,000 rows), which makes weights and copies the same problem to the last
+    bit.
+
+    References
+    ----------
+    .. [1] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+       networks", AISTATS 2010.
+    .. [2] K. He et al., "Delving deep into rectifiers", ICCV 2015.
+    .. [3] Y. LeCun et al., "Efficient backprop", Neural Networks: Tricks of the Trade, 1998.
+    .. [4] J. Nocedal, S. Wright, "Numerical Optimization", 2nd ed., chapter 7, 2006.
+    .. [5] T. Tieleman, G. Hinton, "Lecture 6.5: RMSProp", Neural Networks for Machine
+       Learning, 2012.
+    .. [6] D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_friedman1
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_twolayer import TwoLayerRegressor
+    >>> X, y = make_friedman1(n_samples=500, noise=0.5, random_state=0)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> regressor = TwoLayerRegressor(random_state=0).fit(X_train, y_train)
+    >>> round(regressor.score(X_test, y_test), 2)
+    0.92
+
+    The units of X and y make no difference:
+
+    >>> regressor = TwoLayerRegressor(random_state=0).fit(1e3 * X_train, 3e5 * y_train + 2e6)
+    >>> round(regressor.score(1e3 * X_test, 3e5 * y_test + 2e6), 2)
+    0.92
+    """
 
     def __init__(
         self,
@@ -75,14 +300,93 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.verbose = verbose
 
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on rows X with quantities y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+            Training rows, in any units. float32 stays float32, all else becomes float64.
+
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            What to predict, in any units.
+
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, at least 0; k counts as k copies, 0 as absence.
+
+        X_val, y_val : array-like, default=None
+            The caller's own validation rows. The weights that suit them best are kept; with
+            ``early_stopping=True`` they also say when to stop.
+
+        sample_weight_val : array-like, default=None
+            Weights of the validation rows.
+
+        Returns
+        -------
+        self : TwoLayerRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If data or a parameter are not what they may be; the estimator is then as before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver stopped before it converged, or diverged.
+        """
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(can_go_on)
     def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch on a further chunk of rows.
+
+        The units of X are learnt as rows arrive; the weights are expressed in them anew, so that a
+        new chunk does not change what the network computes before it learns from it. All rows seen
+        so far share the penalty, so the whole stream gives `alpha` the meaning it has in
+        :meth:`fit`. L-BFGS has no such method; ``solver="auto"`` takes Adam.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+            Rows of the chunk.
+
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            What to predict, in any units.
+
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, at least 0.
+
+        Returns
+        -------
+        self : TwoLayerRegressor
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If data or a parameter are not what they may be; the estimator is then as before.
+        """
         return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
-        """Predict the targets of some rows."""
+        """Predict quantities in the units of y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+            Rows in the units of those in training.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_targets)
+            As y was in training; float32 for float32 rows.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
         raw = self._raw_prediction(X)
         return self._decode(raw)
 

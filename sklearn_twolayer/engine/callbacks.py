@@ -54,8 +54,8 @@ class Monitor:
 
     Weights are judged by ``score(theta)`` where there is a score, else by the loss; the best are
     kept, or the last ones (`keep_best`). The fit has stalled when `patience` iterations in a
-    row have not brought the loss (or, with `stops_by_score`, the negated score) below the last
-    reference by more than `tol` of its magnitude. A callback stops it by returning True.
+    row have not brought the loss (or, with `stops_by_score`, the negated score) below its
+    lowest value so far by more than `tol` of that. A callback stops it by returning True.
     """
 
     tol: float
@@ -77,7 +77,7 @@ class Monitor:
 
     def forgive(self) -> None:
         """Count patience afresh, from the next iteration on."""
-        self._reference = math.inf
+        self._lowest = math.inf
         self._waited = 0
 
     def record(self, loss: float, theta: Array, measured_on: Array | None = None) -> None:
@@ -117,8 +117,7 @@ class Monitor:
         return self._waited >= self.patience
 
     def _wait(self, value: float) -> None:
-        if math.isinf(self._reference) or value < self._reference - self.tol * abs(self._reference):
-            self._reference = value
-            self._waited = 0
-        else:
-            self._waited += 1
+        lowest = self._lowest
+        improved = math.isinf(lowest) or value < lowest - self.tol * abs(lowest)
+        self._waited = 0 if improved else self._waited + 1
+        self._lowest = min(lowest, value)
