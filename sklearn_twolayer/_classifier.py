@@ -241,9 +241,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     >>> classifier = TwoLayerClassifier(random_state=0).fit(X_train, y_train)
     >>> round(classifier.score(X_test, y_test), 2)
     0.97
-    >>> classifier.predict_proba(X_test[:2]).round(2)
-    array([[0.01, 0.99],
-           [0.03, 0.97]])
+    >>> classifier.predict_proba(X_test[:2]).round(1)
+    array([[1. , 0. ],
+           [0.1, 0.9]])
     """
 
     def __init__(

@@ -123,12 +123,15 @@ def moments(X: Array, weights: Array | None) -> Moments:
 def _of_dense(X: Array, shares: Array) -> tuple[Array, Array, Array]:
     """Mean and variance of X / magnitude, and magnitude, block by block."""
     blocks = [slice(a, a + ROWS_PER_BLOCK) for a in range(0, X.shape[0], ROWS_PER_BLOCK)]
-    mean, variance, magnitude = np.zeros((3, X.shape[1]))
+    magnitude, step, variance = np.zeros((3, X.shape[1]))
     for b in blocks:
         np.maximum(magnitude, np.max(np.abs(X[b]), axis=0), out=magnitude)
     magnitude[magnitude == 0] = 1
+    # counted from one of its own values, the mean of a constant column is exact
+    origin = X[:1][0] / magnitude
     for b in blocks:
-        mean += shares[b] @ (X[b] / magnitude)
+        step += shares[b] @ (X[b] / magnitude - origin)
+    mean = origin + step
     for b in blocks:
         variance += shares[b] @ (X[b] / magnitude - mean) ** 2
     return mean, variance, magnitude
@@ -136,14 +139,18 @@ def _of_dense(X: Array, shares: Array) -> tuple[Array, Array, Array]:
 
 def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array, Array]:
     """The same without ever centring X: absent entries are counted, not visited."""
-    n_features = X.shape[1]
+    n_rows, n_features = X.shape
+
+    def total(values: Array) -> Array:
+        return np.bincount(X.indices, values, minlength=n_features)
+
     magnitude = abs(X).max(axis=0).toarray().ravel().astype(np.float64)
     magnitude[magnitude == 0] = 1
     share = np.repeat(shares, np.diff(X.indptr))
     values = X.data / magnitude[X.indices]
-    mean = np.bincount(X.indices, share * values, minlength=n_features)
-    present = np.bincount(X.indices, share, minlength=n_features)
-    squares = (values - mean[X.indices]) ** 2
-    variance = np.bincount(X.indices, share * squares, minlength=n_features)
-    variance += np.maximum(1 - present, 0) * mean**2
+    full = total(np.ones_like(share)) == n_rows
+    origin = np.where(full, X.max(axis=0).toarray().ravel() / magnitude, 0)
+    mean = origin + total(share * (values - origin[X.indices]))
+    variance = total(share * (values - mean[X.indices]) ** 2)
+    variance += np.where(full, 0, np.maximum(1 - total(share), 0)) * mean**2
     return mean, variance, magnitude
