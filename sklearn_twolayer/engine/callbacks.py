@@ -103,6 +103,11 @@ class Monitor:
             self.best_iter = iteration
             np.copyto(self.best_theta, theta)
 
+    def improved(self, theta: Array) -> None:
+        """Take it that the last iteration, which ended at `theta`, has improved it."""
+        self.best_iter = len(self.loss_curve)
+        np.copyto(self.best_theta, theta)
+
     @property
     def last_improvement(self) -> float:
         """How much the last iteration lowered the loss, relative to the loss before."""

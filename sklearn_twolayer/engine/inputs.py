@@ -53,6 +53,25 @@ class DenseInputs:
 
 
 @dataclass(frozen=True)
+class PlainInputs:
+    """Rows of the caller's own array: no room for a column of ones."""
+
+    X: Array
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.X)
+
+    def forward(self, layer1: Array, out: Array) -> None:
+        np.dot(layer1[:-1].T, self.X.T, out=out.T)
+        np.add(out, layer1[-1], out=out)
+
+    def backward(self, D1: Array, out: Array) -> None:
+        np.dot(self.X.T, D1, out=out[:-1])
+        np.sum(D1, axis=0, out=out[-1])
+
+
+@dataclass(frozen=True)
 class SparseInputs:
     """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias."""
 
@@ -110,53 +129,61 @@ def lives_on_disk(X: Any) -> bool:
 
 
 class DenseSource:
-    """Dense rows: standardised once in memory, or block by block where they live on disk."""
+    """Dense rows, read as they are, standardised block by block, or standardised in memory.
+
+    Rows that need no change are never copied as a whole; others are copied once, unless they
+    live on disk: these are changed as they are read.
+    """
 
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
-        self.X, self.dtype = X, dtype
-        self.scaling = scaling
-        self.buffer = self._rows_with_ones(0)
-        self.X1 = None
-        if scaling is not None and not lives_on_disk(X):
-            self.X1 = self._rows_with_ones(X.shape[0])
-            self._load(np.s_[:], self.X1)
+        self.X, self.scaling, self.dtype = X, scaling, dtype
+        self.X1: Array | None = None
+        self.as_it_is = scaling is None and X.dtype == dtype
+        self.buffer = self._empty(0)
+        if not self.as_it_is and not lives_on_disk(X):
+            self.X1 = self._empty(X.shape[0])
+            self._load(np.arange(X.shape[0]), self.X1)
 
-    def take(self, index: Index) -> DenseInputs:
+    def take(self, index: Index) -> Inputs:
         """The rows at `index`; valid until the next call."""
         if isinstance(index, slice):
             if self.X1 is not None:
                 return DenseInputs(self.X1[index])
-            out = self._buffer(len(range(self.X.shape[0])[index]))
+            if self.as_it_is:
+                return PlainInputs(self.X[index])
+            index = np.arange(*index.indices(self.X.shape[0]))
+        out = self._rows_of_buffer(len(index))
+        if self.X1 is not None:
+            np.take(self.X1, index, axis=0, out=out, mode="clip")
+        elif self.as_it_is:
+            X, rows = (
+                (self.X.X, self.X.rows[index]) if isinstance(self.X, Subset) else (self.X, index)
+            )
+            np.take(X, rows, axis=0, out=out, mode="clip")
+            return PlainInputs(out)
         else:
-            out = self._buffer(len(index))
-            if self.X1 is not None:
-                np.take(self.X1, index, axis=0, out=out, mode="clip")
-                return DenseInputs(out)
-        self._load(index, out)
+            self._load(index, out)
         return DenseInputs(out)
 
-    def _buffer(self, n_rows: int) -> Array:
-        if n_rows > len(self.buffer):
-            self.buffer = self._rows_with_ones(n_rows)
-        return self.buffer[:n_rows]
-
-    def _load(self, index: Index, out: Array) -> None:
+    def _load(self, index: Array, out: Array) -> None:
+        """Standardise rows into `out`, in float64: a large mean would cost float32 its digits."""
         columns = out[:, :-1]
-        if self.scaling is None:
-            columns[:] = self.X[index]
-        else:
-            # centred in float64: a large mean would cost float32 its digits
-            rows = np.arange(self.X.shape[0])[index]
-            for start in range(0, len(out), ROWS_PER_BLOCK):
-                part = slice(start, start + ROWS_PER_BLOCK)
-                block = self.X[rows[part]] - self.scaling.X.mean
+        for start in range(0, len(out), ROWS_PER_BLOCK):
+            part = slice(start, start + ROWS_PER_BLOCK)
+            block = self.X[index[part]]
+            if self.scaling is not None:
+                block = block - self.scaling.X.mean
                 block /= self.scaling.X.scale
-                columns[part] = block
+            columns[part] = block
 
-    def _rows_with_ones(self, n_rows: int) -> Array:
-        X1 = np.empty((n_rows, self.X.shape[1] + 1), dtype=self.dtype)
-        X1[:, -1] = 1
-        return X1
+    def _empty(self, n_rows: int) -> Array:
+        """Rows to write to, with a column of ones unless they stay as they are."""
+        return np.ones((n_rows, self.X.shape[1] + (not self.as_it_is)), dtype=self.dtype)
+
+    def _rows_of_buffer(self, n_rows: int) -> Array:
+        if n_rows > len(self.buffer):
+            self.buffer = self._empty(n_rows)
+        return self.buffer[:n_rows]
 
 
 class SparseSource:

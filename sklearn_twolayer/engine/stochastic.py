@@ -55,7 +55,12 @@ def solve(
             state["division"] *= schedule.divide_when_stalled
             monitor.forgive()
     if monitor.score is None and monitor.keep_best and status is not Status.DIVERGED:
-        monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
+        several = batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows
+        if several and monitor.best_value == monitor.loss_curve[-1]:
+            # the last epoch began better than any before and fell on: no need to look again
+            monitor.improved(theta)
+        else:
+            monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
     n_iter = len(monitor.loss_curve)
     return Solution(monitor.best_theta, theta, monitor.best_value, n_iter, status, state)
 
