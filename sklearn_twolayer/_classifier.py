@@ -479,8 +479,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return -engine.softplus(-raw)
 
     def _learn_targets(self, y, classes=None, streaming=False):
-        check_classification_targets(y)
-        self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        self._is_multilabel = _kind_of(y) == "multilabel-indicator"
         if self._is_multilabel:
             self.classes_ = np.arange(y.shape[1])
         elif classes is None and streaming:
@@ -492,7 +491,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.n_outputs_ = 1 if self._is_binary else len(self.classes_)
 
     def _encode(self, y):
-        is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        is_multilabel = _kind_of(y) == "multilabel-indicator"
         if is_multilabel != self._is_multilabel or (
             is_multilabel and y.shape[1] != len(self.classes_)
         ):
@@ -556,3 +555,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _kind_of(y):
+    """scikit-learn's word for the kind of labels; ValueError or TypeError if they are none."""
+    try:
+        check_classification_targets(y)
+        return type_of_target(y, input_name="y")
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in np.ravel(y)})
+        raise TypeError(f"labels in y must be all strings or all numbers, got {kinds}") from None

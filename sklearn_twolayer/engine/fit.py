@@ -97,14 +97,15 @@ def fit(
     `start` goes on where an earlier fit ended.
     """
     task = _resolved(task)
-    if not SOLVERS[task.settings.solver].incremental and task.X.shape[0] <= FEW_ROWS:
+    n_rows = task.X.shape[0]
+    if not SOLVERS[task.settings.solver].incremental and n_rows <= FEW_ROWS:
         X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
         task = replace(task, X=X, Y=Y, weights=weights)
     scaling = measure(task)
     if start is not None or theta is not None or task.settings.n_init == 1:
-        return _walk(task, scaling, random_state, start, theta)
+        return _walk(task, n_rows, scaling, random_state, start, theta)
     seeds = random_state.randint(np.iinfo(np.int32).max, size=task.settings.n_init)
-    fits = (_walk(task, scaling, RandomState(seed)) for seed in seeds)
+    fits = (_walk(task, n_rows, scaling, RandomState(seed)) for seed in seeds)
     return min(fits, key=lambda fitted: fitted.solution.value)
 
 
@@ -120,7 +121,7 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     scaling = measure(task)
     if start is not None:
         scaling = start.scaling.merged(scaling)
-    return _walk(task, scaling, random_state, start, keep_best=False)
+    return _walk(task, task.X.shape[0], scaling, random_state, start, keep_best=False)
 
 
 def measure(task: Task) -> Scaling:
@@ -151,13 +152,16 @@ def _resolved(task: Task) -> Task:
 
 def _walk(
     task: Task,
+    n_rows: int,
     scaling: Scaling,
     random_state: RandomState,
     start: Continuation | None = None,
     theta: Array | None = None,
     keep_best: bool = True,
 ) -> Fit:
-    """One walk of the solver, from rows in raw units to weights in raw units."""
+    """One walk of the solver, from rows in raw units (`n_rows` before any were merged) to weights
+    in raw units.
+    """
     settings, shape, dtype = task.settings, task.shape, task.X.dtype
     state = None
     if start is not None:
@@ -192,7 +196,7 @@ def _walk(
         solution.state,
         monitor.loss_curve,
         monitor.scores,
-        n_seen=(start.n_seen if start else 0) + n_new * task.X.shape[0],
+        n_seen=(start.n_seen if start else 0) + n_new * n_rows,
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
 

@@ -76,7 +76,8 @@ def _epoch(
 ) -> float:
     """One pass over the rows, theta changed in place; returns the running value of F."""
     n_rows = objective.rows.n_rows
-    total = 0.0
+    # like the first batch's loss, the penalty is that of the weights the epoch begins with
+    total, penalty = 0.0, objective.penalty(theta)
     for index, size in _batches(n_rows, settings, random_state):
         loss, gradient = objective.batch(theta, index)
         if not math.isfinite(loss):
@@ -85,7 +86,7 @@ def _epoch(
         total += loss * size
     state["epoch"] += 1
     state["n_seen"] += n_rows
-    return total / n_rows + objective.penalty(theta)
+    return total / n_rows + penalty
 
 
 def batch_size(settings: Settings, n_rows: int) -> int:
