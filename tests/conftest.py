@@ -1,0 +1,30 @@
+"""What every test may lean on: one BLAS thread, one seed, and targets for any loss."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
+
+
+@pytest.fixture
+def draw_targets(rng):
+    """Targets that suit a loss, told from its attributes alone."""
+
+    def draw(loss, n_rows, n_outputs):
+        if loss.labels:
+            return rng.randint(n_outputs, size=n_rows)
+        if loss.standardizes_target:
+            return rng.randn(n_rows, n_outputs)
+        return rng.randint(2, size=(n_rows, n_outputs)).astype(np.float64)
+
+    return draw

@@ -1,0 +1,219 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_twolayer.engine.activations import ACTIVATIONS
+from sklearn_twolayer.engine.network import raw_prediction
+from sklearn_twolayer.engine.parameters import Shape
+from sklearn_twolayer.engine.scaling import ROWS_PER_BLOCK, Scaling, moments, no_moments
+
+weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
+stored_as = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array, sparse.csr_matrix])
+
+
+def columns(rng, n_rows=50):
+    """Columns of different location and size, a third of their entries zero."""
+    X = rng.randn(n_rows, 4) * [1, 1e-3, 1e4, 5] + [0, 1, -1e4, 100]
+    X[rng.rand(n_rows, 4) < 1 / 3] = 0
+    return X
+
+
+def measured(X, Y=None, weights=None):
+    weight = float(X.shape[0] if weights is None else weights.sum())
+    of_Y = no_moments(1) if Y is None else moments(Y, weights)
+    return Scaling(moments(X, weights), of_Y, X.shape[0], weight)
+
+
+def predicted(scaling, shape, theta, X):
+    """Raw-unit output of tanh units that see X in standardised units."""
+    p = shape.views(theta)
+    A1 = np.tanh((X - scaling.X.mean) / scaling.X.scale @ p.W1 + p.b1)
+    return (A1 @ p.W2 + p.b2) * scaling.Y_scale + scaling.Y.mean
+
+
+@weighted
+@stored_as
+def test_agrees_with_the_standard_scaler(with_weights, storage, rng):
+    X = columns(rng)
+    weights = rng.rand(50) if with_weights else None
+    expected = StandardScaler().fit(X, sample_weight=weights)
+    found = moments(storage(X), weights)
+    assert_allclose(found.mean, expected.mean_, rtol=1e-12)
+    assert_allclose(found.scale, expected.scale_, rtol=1e-12)
+    assert_allclose(found.magnitude, np.abs(X).max(axis=0), rtol=1e-15)
+
+
+@weighted
+def test_agrees_with_the_standard_scaler_across_blocks(with_weights, rng):
+    n_rows = 2 * ROWS_PER_BLOCK + 1
+    X = columns(rng, n_rows)
+    weights = rng.rand(n_rows) if with_weights else None
+    expected = StandardScaler().fit(X, sample_weight=weights)
+    found = moments(X, weights)
+    assert_allclose(found.mean, expected.mean_, rtol=1e-10)
+    assert_allclose(found.scale, expected.scale_, rtol=1e-12)
+
+
+@stored_as
+def test_weights_are_copies_and_zero_is_absence(storage, rng):
+    X = columns(rng)
+    weights = rng.randint(4, size=50)
+    expected = moments(storage(np.repeat(X, weights, axis=0)), None)
+    found = moments(storage(X), weights.astype(float))
+    assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    assert_allclose(found.scale, expected.scale, rtol=1e-12)
+
+
+@stored_as
+@pytest.mark.parametrize("factor", [1e-300, 1e-3, 1e3, 1e300])
+def test_weights_of_any_size_mean_the_same(storage, factor, rng):
+    X, weights = columns(rng), rng.rand(50)
+    expected = moments(storage(X), weights)
+    found = moments(storage(X), factor * weights)
+    assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    assert_allclose(found.scale, expected.scale, rtol=1e-12)
+
+
+@stored_as
+@pytest.mark.parametrize(
+    ("dtype", "constant"),
+    [(dtype, c) for dtype in (np.float32, np.float64) for c in (0, 0.1, -7, 1e-37, 1e37)]
+    + [(np.float64, 1e-300), (np.float64, 1e300)],
+)
+def test_a_constant_column_counts_for_nothing(storage, dtype, constant, rng):
+    X = np.column_stack([np.full(50, constant), rng.randn(50)]).astype(dtype)
+    found = moments(storage(X), rng.rand(50))
+    assert_allclose(found.mean[0], X[0, 0].astype(np.float64), rtol=1e-12)
+    assert_array_equal(np.isinf(found.scale), [True, False])
+
+
+@weighted
+@stored_as
+@pytest.mark.parametrize("constant", [0.1, 7.0])
+def test_a_constant_column_is_recognised_in_many_rows(with_weights, storage, constant, rng):
+    weights = rng.rand(20_000) if with_weights else None
+    assert np.isinf(moments(storage(np.full((20_000, 1), constant)), weights).scale)
+
+
+@stored_as
+@pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e150, 1e300])
+def test_columns_of_any_magnitude(storage, factor, rng):
+    X = rng.randn(50, 3) + np.array([0, 1, 10])
+    expected = moments(X, None)
+    found = moments(storage(factor * X), None)
+    assert_allclose(found.mean / factor, expected.mean, rtol=1e-12)
+    assert_allclose(found.scale / factor, expected.scale, rtol=1e-12)
+
+
+@stored_as
+def test_float32_columns_are_measured_in_float64(storage, rng):
+    X = (rng.randn(5000, 2) + np.array([1000, 0])).astype(np.float32)
+    found = moments(storage(X), None)
+    assert found.mean.dtype == found.scale.dtype == np.float64
+    exact = X.astype(np.float64)
+    assert_allclose(found.mean, exact.mean(axis=0), rtol=1e-10)
+    assert_allclose(found.scale, exact.std(axis=0), rtol=1e-10)
+
+
+@weighted
+@pytest.mark.parametrize("factor", [1e-300, 1, 1e300])
+def test_merged_measurements_are_those_of_all_rows(with_weights, factor, rng):
+    X, Y = factor * columns(rng), rng.randn(50, 2)
+    weights = rng.rand(50) if with_weights else None
+    expected = measured(X, Y, weights)
+    parts = [slice(0, 7), slice(7, 8), slice(8, 50)]
+    first, *rest = (measured(X[p], Y[p], weights[p] if with_weights else None) for p in parts)
+    for part in rest:
+        first = first.merged(part)
+    assert first.n_rows == 50
+    assert_allclose(first.weight, expected.weight, rtol=1e-14)
+    for found, wanted in ((first.X, expected.X), (first.Y, expected.Y)):
+        assert_allclose(found.mean, wanted.mean, rtol=1e-11)
+        assert_allclose(found.scale, wanted.scale, rtol=1e-11)
+
+
+def test_a_column_that_stays_constant_stays_constant_when_merged():
+    X = np.full((50, 1), 0.1)
+    assert np.isinf(measured(X[:20]).merged(measured(X[20:])).X.scale)
+
+
+@stored_as
+def test_folded_weights_give_the_same_prediction_in_raw_units(storage, rng):
+    shape = Shape(4, 3, 2)
+    theta = rng.randn(shape.size)
+    X, Y = columns(rng), rng.randn(50, 2) * [0.1, 1e3] + [10, -1e6]
+    scaling = measured(X, Y)
+    coefs, intercepts = scaling.fold(shape, theta)
+    raw = raw_prediction(coefs, intercepts, ACTIVATIONS["tanh"], storage(X))
+    assert_allclose(raw, predicted(scaling, shape, theta, X), rtol=1e-10)
+
+
+def test_a_constant_target_keeps_its_unit(rng):
+    X = columns(rng)
+    scaling = measured(X, np.full((50, 1), 7.0))
+    assert_array_equal(scaling.Y_scale, 1)
+    assert_allclose(scaling.Y.mean, 7, rtol=1e-15)
+
+
+def test_a_folded_constant_column_has_weight_zero(rng):
+    shape = Shape(2, 3, 1)
+    X = np.column_stack([np.full(50, 0.1), rng.randn(50)])
+    coefs, intercepts = measured(X).fold(shape, rng.randn(shape.size))
+    assert_array_equal(coefs[0][0], 0)
+    assert all(np.isfinite(m).all() for m in (*coefs, *intercepts))
+
+
+def test_folding_without_scaling_changes_nothing_but_the_precision(rng):
+    shape = Shape(2, 3, 1)
+    theta = rng.randn(shape.size).astype(np.float32)
+    coefs, intercepts = Scaling(no_moments(2), no_moments(1), 50, 50.0).fold(shape, theta)
+    pieces = (coefs[0], intercepts[0], coefs[1], intercepts[1])
+    assert all(m.dtype == np.float64 for m in pieces)
+    assert_array_equal(np.concatenate([m.ravel() for m in pieces]), theta)
+
+
+def test_folding_leaves_theta_alone(rng):
+    shape = Shape(2, 3, 1)
+    theta = rng.randn(shape.size)
+    before = theta.copy()
+    coefs, intercepts = Scaling(no_moments(2), no_moments(1), 50, 50.0).fold(shape, theta)
+    assert not any(np.shares_memory(m, theta) for m in (*coefs, *intercepts))
+    assert_array_equal(theta, before)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_expressed_in_new_units_compute_the_same(dtype, rng):
+    shape = Shape(4, 3, 2)
+    theta = rng.randn(shape.size).astype(dtype)
+    X, Y = columns(rng), rng.randn(50, 2) * [0.1, 1e3] + [10, -1e6]
+    old, new = measured(X[:20], Y[:20]), measured(X, Y)
+    expressed = old.express(shape, theta, new)
+    assert expressed.dtype == dtype
+    expected = predicted(old, shape, theta, X)
+    rtol = 1e-10 if dtype is np.float64 else 1e-4
+    assert_allclose(predicted(new, shape, expressed, X), expected, rtol=rtol)
+
+
+def test_a_column_that_begins_to_vary_starts_from_nothing(rng):
+    shape = Shape(2, 3, 1)
+    theta = rng.randn(shape.size)
+    X = rng.randn(50, 2)
+    constant = X.copy()
+    constant[:, 0] = 5
+    old, new = measured(constant), measured(X)
+    expressed = old.express(shape, theta, new)
+    assert_array_equal(shape.views(expressed).W1[0], 0)
+    expected = predicted(old, shape, theta, constant)
+    assert_allclose(predicted(new, shape, expressed, X), expected, rtol=1e-10)
+
+
+def test_moments_are_not_changed_by_merging(rng):
+    of_X = moments(columns(rng), None)
+    before = replace(of_X, mean=of_X.mean.copy(), deviation=of_X.deviation.copy())
+    of_X.merged(moments(columns(rng), None), 0.5)
+    assert_array_equal(of_X.mean, before.mean)
+    assert_array_equal(of_X.deviation, before.deviation)

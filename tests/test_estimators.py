@@ -1,0 +1,310 @@
+"""What classifier and regressor have in common."""
+
+import copy
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_linnerud,
+    load_wine,
+    make_multilabel_classification,
+)
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer.engine import SOLVERS
+
+IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def multilabel():
+    return make_multilabel_classification(60, n_features=6, n_classes=3, random_state=0)
+
+
+class Task(NamedTuple):
+    """A kind of target, and what it makes of the network."""
+
+    estimator: type
+    load: object
+    n_outputs: int
+    out_activation: str
+
+    def data(self):
+        return self.load() if self.load is multilabel else self.load(return_X_y=True)
+
+
+TASKS = {
+    "binary": Task(TwoLayerClassifier, load_breast_cancer, 1, "logistic"),
+    "multiclass": Task(TwoLayerClassifier, load_iris, 3, "softmax"),
+    "multilabel": Task(TwoLayerClassifier, multilabel, 3, "logistic"),
+    "one target": Task(TwoLayerRegressor, load_diabetes, 1, "identity"),
+    "three targets": Task(TwoLayerRegressor, load_linnerud, 3, "identity"),
+}
+
+every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+every_solver = pytest.mark.parametrize("solver", SOLVERS)
+
+
+def outputs(model, X):
+    """What tells models apart: probabilities, or predictions of quantities."""
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+def scale_of(model, y):
+    return y.std(axis=0) if isinstance(model, TwoLayerRegressor) else 1.0
+
+
+@every_task
+@every_solver
+@IGNORE_CONVERGENCE
+def test_fitted_attributes(task, solver):
+    X, y = task.data()
+    model = task.estimator(7, solver=solver, max_iter=30, random_state=0).fit(X, y)
+    assert [W.shape for W in model.coefs_] == [(X.shape[1], 7), (7, task.n_outputs)]
+    assert [b.shape for b in model.intercepts_] == [(7,), (task.n_outputs,)]
+    assert model.n_layers_ == 3
+    assert model.n_outputs_ == task.n_outputs
+    assert model.out_activation_ == task.out_activation
+    assert model.solver_ == solver
+    assert model.n_features_in_ == X.shape[1]
+    assert 1 <= model.n_iter_ == len(model.loss_curve_) <= 30
+    assert model.t_ == model.n_iter_ * len(X)
+    assert model.loss_ == model.loss_curve_[-1]
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert all(type(loss) is float for loss in [model.loss_, *model.loss_curve_])
+    assert model.loss_ < model.loss_curve_[0]
+
+
+@every_task
+def test_the_best_iteration_is_the_one_of_least_loss(task):
+    X, y = task.data()
+    model = task.estimator(7, solver="lbfgs", random_state=0).fit(X, y)
+    assert model.best_iter_ == 1 + np.argmin(model.loss_curve_)
+
+
+@IGNORE_CONVERGENCE
+def test_the_weights_of_the_best_iteration_are_kept():
+    X, y = load_diabetes(return_X_y=True)
+    rough = {"solver": "adam", "learning_rate_init": 0.1, "batch_size": 16, "tol": 0.0}
+    long = TwoLayerRegressor(7, random_state=0, **rough).fit(X, y)
+    assert 0 < long.best_iter_ < long.n_iter_
+    short = TwoLayerRegressor(7, max_iter=long.best_iter_, random_state=0, **rough).fit(X, y)
+    assert short.best_iter_ == long.best_iter_
+    np.testing.assert_array_equal(short.predict(X), long.predict(X))
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array])
+@every_solver
+def test_weights_and_outputs_have_the_precision_of_the_rows(task, dtype, container, solver):
+    X, y = task.data()
+    rows = container(X.astype(dtype))
+    model = task.estimator(3, solver=solver, max_iter=3, random_state=0).fit(rows, y)
+    assert {W.dtype for W in [*model.coefs_, *model.intercepts_]} == {np.dtype(dtype)}
+    assert outputs(model, rows).dtype == dtype
+    if hasattr(model, "decision_function"):
+        assert model.decision_function(rows).dtype == dtype
+        assert model.predict_log_proba(rows).dtype == dtype
+    assert np.isfinite(outputs(model, rows)).all()
+
+
+@every_task
+@IGNORE_CONVERGENCE
+def test_whole_numbers_are_computed_in_float64(task):
+    X, y = task.data()
+    model = task.estimator(3, max_iter=3, random_state=0).fit(np.rint(X).astype(int), y)
+    assert model.coefs_[0].dtype == np.float64
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@every_solver
+def test_half_the_digits_give_nearly_the_same(task, solver):
+    X, y = task.data()
+    model = task.estimator(5, solver=solver, activation="tanh", max_iter=3, random_state=0)
+    expected = outputs(model.fit(X, y), X)
+    X = X.astype(np.float32)
+    error = (outputs(model.fit(X, y), X) - expected) / scale_of(model, y)
+    assert np.abs(error).max() < 1e-3
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@every_solver
+@pytest.mark.parametrize("standardize", [True, False])
+def test_sparse_rows_give_what_dense_rows_give(task, solver, standardize, rng):
+    X, y = task.data()
+    X = X * (rng.uniform(size=X.shape) < 0.3)
+    settings = {"solver": solver, "max_iter": 10, "standardize": standardize}
+    model = task.estimator(5, activation="tanh", random_state=0, **settings)
+    expected = outputs(model.fit(X, y), X)
+    np.testing.assert_allclose(outputs(model, sparse.csr_matrix(X)), expected, rtol=1e-9)
+    rows = sparse.csr_matrix(X)
+    error = (outputs(model.fit(rows, y), rows) - expected) / scale_of(model, y)
+    np.testing.assert_allclose(error, 0, atol=1e-8)
+
+
+@every_task
+@IGNORE_CONVERGENCE
+def test_repeated_sparse_entries_are_summed_in_a_copy(task):
+    X, y = task.data()
+    n_entries, n_columns = X.size, X.shape[1]
+    halves = np.repeat(X.ravel() / 2, 2)
+    columns = np.repeat(np.tile(np.arange(n_columns), len(X)), 2)
+    rows = sparse.csr_matrix((halves, columns, np.arange(0, 2 * n_entries + 1, 2 * n_columns)))
+    model = task.estimator(5, activation="tanh", max_iter=10, random_state=0)
+    expected = outputs(model.fit(sparse.csr_matrix(X), y), X)
+    np.testing.assert_allclose(outputs(model.fit(rows, y), rows), expected, rtol=1e-6)
+    assert rows.nnz == 2 * n_entries
+
+
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+@pytest.mark.parametrize(("n_rows", "solver"), [(10_000, "lbfgs"), (10_001, "adam")])
+def test_auto_takes_lbfgs_for_few_rows_and_adam_for_many(estimator, n_rows, solver, rng):
+    X = rng.randn(n_rows, 1)
+    model = estimator(1, solver="auto", max_iter=1, random_state=0).fit(X, X[:, 0] > 0)
+    assert model.solver_ == solver
+    assert model.solver == "auto"
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@every_solver
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_same_seed_gives_the_same_bits(task, solver, dtype):
+    X, y = task.data()
+    X = X.astype(dtype)
+    model = task.estimator(5, solver=solver, batch_size=16, max_iter=5)
+
+    def weights(random_state):
+        fitted = clone(model).set_params(random_state=random_state).fit(X, y)
+        return [part.tobytes() for part in [*fitted.coefs_, *fitted.intercepts_]]
+
+    assert weights(1) == weights(1) == weights(np.random.RandomState(1))
+    assert weights(1) != weights(2)
+
+
+OTHER_PARAMETERS = {"activation": "logistic", "hidden_size": 3, "solver": "sgd", "alpha": 9.0}
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("name", OTHER_PARAMETERS)
+def test_parameters_set_after_the_fit_do_not_change_predictions(task, name):
+    X, y = task.data()
+    model = task.estimator(5, activation="relu", max_iter=10, random_state=0).fit(X, y)
+    expected = outputs(model, X)
+    model.set_params(**{name: OTHER_PARAMETERS[name]})
+    np.testing.assert_array_equal(outputs(model, X), expected)
+    np.testing.assert_array_equal(outputs(copy.deepcopy(model), X), expected)
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@every_solver
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("most", [1, 3])
+def test_weight_k_is_k_copies_and_weight_zero_is_absence(task, solver, container, most, rng):
+    X, y = (array[::2][:60] for array in task.data())
+    k = rng.randint(0, most + 1, size=len(X))
+    assert 0 in k
+    settings = {"batch_size": 1000, "learning_rate_init": 0.01, "max_iter": 20, "tol": 0.0}
+    model = task.estimator(5, solver=solver, random_state=0, **settings)
+    weighted = outputs(clone(model).fit(container(X), y, sample_weight=k), X)
+    copied = outputs(clone(model).fit(container(np.repeat(X, k, axis=0)), np.repeat(y, k, 0)), X)
+    error = (weighted - copied) / scale_of(model, y)
+    np.testing.assert_allclose(error, 0, atol=1e-6)
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@every_solver
+def test_weight_zero_is_absence_from_every_batch(task, solver):
+    X, y = task.data()
+    absent = np.arange(len(X)) % 3 == 0
+    model = task.estimator(5, solver=solver, batch_size=4, max_iter=3, random_state=0)
+    weighted = outputs(clone(model).fit(X, y, sample_weight=1.0 - absent), X)
+    without = outputs(clone(model).fit(X[~absent], y[~absent]), X)
+    error = (weighted - without) / scale_of(model, y)
+    np.testing.assert_allclose(error, 0, atol=1e-9)
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@every_solver
+def test_weights_matter(task, solver, rng):
+    X, y = task.data()
+    model = task.estimator(5, solver=solver, max_iter=5, random_state=0)
+    plain = outputs(clone(model).fit(X, y), X)
+    ones = outputs(clone(model).fit(X, y, sample_weight=np.ones(len(X))), X)
+    uneven = outputs(clone(model).fit(X, y, sample_weight=rng.uniform(0, 9, len(X))), X)
+    np.testing.assert_allclose(ones, plain, rtol=1e-6)
+    assert np.abs(uneven - plain).max() > 1e-3 * np.abs(plain).max()
+
+
+def the_warning(model, X, y):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    assert [entry.category for entry in caught] == [ConvergenceWarning]
+    return str(caught[0].message)
+
+
+@every_task
+@every_solver
+def test_too_few_iterations_are_reported_with_advice(task, solver):
+    message = the_warning(
+        task.estimator(5, solver=solver, max_iter=2, random_state=0), *task.data()
+    )
+    assert message.startswith(f"{task.estimator.__name__}(solver='{solver}')")
+    assert "max_iter=2" in message
+    assert "Increase max_iter" in message
+
+
+@every_task
+def test_too_few_evaluations_are_reported_with_advice(task):
+    model = task.estimator(5, solver="lbfgs", max_fun=3, random_state=0)
+    message = the_warning(model, *task.data())
+    assert "max_fun=3" in message
+    assert "Increase max_fun" in message
+
+
+@every_task
+def test_divergence_is_reported_and_leaves_finite_weights(task):
+    X, y = task.data()
+    settings = {"solver": "sgd", "activation": "identity", "alpha": 0.0, "standardize": False}
+    model = task.estimator(5, learning_rate_init=1e200, random_state=0, **settings)
+    message = the_warning(model, X * 1e100, y)
+    assert "diverged" in message
+    assert "learning_rate_init" in message
+    assert all(np.isfinite(part).all() for part in [*model.coefs_, *model.intercepts_])
+
+
+BUNDLED = {
+    "breast_cancer": (TwoLayerClassifier, load_breast_cancer, 0.98),
+    "digits": (TwoLayerClassifier, load_digits, 0.99),
+    "iris": (TwoLayerClassifier, load_iris, 0.95),
+    "wine": (TwoLayerClassifier, load_wine, 0.99),
+    "diabetes": (TwoLayerRegressor, load_diabetes, 0.5),
+}
+
+
+@pytest.mark.parametrize(("estimator", "load", "enough"), BUNDLED.values(), ids=BUNDLED)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_bundled_data_are_learnt_by_default_without_a_warning(estimator, load, enough, seed):
+    X, y = load(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = estimator(random_state=seed).fit(X, y)
+    assert model.score(X, y) > enough

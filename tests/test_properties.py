@@ -1,0 +1,263 @@
+"""Whatever finite data come in, a finite model comes out, or an error that says why not."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer.engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
+
+INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
+
+
+def examples(n):
+    return settings(max_examples=n, derandomize=True, deadline=None, database=None)
+
+
+@pytest.fixture(autouse=True)
+def only_convergence_may_be_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def signed(low, high):
+    """Zero and floats of either sign between two magnitudes."""
+    size = st.floats(low, high)
+    return st.just(0.0) | size | size.map(lambda value: -value)
+
+
+def constants(n_rows, elements):
+    return elements.map(lambda value: np.full(n_rows, value))
+
+
+@st.composite
+def spread(draw, n_rows, low, high):
+    """Random numbers around an offset of up to a million standard deviations."""
+    normal = np.random.RandomState(draw(st.integers(0, 99))).randn(n_rows)
+    offset = draw(st.sampled_from([0, 1, -1e3, 1e6]))
+    scale = 10 ** draw(st.floats(np.log10(low), np.log10(high) - 7))
+    return scale * (normal + offset)
+
+
+def columns(n_rows, low=1e-30, high=1e30):
+    anything = signed(low, high)
+    return st.one_of(
+        arrays(np.float64, n_rows, elements=anything),
+        constants(n_rows, anything),
+        spread(n_rows, low, high),
+    )
+
+
+@st.composite
+def tables(draw, n_rows, max_columns=3, **sizes):
+    """Columns of their own sizes, some of them repeated."""
+    distinct = draw(st.lists(columns(n_rows, **sizes), min_size=1, max_size=max_columns))
+    repeated = draw(st.lists(st.sampled_from(distinct), max_size=1))
+    return np.column_stack([*distinct, *repeated])
+
+
+CONTAINERS = {"dense": np.asarray, "Fortran": np.asfortranarray, "sparse": sparse.csr_array}
+
+
+@st.composite
+def rows(draw, n_rows):
+    """A table of either precision, however stored."""
+    X = draw(tables(n_rows)).astype(draw(st.sampled_from([np.float32, np.float64])))
+    return CONTAINERS[draw(st.sampled_from(sorted(CONTAINERS)))](X)
+
+
+def codes(n_rows, n_classes):
+    return arrays(np.int64, n_rows, elements=st.integers(0, n_classes - 1))
+
+
+def label_indicators(n_rows):
+    return arrays(np.int64, (n_rows, 2), elements=st.integers(0, 1))
+
+
+TARGETS = {
+    "binary": (TwoLayerClassifier, lambda n: codes(n, 2)),
+    "multiclass": (TwoLayerClassifier, lambda n: codes(n, 4)),
+    "multilabel": (TwoLayerClassifier, label_indicators),
+    "one target": (TwoLayerRegressor, columns),
+    "several targets": (TwoLayerRegressor, tables),
+}
+
+every_target = pytest.mark.parametrize("kind", TARGETS)
+every_solver = pytest.mark.parametrize("solver", SOLVERS)
+row_counts = st.integers(1, 12)
+
+
+def small(estimator, **options):
+    """A network that is quick to fit."""
+    return estimator(**{"hidden_size": 3, "max_iter": 4, "random_state": 0, **options})
+
+
+def check_finite(model, X):
+    assert all(np.isfinite(part).all() for part in [*model.coefs_, *model.intercepts_])
+    assert np.isfinite(model.loss_curve_).all()
+    predicted = model.predict(X)
+    assert len(predicted) == X.shape[0]
+    if isinstance(model, TwoLayerRegressor):
+        assert np.isfinite(predicted).all()
+    else:
+        check_probabilities(model, X)
+        assert np.isin(predicted, [0, 1] if predicted.ndim == 2 else model.classes_).all()
+
+
+def check_probabilities(model, X):
+    P = model.predict_proba(X)
+    assert P.shape == (X.shape[0], len(model.classes_))
+    assert ((P >= 0) & (P <= 1)).all()
+    assert np.isfinite(model.predict_log_proba(X)).all()
+    assert np.isfinite(model.decision_function(X)).all()
+    if model.predict(X).ndim == 1:
+        np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-5)
+
+
+@every_target
+@every_solver
+@given(data=st.data())
+@examples(20)
+def test_rows_and_targets_of_any_size(kind, solver, data):
+    estimator, targets = TARGETS[kind]
+    n_rows = data.draw(row_counts)
+    X, y = data.draw(rows(n_rows)), data.draw(targets(n_rows))
+    activation = data.draw(st.sampled_from(sorted(ACTIVATIONS)))
+    standardize = data.draw(st.booleans())
+    model = small(estimator, solver=solver, activation=activation, standardize=standardize)
+    check_finite(model.fit(X, y), X)
+
+
+def weights(n_rows):
+    return arrays(np.float64, n_rows, elements=st.just(0.0) | st.floats(1e-300, 1e300))
+
+
+CLASS_WEIGHTS = {
+    "binary": [None, "balanced", {0: 1e-200, 1: 1e200}, {1: 0}],
+    "multiclass": [None, "balanced", {0: 1e-200, 1: 1, 2: 1e200, 3: 1}, {1: 0}],
+    "multilabel": [None, "balanced", [{0: 1e-200, 1: 1}, {0: 1, 1: 1e200}], [{1: 0}, {}]],
+}
+
+
+@every_target
+@every_solver
+@given(data=st.data())
+@examples(20)
+def test_weights_of_any_size(kind, solver, data):
+    estimator, targets = TARGETS[kind]
+    n_rows = data.draw(row_counts)
+    X = np.random.RandomState(0).randn(n_rows, 2)
+    y, w = data.draw(targets(n_rows)), data.draw(weights(n_rows))
+    model = small(estimator, solver=solver, alpha=data.draw(st.sampled_from([0.0, 1.0])))
+    if kind in CLASS_WEIGHTS:
+        model.set_params(class_weight=data.draw(st.sampled_from(CLASS_WEIGHTS[kind])))
+    try:
+        model.fit(X, y, sample_weight=w)
+    except ValueError as error:
+        assert "zero for all rows" in str(error) or "class_weight" in str(error)
+    else:
+        check_finite(model, X)
+
+
+LABELS = {
+    "integers": st.integers(-(2**62), 2**62),
+    "small integers": st.integers(-128, 127).map(np.int8),
+    "unsigned integers": st.integers(0, 2**63).map(np.uint64),
+    "floats": st.integers(-(2**53), 2**53).map(float),
+    "bools": st.booleans(),
+    "numpy bools": st.booleans().map(np.bool_),
+    "strings": st.text(max_size=3).filter(lambda text: "\0" not in text),
+    "numpy strings": st.text(st.characters(categories=["L"]), max_size=3).map(np.str_),
+}
+
+
+@st.composite
+def labels(draw, n_rows, kind):
+    names = draw(st.lists(LABELS[kind], min_size=1, max_size=4, unique=True))
+    as_objects = draw(st.booleans()) if "strings" in kind else False
+    y = draw(st.lists(st.sampled_from(names), min_size=n_rows, max_size=n_rows))
+    return np.array(y, dtype=object) if as_objects else np.array(y)
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@given(data=st.data())
+@examples(40)
+def test_labels_of_any_type(kind, data):
+    n_rows = data.draw(row_counts)
+    y = data.draw(labels(n_rows, kind))
+    X = np.random.RandomState(0).randn(n_rows, 2)
+    model = small(TwoLayerClassifier, solver=data.draw(st.sampled_from(sorted(SOLVERS))))
+    model.fit(X, y)
+    check_finite(model, X)
+    assert model.classes_.tolist() == sorted(set(y.tolist()))
+    assert model.predict(X).dtype == y.dtype
+
+
+MIXED = st.integers() | st.floats() | st.text(max_size=2) | st.booleans() | st.none() | st.binary()
+
+
+@given(y=st.lists(MIXED, min_size=4, max_size=4))
+@examples(300)
+def test_labels_of_mixed_types_give_a_model_or_a_clear_error(y):
+    X = np.random.RandomState(0).randn(len(y), 2)
+    y = np.array(y, dtype=object)
+    model = small(TwoLayerClassifier)
+    try:
+        model.fit(X, y)
+    except (TypeError, ValueError) as error:
+        assert str(error)
+    else:
+        check_finite(model, X)
+
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "solver": st.sampled_from(sorted(SOLVERS)),
+        "activation": st.sampled_from(sorted(ACTIVATIONS)),
+        "initializer": st.sampled_from(sorted(INITIALIZERS)),
+        "learning_rate": st.sampled_from(sorted(SCHEDULES)),
+        "learning_rate_init": st.sampled_from([1e-30, 1e-3, 10.0, 1e10, 1e30]),
+        "alpha": st.sampled_from([0.0, 1e-30, 1.0, 1e10, 1e30]),
+        "batch_size": st.sampled_from(["auto", 1, 3]),
+        "momentum": st.sampled_from([0.0, 0.9, 1.0]),
+        "epsilon": st.sampled_from([1e-30, 1e-8, 1e30]),
+        "tol": st.sampled_from([0.0, 1e-4, 1e30]),
+        "n_init": st.sampled_from([1, 2]),
+        "early_stopping": st.booleans(),
+        "standardize": st.booleans(),
+    }
+)
+
+
+@every_target
+@given(options=OPTIONS, data=st.data())
+@examples(40)
+def test_settings_of_any_size(kind, options, data):
+    estimator, targets = TARGETS[kind]
+    X, y = data.draw(rows(20)), data.draw(targets(20))
+    model = small(estimator, validation_fraction=0.5, **options)
+    check_finite(model.fit(X, y), X)
+
+
+@every_target
+@pytest.mark.parametrize("solver", INCREMENTAL)
+@given(data=st.data())
+@examples(20)
+def test_chunks_of_any_size(kind, solver, data):
+    estimator, targets = TARGETS[kind]
+    model = small(estimator, solver=solver)
+    known = {"classes": range(4)} if kind in ("binary", "multiclass") else {}
+    for _ in range(3):
+        n_rows = data.draw(row_counts)
+        X = data.draw(tables(n_rows))[:, :1]
+        y = data.draw(targets(n_rows))
+        model.partial_fit(X, y[:, :1] if kind == "several targets" else y, **known)
+        check_finite(model, X)

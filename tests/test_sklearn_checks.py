@@ -1,0 +1,118 @@
+"""scikit-learn's own common checks: whatever the settings, not a single exception.
+
+By default every pair of settings is met once; ``-m slow`` runs all the rest of the product.
+Where a check cannot hold by its nature, it is named here with the reason.
+"""
+
+from itertools import product
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer.engine import SOLVERS
+
+# hundreds of fits each: as few and as long steps as suffice for the checks that ask for a score
+BUDGETS = {
+    "lbfgs": {"max_iter": 50},
+    "sgd": {"max_iter": 60, "learning_rate_init": 0.02},
+    "rmsprop": {"max_iter": 30, "learning_rate_init": 0.03},
+    "adam": {"max_iter": 30, "learning_rate_init": 0.03},
+}
+SMALL_BATCHES = {"batch_size": 7}
+
+CANNOT_HOLD = {
+    "batch_size": {
+        "check_sample_weight_equivalence_on_dense_data": "copies of a row fill other batches",
+        "check_sample_weight_equivalence_on_sparse_data": "copies of a row fill other batches",
+    },
+    "warm_start": {
+        "check_supervised_y_2d": "compares two fits of one instance",
+        "check_classifiers_multilabel_representation_invariance": "fits one instance several times",
+    },
+}
+
+
+def estimators(settings, **others):
+    """Small networks with the given (class, solver, early_stopping, class_weight)."""
+    for estimator, solver, early_stopping, class_weight in settings:
+        options = {**BUDGETS.get(solver, {}), **others}
+        if "batch_size" in others and SOLVERS[solver].incremental:
+            options["max_iter"] = 12
+        if estimator is TwoLayerClassifier:
+            options["class_weight"] = class_weight
+        yield estimator(10, solver=solver, early_stopping=early_stopping, **options)
+
+
+CLASSIFIERS = list(product([TwoLayerClassifier], SOLVERS, [False, True], [None, "balanced"]))
+REGRESSORS = list(product([TwoLayerRegressor], SOLVERS, [False, True], [None]))
+EVERYTHING = CLASSIFIERS + REGRESSORS
+
+
+def is_met_by_default(solver, early_stopping, class_weight):
+    """Each solver with and without early stopping, each of them with one class weight."""
+    number = list(SOLVERS).index(solver) + early_stopping
+    return class_weight == [None, "balanced"][number % 2]
+
+
+def is_one_of_few(estimator, solver, early_stopping):
+    """One classifier and one regressor of each kind of solver."""
+    classifier = estimator is TwoLayerClassifier
+    return (solver, early_stopping) in (("lbfgs", classifier), ("adam", not classifier))
+
+
+BY_DEFAULT = [s for s in CLASSIFIERS if is_met_by_default(*s[1:])] + REGRESSORS
+FEW = [s for s in BY_DEFAULT if is_one_of_few(*s[:3])]
+
+
+def rest(settings):
+    return [s for s in EVERYTHING if s not in settings]
+
+
+def with_checks(quick, slow):
+    """Mark a test to run with the checks of some estimators, and of others when asked to."""
+    quick, slow = (parametrize_with_checks(list(each)) for each in (quick, slow))
+    # scikit-learn 1.6 hands pytest a generator, which pytest no longer likes
+    parameters = list(quick.args[1])
+    parameters += [pytest.param(*pair, marks=pytest.mark.slow) for pair in slow.args[1]]
+    return pytest.mark.parametrize(quick.args[0], parameters, **quick.kwargs)
+
+
+def run(estimator, check, cannot_hold=()):
+    name = check.func.__name__
+    try:
+        check(estimator)
+    except AssertionError:
+        if name not in cannot_hold:
+            raise
+        pytest.xfail(cannot_hold[name])
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@with_checks([TwoLayerClassifier(), TwoLayerRegressor()], [])
+def test_common_checks_by_default(estimator, check):
+    run(estimator, check)
+
+
+@with_checks(estimators(BY_DEFAULT), estimators(rest(BY_DEFAULT)))
+def test_common_checks(estimator, check):
+    run(estimator, check)
+
+
+@with_checks(
+    estimators(FEW, **SMALL_BATCHES),
+    estimators(rest(FEW), **SMALL_BATCHES),
+)
+def test_common_checks_with_small_batches(estimator, check):
+    incremental = SOLVERS[estimator.solver].incremental
+    run(estimator, check, CANNOT_HOLD["batch_size"] if incremental else ())
+
+
+@with_checks(
+    estimators(FEW, warm_start=True),
+    estimators(rest(FEW), warm_start=True),
+)
+def test_common_checks_with_warm_starts(estimator, check):
+    run(estimator, check, CANNOT_HOLD["warm_start"])
