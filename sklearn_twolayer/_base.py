@@ -59,7 +59,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _fit(self, X, y, sample_weight, held_out):
         """Train to the end; `held_out` is (X_val, y_val, sample_weight_val)."""
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), np.errstate(all="ignore"):
             start = self._continuation() if self.warm_start else None
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
@@ -79,7 +79,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _partial_fit(self, X, y, sample_weight, **targets):
         """One epoch over new rows."""
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), np.errstate(all="ignore"):
             start = self._continuation()
             task = self._task(X, y, sample_weight, start, streaming=True, **targets)
             random_state = self._random_stream(start)

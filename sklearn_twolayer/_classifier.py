@@ -1,14 +1,15 @@
-"""Targets that are labels."""
+"""Targets that are labels. Long because every parameter is documented here, in full."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
+from ._class_weight import class_weights
 
 
 class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
@@ -80,8 +81,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     tol : float, default=1e-4
         An iteration counts as an improvement if it brings the loss (with `early_stopping`: the
-        validation score) beyond its best value by more than `tol` times that value. L-BFGS also
-        stops where no component of the gradient exceeds `tol`.
+        validation score) beyond its best value by more than `tol` times that value, or times a
+        thousandth of the first one, if that is more. L-BFGS also stops where no component of the
+        gradient exceeds `tol`.
 
     momentum : float in [0, 1], default=0.9
         Momentum of ``solver="sgd"``.
@@ -531,21 +533,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     def _weigh(self, Y, weights):
         if self.class_weight is None:
             return weights
-        if isinstance(self.class_weight, str):
-            worth = self._balanced(Y)
-        else:
-            worth = compute_sample_weight(self.class_weight, self._decode(Y))
+        answers = [0, 1] if self._is_multilabel else self.classes_.tolist()
+        codes = Y.T.astype(int) if self._is_multilabel else [self._codes(Y)]
+        worth = class_weights(self.class_weight, codes, answers, np.atleast_2d(self._class_totals))
         return worth if weights is None else weights * worth
-
-    def _balanced(self, Y):
-        """sum(w) / (n_classes sum of w in the class); the product over several labels."""
-        totals = self._class_totals
-        share = totals / totals.sum(axis=-1, keepdims=True)
-        worth = 1 / (totals.shape[-1] * np.where(share > 0, share, np.inf))
-        if not self._is_multilabel:
-            return worth[self._codes(Y)]
-        worth[(share == 1).any(axis=1)] = 1
-        return np.where(Y > 0, worth[:, 1], worth[:, 0]).prod(axis=1)
 
     @property
     def _is_binary(self):

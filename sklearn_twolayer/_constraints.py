@@ -48,14 +48,15 @@ class Interval:
         if not isinstance(value, self.kind) or isinstance(value, (bool, np.bool_)):
             return False
         above = value > self.low if self.open_low else value >= self.low
-        below = value < self.high if self.open_high else value <= self.high
+        below = value <= self.high and value != inf and not (self.open_high and value == self.high)
         return above and below
 
     def __str__(self):
+        if self.high == inf:
+            kind = "an integer" if self.kind is Integral else "a finite number"
+            return f"{kind} {'above' if self.open_low else 'of at least'} {self.low:g}"
         kind = "an integer" if self.kind is Integral else "a number"
         left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
-        if self.high == inf:
-            return f"{kind} {'above' if self.open_low else 'of at least'} {self.low:g}"
         return f"{kind} in {left}{self.low:g}, {self.high:g}{right}"
 
 
@@ -109,7 +110,7 @@ CONSTRAINTS = {
     "hidden_size": _COUNT,
     "activation": Choice(tuple(ACTIVATIONS)),
     "solver": Choice(("auto", *SOLVERS)),
-    "alpha": Interval(Real, 0, open_high=True),
+    "alpha": Interval(Real, 0),
     "batch_size": Either(_AUTO, _COUNT),
     "learning_rate": Choice(tuple(SCHEDULES)),
     "learning_rate_init": _POSITIVE,

@@ -1,4 +1,4 @@
-"""Targets that are quantities."""
+"""Targets that are quantities. Long because every parameter is documented here, in full."""
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -77,8 +77,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     tol : float, default=1e-4
         An iteration counts as an improvement if it brings the loss (with `early_stopping`: the
-        validation score) beyond its best value by more than `tol` times that value. L-BFGS also
-        stops where no component of the gradient exceeds `tol`.
+        validation score) beyond its best value by more than `tol` times that value, or times a
+        thousandth of the first one, if that is more. L-BFGS also stops where no component of the
+        gradient exceeds `tol`.
 
     momentum : float in [0, 1], default=0.9
         Momentum of ``solver="sgd"``.

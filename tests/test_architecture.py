@@ -23,7 +23,7 @@ LAYERS = (
     "engine.solvers",
     "engine.fit",
     "engine",
-    "_threads _constraints _validation _callbacks distributed displays",
+    "_threads _class_weight _constraints _validation _callbacks distributed displays",
     "_base",
     "_classifier _regressor",
     ".",

@@ -55,7 +55,8 @@ class Monitor:
     Weights are judged by ``score(theta)`` where there is a score, else by the loss; the best are
     kept, or the last ones (`keep_best`). The fit has stalled when `patience` iterations in a
     row have not brought the loss (or, with `stops_by_score`, the negated score) below its
-    lowest value so far by more than `tol` of that. A callback stops it by returning True.
+    lowest value so far by more than `tol` of that, or of a thousandth of the first, if that is
+    more: a loss that can vanish need not. A callback stops it by returning True.
     """
 
     tol: float
@@ -122,7 +123,10 @@ class Monitor:
         return self._waited >= self.patience
 
     def _wait(self, value: float) -> None:
-        lowest = self._lowest
-        improved = math.isinf(lowest) or value < lowest - self.tol * abs(lowest)
+        if math.isinf(self._lowest):
+            self._first = self._lowest = value
+            return
+        size = max(abs(self._lowest), 1e-3 * abs(self._first))
+        improved = value < self._lowest - self.tol * size
         self._waited = 0 if improved else self._waited + 1
-        self._lowest = min(lowest, value)
+        self._lowest = min(self._lowest, value)

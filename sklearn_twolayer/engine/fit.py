@@ -131,9 +131,20 @@ def measure(task: Task) -> Scaling:
     X, Y = no_moments(n_features), no_moments(task.n_outputs)
     if task.settings.standardize:
         X = moments(task.X, task.weights)
+        _check_range("a column of X", X.deviation, task.X.dtype)
         if LOSSES[task.loss].standardizes_target:
             Y = moments(task.Y, task.weights)
+            _check_range("y", Y.magnitude, task.X.dtype)
     return Scaling(X, Y, n_rows, weight)
+
+
+def _check_range(what: str, size: Array, dtype: np.dtype) -> None:
+    """Numbers near the end of the range leave no room to compute with."""
+    limit = 1e-3 * float(np.finfo(dtype).max)
+    if size.max() > limit:
+        raise ValueError(
+            f"{what} is as large as {size.max():.0e}: more than {limit:.0e} is too much for {dtype}"
+        )
 
 
 def product_size(task: Task) -> int:
@@ -184,7 +195,7 @@ def _walk(
         scores=list(start.scores) if start else [],
     )
     solve = SOLVERS[settings.solver].solve
-    # overflow is answered by the solvers, which see that a value is not finite
+    # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
         solution = solve(objective, theta.astype(dtype), settings, monitor, random_state, state)
     coefs, intercepts = _raw(shape, scaling, solution.theta)
@@ -206,9 +217,8 @@ def _objective(
 ) -> Objective:
     """F over some rows; weights are held relative to their mean, which no float overflows."""
     settings = task.settings
-    mean_weight = scaling.weight / scaling.n_rows
-    if weights is not None or mean_weight != 1:
-        weights = (np.ones(X.shape[0]) if weights is None else weights) / mean_weight
+    if weights is not None:
+        weights = weights / (weights.sum() / len(weights))
     network = Network(task.shape, ACTIVATIONS[settings.activation], LOSSES[task.loss])
     units = scaling if settings.standardize else None
     rows = ArrayRows(X, Y, weights, units, X.dtype, block_size(settings.hidden_size))

@@ -19,13 +19,15 @@ ROWS_PER_BLOCK = 4096
 class Moments:
     """Weighted mean and standard deviation of columns, and their largest magnitude, in float64.
 
-    `rounding` is the relative deviation below which a column counts as constant.
+    A column counts as constant when its deviation is not above `rounding` times its magnitude,
+    nor above `smallest`, whose inverse would overflow.
     """
 
     mean: Array
     deviation: Array
     magnitude: Array
-    rounding: float
+    rounding: float = 0.0
+    smallest: float = 0.0
 
     @property
     def scale(self) -> Array:
@@ -33,7 +35,8 @@ class Moments:
 
         Such a column becomes 0 in training and gets weight 0 in prediction.
         """
-        return np.where(self.deviation > self.rounding * self.magnitude, self.deviation, np.inf)
+        threshold = np.maximum(self.rounding * self.magnitude, self.smallest)
+        return np.where(self.deviation > threshold, self.deviation, np.inf)
 
     def merged(self, other: "Moments", share: float) -> "Moments":
         """Moments of both sets of rows, `share` of the weight being the other's.
@@ -101,7 +104,7 @@ class Scaling:
 def no_moments(n_columns: int) -> Moments:
     """Of columns that are to stay as they are."""
     one = np.ones(n_columns)
-    return Moments(np.zeros(n_columns), one, one, 0.0)
+    return Moments(np.zeros(n_columns), one, one)
 
 
 def moments(X: Array, weights: Array | None) -> Moments:
@@ -117,6 +120,7 @@ def moments(X: Array, weights: Array | None) -> Moments:
         np.sqrt(variance) * magnitude,
         magnitude,
         rounding=4 * float(np.finfo(X.dtype).eps),
+        smallest=1e4 * float(np.finfo(X.dtype).tiny),
     )
 
 
