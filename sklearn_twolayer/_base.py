@@ -4,6 +4,7 @@ import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import fields, replace
+from inspect import signature
 
 import numpy as np
 from scipy import sparse
@@ -63,6 +64,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             start = self._continuation() if self.warm_start else None
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
+            if held_out[0] is None and any(part is not None for part in held_out):
+                raise ValueError("y_val and sample_weight_val need X_val, got X_val=None")
             if held_out[0] is not None:
                 Xv, Yv, wv = self._rows(*held_out, suffix="_val")
                 validation = _without_zero_weights(Xv, Yv, self._weigh(Yv, wv))
@@ -136,7 +139,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         scorer = check_scoring(self, scoring=self.scoring)
         X, Y, weights = task.validation
         X, y = X if sparse.issparse(X) else X[:], self._decode(Y)
-        options = {} if weights is None else {"sample_weight": weights}
+        options = {"sample_weight": weights} if _takes_weights(scorer) else {}
         snapshot = copy.copy(self)
         # the rows no longer have the names the caller gave their columns
         vars(snapshot).pop("feature_names_in_", None)
@@ -144,6 +147,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
         def score(coefs, intercepts):
             snapshot.coefs_, snapshot.intercepts_ = coefs, intercepts
+            if not np.isfinite(snapshot._raw_prediction(X)).all():
+                return -np.inf
             return scorer(snapshot, X, y, **options)
 
         return replace(task, score=score)
@@ -180,7 +185,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         self.best_loss_ = min(monitor.loss_curve, default=np.inf)
         self.best_iter_ = monitor.best_iter
         self.validation_scores_ = monitor.scores or None
-        self.best_validation_score_ = max(monitor.scores, default=None)
+        self.best_validation_score_ = -monitor.best_value if task.validation else None
         self.n_iter_ = solution.n_iter
         self.t_ = fitted.continuation.n_seen
         self.solver_ = fitted.continuation.solver
@@ -198,7 +203,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
                 max_iter=self.max_iter,
                 max_fun=self.max_fun,
                 n_iter=self.n_iter_,
-                change=fitted.monitor.last_improvement,
+                change=fitted.monitor.last_improvement * 100,
             )
             text = f"{type(self).__name__}(solver={self.solver_!r}) {message}"
             warnings.warn(text, ConvergenceWarning, stacklevel=4)
@@ -229,6 +234,11 @@ def _without_zero_weights(X, y, weights):
     return engine.subset(X, kept), y[kept], weights[kept]
 
 
+def _takes_weights(scorer):
+    parameters = signature(scorer).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
 def _take(task, rows):
     weights = None if task.weights is None else task.weights[rows]
     return engine.subset(task.X, rows), task.Y[rows], weights
@@ -237,7 +247,7 @@ def _take(task, rows):
 _ADVICE = {
     engine.Status.MAX_ITER: (
         "stopped after max_iter={max_iter} iterations, before it converged: the last one lowered "
-        "the loss by {change:.1e} of its value. Increase max_iter or tol."
+        "the loss by {change:.2g} %. Increase max_iter or tol."
     ),
     engine.Status.MAX_FUN: (
         "stopped after max_fun={max_fun} evaluations of the loss, before it converged. "

@@ -384,6 +384,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         ValueError, TypeError
             If data or a parameter are not what they may be; the estimator is then as before.
         """
+        known = getattr(self, "classes_", classes)
+        if classes is not None and not np.array_equal(np.unique(classes), known):
+            raise ValueError(f"classes must stay what they were, {known}, got {classes!r}")
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def decision_function(self, X):
@@ -474,7 +477,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             Before ``fit``.
         """
         raw = self._raw_prediction(X)
-        if self.out_activation_ == "softmax":
+        if engine.LOSSES[self._loss].out_activation == "softmax":
             return raw - engine.softmax(raw, out=np.empty_like(raw))[:, None]
         if self._is_binary:
             raw = np.column_stack([-raw, raw])
@@ -487,7 +490,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         elif classes is None and streaming:
             raise ValueError("classes must be given on the first call of partial_fit, got None")
         else:
-            self.classes_ = np.unique(column_or_1d(y, warn=True) if classes is None else classes)
+            self.classes_ = np.unique(column_or_1d(y) if classes is None else classes)
         single_question = self._is_binary or self._is_multilabel
         self._loss = "binary_log_loss" if single_question else "log_loss"
         self.n_outputs_ = 1 if self._is_binary else len(self.classes_)
@@ -502,7 +505,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             )
         if is_multilabel:
             return np.asarray(y.todense() if sparse.issparse(y) else y, dtype=np.float64)
-        y = column_or_1d(y)
+        y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y has labels {unknown} that are not among classes {self.classes_}")

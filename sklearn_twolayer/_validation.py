@@ -59,29 +59,45 @@ FEWEST_TO_VALIDATE = 10
 def held_out_rows(n_rows, fraction, labels, random_state):
     """Row numbers (train, test); (all, None) where the test rows would be too few.
 
-    Labels are kept in proportion where there are enough rows of each; a label that occurs
-    once stays in training.
+    Labels are kept in proportion where there are enough rows of each, and none is lost to
+    training.
     """
     everyone = np.arange(n_rows)
     n_test = int(fraction * n_rows)
     if n_test < FEWEST_TO_VALIDATE or n_test == n_rows:
         return everyone, None
-    eligible = everyone
+    eligible, stratify = everyone, None
     if labels is not None:
-        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        eligible = everyone[counts[codes] > 1]
-        n_labels = np.count_nonzero(counts > 1)
-        n_test = min(n_test, len(eligible) - n_labels)
-        if n_test < max(FEWEST_TO_VALIDATE, n_labels):
-            labels = None
-            n_test = min(n_test, len(eligible) - 1)
-    if n_test < FEWEST_TO_VALIDATE:
-        return everyone, None
-    stratify = None if labels is None else labels[eligible]
+        eligible = _eligible(labels, n_test, random_state)
+        n_test = min(n_test, len(eligible) - 1)
+        if n_test < FEWEST_TO_VALIDATE:
+            return everyone, None
+        stratify = _if_possible(labels[eligible], n_test)
     _, test = train_test_split(
         eligible, test_size=n_test, random_state=random_state, stratify=stratify
     )
     return np.setdiff1d(everyone, test), test
+
+
+def _eligible(labels, n_test, random_state):
+    """Row numbers but for one row of each label, and, if it can be, both of a pair."""
+    order = random_state.permutation(len(labels))
+    _, first, codes, counts = np.unique(
+        labels[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    spare = np.ones(len(labels), dtype=bool)
+    spare[first] = False
+    spare_of_many = spare & (counts[codes] > 2)
+    if np.count_nonzero(spare_of_many) > n_test:
+        spare = spare_of_many
+    return np.sort(order[spare])
+
+
+def _if_possible(labels, n_test):
+    """The labels, if both sides of a split can have each of them, else None."""
+    counts = np.unique(labels, return_counts=True)[1]
+    possible = counts.min() > 1 and len(counts) <= min(n_test, len(labels) - n_test)
+    return labels if possible else None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
@@ -260,4 +261,57 @@ def test_chunks_of_any_size(kind, solver, data):
         X = data.draw(tables(n_rows))[:, :1]
         y = data.draw(targets(n_rows))
         model.partial_fit(X, y[:, :1] if kind == "several targets" else y, **known)
+        check_finite(model, X)
+
+
+EXTREMES = {
+    "sparse rows without entries": (
+        small(TwoLayerRegressor),
+        sparse.csr_array((5, 2)),
+        np.arange(5.0),
+        None,
+    ),
+    "a loss of zero": (small(TwoLayerRegressor, solver="sgd", alpha=0.0), [[1.0]], [2.0], None),
+    "a loss beyond float32": (
+        small(TwoLayerRegressor, solver="lbfgs", standardize=False),
+        np.ones((2, 1), dtype=np.float32),
+        [1e30, -1e30],
+        None,
+    ),
+    "raw weights beyond float32": (
+        small(
+            TwoLayerRegressor,
+            solver="rmsprop",
+            activation="tanh",
+            learning_rate_init=1e10,
+            batch_size=2,
+            alpha=0.0,
+        ),
+        np.array([[1e-30], [2e-30], [3e-30], [4e-30]], dtype=np.float32),
+        [0, 0, 1, 1],
+        None,
+    ),
+    "balance beyond float64": (
+        small(TwoLayerClassifier, class_weight="balanced"),
+        [[0.0], [1.0], [2.0]],
+        [0, 1, 1],
+        [1e-300, 1e300, 1.0],
+    ),
+    "weights of rows times weights of classes beyond float64": (
+        small(TwoLayerClassifier, class_weight={1: 1e200}),
+        [[0.0], [1.0], [2.0]],
+        [0, 1, 1],
+        [1.0, 1e300, 1.0],
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "X", "y", "w"), EXTREMES.values(), ids=EXTREMES)
+def test_extremes_of_float(model, X, y, w):
+    X = X if sparse.issparse(X) else np.array(X)
+    try:
+        model = clone(model).fit(X, y, sample_weight=w)
+    except ValueError as error:
+        assert "class_weight" in str(error)
+    else:
         check_finite(model, X)

@@ -29,14 +29,15 @@ class Report:
 
     def __init__(self, verbose: int):
         self.every = verbose > 1
-        self.began = self.printed = time.perf_counter()
-        self.first_iteration = 0
+        self.began = self.printed = self.previous = time.perf_counter()
+        self.first_iteration = self.last_iteration = 0
 
     def __call__(self, progress: Progress) -> None:
         now = time.perf_counter()
-        first = self.first_iteration == 0
+        first = self.last_iteration == 0 or progress.iteration <= self.last_iteration
         if first:
-            self.first_iteration = progress.iteration
+            self.began, self.first_iteration = self.previous, progress.iteration
+        self.last_iteration, self.previous = progress.iteration, now
         if first or self.every or now - self.printed >= 1:
             self.printed = now
             count = progress.iteration - self.first_iteration + 1
@@ -70,9 +71,10 @@ class Monitor:
 
     def start(self, theta: Array) -> None:
         """Begin a walk at `theta`."""
+        self.begin, self.begin_iter = theta.copy(), len(self.loss_curve)
         self.best_theta = theta.copy()
         self.best_value = math.inf
-        self.best_iter = len(self.loss_curve)
+        self.best_iter = self.begin_iter
         self.stopped = False
         self.forgive()
 
@@ -104,6 +106,12 @@ class Monitor:
             self.best_iter = iteration
             np.copyto(self.best_theta, theta)
 
+    def finish(self) -> None:
+        """End the walk; if it only ever led to worse scores, go back to where it began."""
+        never_better = self.best_iter <= self.begin_iter + 1
+        if self.score is not None and self.keep_best and never_better:
+            self.consider(-self.score(self.begin), self.begin, self.begin_iter)
+
     def improved(self, theta: Array) -> None:
         """Take it that the last iteration, which ended at `theta`, has improved it."""
         self.best_iter = len(self.loss_curve)
@@ -111,9 +119,9 @@ class Monitor:
 
     @property
     def last_improvement(self) -> float:
-        """How much the last iteration lowered the loss, relative to the loss before."""
+        """How much the last iteration lowered the loss, relative to the loss before (if any)."""
         if len(self.loss_curve) < 2:
-            return math.nan
+            return 1.0
         earlier, last = self.loss_curve[-2:]
         return (earlier - last) / abs(earlier)
 

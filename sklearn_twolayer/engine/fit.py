@@ -150,7 +150,7 @@ def _check_range(what: str, size: Array, dtype: np.dtype) -> None:
 def product_size(task: Task) -> int:
     """Multiplications in one product with the first layer, as the solver will ask for it."""
     settings, n_rows = _resolved(task).settings, task.X.shape[0]
-    at_a_time = block_size(settings.hidden_size)
+    at_a_time = block_size(task.shape.width)
     if SOLVERS[settings.solver].incremental:
         at_a_time = batch_size(settings, n_rows)
     return int(min(at_a_time, n_rows) * task.X.shape[1] * settings.hidden_size)
@@ -221,7 +221,7 @@ def _objective(
         weights = weights / (weights.sum() / len(weights))
     network = Network(task.shape, ACTIVATIONS[settings.activation], LOSSES[task.loss])
     units = scaling if settings.standardize else None
-    rows = ArrayRows(X, Y, weights, units, X.dtype, block_size(settings.hidden_size))
+    rows = ArrayRows(X, Y, weights, units, X.dtype, block_size(task.shape.width))
     return Objective(network, rows, alpha, scaling.weight, mean_weight=1.0)
 
 

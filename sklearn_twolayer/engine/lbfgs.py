@@ -40,6 +40,7 @@ def solve(
     status = walk.status(result)
     if walk.n_iter == 0 and math.isfinite(result.fun):
         monitor.record(float(result.fun), theta)
+    monitor.finish()
     n_iter = len(monitor.loss_curve)
     last = walk.x.astype(theta.dtype) if walk.n_iter else theta
     return Solution(monitor.best_theta, last, monitor.best_value, n_iter, status)

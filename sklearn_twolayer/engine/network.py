@@ -19,12 +19,12 @@ from .numerics import Array
 from .parameters import Shape
 
 BLOCK_ELEMENTS = 2**16
-"""Hidden activations computed at a time: about what a processor's cache holds."""
+"""Activations or outputs computed at a time: about what a processor's cache holds."""
 
 
-def block_size(n_hidden: int) -> int:
-    """Rows to compute at a time."""
-    return max(64, BLOCK_ELEMENTS // n_hidden)
+def block_size(width: int) -> int:
+    """Rows to compute at a time, with so many units in the wider of the two layers."""
+    return max(64, BLOCK_ELEMENTS // width)
 
 
 class _Buffers:
@@ -116,7 +116,7 @@ def raw_prediction(
         [m.astype(X.dtype, copy=False) for m in pair] for pair in (coefs, intercepts)
     )
     Z2 = np.empty((X.shape[0], W2.shape[1]), dtype=X.dtype)
-    size = block_size(W1.shape[1])
+    size = block_size(max(len(b1), len(b2)))
     for start in range(0, X.shape[0], size):
         block = slice(start, start + size)
         Z1 = X[block] @ W1

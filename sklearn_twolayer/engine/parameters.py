@@ -36,6 +36,11 @@ class Shape:
         """Number of parameters."""
         return (self.n_features + 1) * self.n_hidden + (self.n_hidden + 1) * self.n_outputs
 
+    @property
+    def width(self) -> int:
+        """Units in the wider of the two layers."""
+        return max(self.n_hidden, self.n_outputs)
+
     def views(self, theta: Array) -> Parameters:
         """Zero-copy windows onto a contiguous theta."""
         d, h, k = self.n_features, self.n_hidden, self.n_outputs

@@ -35,12 +35,13 @@ def solve(
     monitor.start(theta)
     before = theta.copy()
     status = Status.MAX_ITER
+    largest = float(np.finfo(theta.dtype).max) ** 0.5
     for _ in range(settings.max_iter):
         factor = schedule.factor(state["epoch"], state["n_seen"], settings)
         rate = settings.learning_rate_init * factor / state["division"]
         np.copyto(before, theta)
         loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
-        if not math.isfinite(loss):
+        if not math.isfinite(loss) or not np.abs(theta).max() < largest:
             status = Status.DIVERGED
             break
         # the running loss describes where the epoch began better than where it ended
@@ -54,15 +55,23 @@ def solve(
                 break
             state["division"] *= schedule.divide_when_stalled
             monitor.forgive()
-    if monitor.score is None and monitor.keep_best and status is not Status.DIVERGED:
-        several = batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows
-        if several and monitor.best_value == monitor.loss_curve[-1]:
-            # the last epoch began better than any before and fell on: no need to look again
-            monitor.improved(theta)
-        else:
-            monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
+    if status is Status.DIVERGED:
+        state |= optimizer.start(theta)  # what the rule remembers is of no use any more
+    elif monitor.score is None and monitor.keep_best:
+        _judge_last(objective, theta, settings, monitor)
+    monitor.finish()
     n_iter = len(monitor.loss_curve)
     return Solution(monitor.best_theta, theta, monitor.best_value, n_iter, status, state)
+
+
+def _judge_last(objective: Objective, theta: Array, settings: Settings, monitor: Monitor) -> None:
+    """No epoch began with the last weights, so no loss tells of them yet."""
+    fell = len(monitor.loss_curve) > 1 and monitor.best_value == monitor.loss_curve[-1]
+    if fell and batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows:
+        # the last of several epochs was the best on its way: its end needs no further look
+        monitor.improved(theta)
+    else:
+        monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
 
 
 def _epoch(
