@@ -107,9 +107,10 @@ class Monitor:
             np.copyto(self.best_theta, theta)
 
     def finish(self) -> None:
-        """End the walk; if it only ever led to worse scores, go back to where it began."""
-        never_better = self.best_iter <= self.begin_iter + 1
-        if self.score is not None and self.keep_best and never_better:
+        """End the walk; if it led astray, as a score or a loss tells, the start is judged too."""
+        losses = self.loss_curve[self.begin_iter : self.best_iter]
+        astray = len(losses) < 2 or losses[-1] > losses[0]
+        if self.score is not None and self.keep_best and astray:
             self.consider(-self.score(self.begin), self.begin, self.begin_iter)
 
     def improved(self, theta: Array) -> None:
