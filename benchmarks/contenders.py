@@ -34,7 +34,6 @@ def _ours(dtype):
             problem.hidden_size,
             batch_size=problem.batch_size,
             max_iter=problem.epochs,
-            standardize=False,
             **ADAM,
         )
         return _fit(estimator, X.astype(dtype), y)

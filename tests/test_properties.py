@@ -202,7 +202,7 @@ def test_labels_of_any_type(kind, data):
     assert model.predict(X).dtype == y.dtype
 
 
-MIXED = st.integers() | st.floats() | st.text(max_size=2) | st.booleans() | st.none() | st.binary()
+MIXED = st.integers() | st.floats() | st.text(max_size=2) | st.booleans() | st.none()
 
 
 @given(y=st.lists(MIXED, min_size=4, max_size=4))

@@ -51,7 +51,7 @@ class Network:
 
     def __post_init__(self) -> None:
         self._buffers: dict[tuple[int, np.dtype], _Buffers] = {}
-        self._gradient = np.empty(0)
+        self._theta = self._gradient = np.empty(0)
 
     def loss_sum(self, theta: Array, X: Inputs, Y: Array, w: Array | float) -> tuple[float]:
         """sum_i w_i loss_i, forward only."""
@@ -70,11 +70,9 @@ class Network:
         A1, D1, D2 = buffers.A1, buffers.D1, buffers.D2
         losses = self.loss.loss_gradient(buffers.Z2, Y, D2)
         D2 *= w[:, None] if isinstance(w, np.ndarray) else w
-        if self._gradient.shape != theta.shape or self._gradient.dtype != theta.dtype:
-            self._gradient = np.empty_like(theta)
-        gradient = self.shape.views(self._gradient)
+        gradient = self._gradient_parameters
         np.dot(buffers.with_ones.T, D2, out=gradient.layer2)
-        np.dot(self.shape.views(theta).W2, D2.T, out=D1.T)
+        np.dot(self._parameters.W2, D2.T, out=D1.T)
         # A1 has done its work; the slope takes its place
         self.activation.slope(buffers.Z1, A1, A1)
         D1 *= A1
@@ -82,12 +80,20 @@ class Network:
         return _weighted_sum(losses, w), self._gradient
 
     def _forward(self, theta: Array, X: Inputs) -> _Buffers:
+        if theta is not self._theta:
+            self._look_at(theta)
         buffers = self._buffers_for(X.n_rows, theta.dtype)
-        parameters = self.shape.views(theta)
-        X.forward(parameters.layer1, buffers.Z1)
+        X.forward(self._parameters.layer1, buffers.Z1)
         self.activation.value(buffers.Z1, buffers.A1)
-        np.dot(parameters.layer2.T, buffers.with_ones.T, out=buffers.Z2.T)
+        np.dot(self._parameters.layer2.T, buffers.with_ones.T, out=buffers.Z2.T)
         return buffers
+
+    def _look_at(self, theta: Array) -> None:
+        """Cut theta, and a gradient to fit, into matrices; a walk in place needs it but once."""
+        self._theta, self._parameters = theta, self.shape.views(theta)
+        if self._gradient.shape != theta.shape or self._gradient.dtype != theta.dtype:
+            self._gradient = np.empty_like(theta)
+            self._gradient_parameters = self.shape.views(self._gradient)
 
     def _buffers_for(self, n_rows: int, dtype: np.dtype) -> _Buffers:
         key = (n_rows, dtype)

@@ -28,10 +28,10 @@ def softmax(Z: Array, out: Array) -> Array:
 
     The largest logit of a row is subtracted first, so no exponential exceeds one.
     """
-    largest = np.max(Z, axis=1)
+    largest = np.maximum.reduce(Z, axis=1)
     np.subtract(Z, largest[:, None], out=out)
     np.exp(out, out=out)
-    total = np.sum(out, axis=1)
+    total = np.add.reduce(out, axis=1)
     np.divide(out, total[:, None], out=out)
     np.log(total, out=total)
     total += largest

@@ -5,12 +5,14 @@
 So alpha is the precision of a Gaussian prior on the weights; biases are free.
 """
 
-from scipy.linalg import get_blas_funcs
+from scipy.linalg import blas
 
 from .inputs import Index
 from .network import Network
 from .numerics import Array
 from .rows import ArrayRows
+
+_AXPY = {"f": blas.saxpy, "d": blas.daxpy}
 
 
 class Objective:
@@ -66,8 +68,8 @@ class Objective:
     def _add_penalty_gradient(self, theta: Array, gradient: Array) -> None:
         if self.alpha == 0:
             return
-        shape = self.network.shape
+        axpy = _AXPY[theta.dtype.char]
         strength = self.alpha / self.total_weight
-        (axpy,) = get_blas_funcs(("axpy",), (theta,))
-        for weights, out in zip(shape.penalized(theta), shape.penalized(gradient), strict=True):
-            axpy(weights, out, a=strength)  # out += strength * weights, in one pass
+        (W1, W2), (out1, out2) = map(self.network.shape.penalized, (theta, gradient))
+        axpy(W1, out1, a=strength)  # out1 += strength * W1, in one pass
+        axpy(W2, out2, a=strength)

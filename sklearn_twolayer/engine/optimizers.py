@@ -81,21 +81,29 @@ def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Se
     theta <- theta - rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
     The state holds m / (1 - beta_1) and v / (1 - beta_2); both factors move into the rate.
     """
-    first, second = state["first_moment"], state["second_moment"]
     state["n_updates"] += 1
     t = state["n_updates"]
     beta_1, beta_2 = settings.beta_1, settings.beta_2
     scale = (1 - beta_2) ** 0.5
-    first *= beta_1
-    first += gradient
-    np.multiply(gradient, gradient, out=gradient)
-    second *= beta_2
-    second += gradient
-    np.sqrt(second, out=gradient)
-    gradient += settings.epsilon / scale
-    np.divide(first, gradient, out=gradient)
-    gradient *= rate * (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / scale
-    theta -= gradient
+    rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / scale
+    for start in range(0, len(theta), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        g, first = gradient[chunk], state["first_moment"][chunk]
+        second = state["second_moment"][chunk]
+        first *= beta_1
+        first += g
+        np.multiply(g, g, out=g)
+        second *= beta_2
+        second += g
+        np.sqrt(second, out=g)
+        g += settings.epsilon / scale
+        np.divide(first, g, out=g)
+        g *= rate
+        theta[chunk] -= g
+
+
+CHUNK = 2**15
+"""Parameters updated at a time, so that the passes over long vectors stay in the cache."""
 
 
 OPTIMIZERS = {
