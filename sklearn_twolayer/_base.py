@@ -199,11 +199,14 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     def _warn(self, fitted):
         advice = _ADVICE.get(fitted.solution.status)
         if advice is not None:
+            change = fitted.monitor.last_improvement
             message = advice.format(
                 max_iter=self.max_iter,
                 max_fun=self.max_fun,
                 n_iter=self.n_iter_,
-                change=fitted.monitor.last_improvement * 100,
+                last=""
+                if change is None
+                else f": the last one lowered the loss by {change:.1e} of it",
             )
             text = f"{type(self).__name__}(solver={self.solver_!r}) {message}"
             warnings.warn(text, ConvergenceWarning, stacklevel=4)
@@ -246,8 +249,8 @@ def _take(task, rows):
 
 _ADVICE = {
     engine.Status.MAX_ITER: (
-        "stopped after max_iter={max_iter} iterations, before it converged: the last one lowered "
-        "the loss by {change:.2g} %. Increase max_iter or tol."
+        "stopped after max_iter={max_iter} iterations, before it converged{last}. "
+        "Increase max_iter or tol."
     ),
     engine.Status.MAX_FUN: (
         "stopped after max_fun={max_fun} evaluations of the loss, before it converged. "

@@ -539,7 +539,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         answers = [0, 1] if self._is_multilabel else self.classes_.tolist()
         codes = Y.T.astype(int) if self._is_multilabel else [self._codes(Y)]
         worth = class_weights(self.class_weight, codes, answers, np.atleast_2d(self._class_totals))
-        return worth if weights is None else weights * worth
+        weights = worth if weights is None else weights * worth
+        if not np.isfinite(weights.sum()):
+            raise ValueError(
+                "sample_weight times class_weight must have a finite sum, got "
+                f"class_weight={self.class_weight!r}"
+            )
+        return weights
 
     @property
     def _is_binary(self):

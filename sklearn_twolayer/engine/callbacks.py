@@ -119,10 +119,10 @@ class Monitor:
         np.copyto(self.best_theta, theta)
 
     @property
-    def last_improvement(self) -> float:
-        """How much the last iteration lowered the loss, relative to the loss before (if any)."""
-        if len(self.loss_curve) < 2:
-            return 1.0
+    def last_improvement(self) -> float | None:
+        """How much the last iteration lowered the loss, relative to the loss before, if any."""
+        if len(self.loss_curve) < 2 or self.loss_curve[-2] == 0:
+            return None
         earlier, last = self.loss_curve[-2:]
         return (earlier - last) / abs(earlier)
 

@@ -18,7 +18,7 @@ from .parameters import Shape
 from .rows import ArrayRows, merge_equal_rows
 from .scaling import Moments, Scaling, moments, no_moments
 from .settings import Settings
-from .solution import Solution
+from .solution import Solution, Status
 from .solvers import FEW_ROWS, SOLVERS, choose_solver
 from .stochastic import batch_size
 
@@ -199,6 +199,10 @@ def _walk(
     with np.errstate(all="ignore"):
         solution = solve(objective, theta.astype(dtype), settings, monitor, random_state, state)
     coefs, intercepts = _raw(shape, scaling, solution.theta)
+    if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
+        # finite weights for standardised columns may not be so for the raw ones
+        solution = replace(solution, theta=theta.astype(dtype), status=Status.DIVERGED)
+        coefs, intercepts = _raw(shape, scaling, solution.theta)
     n_new = solution.n_iter - (len(start.loss_curve) if start else 0)
     continuation = Continuation(
         solution.theta,

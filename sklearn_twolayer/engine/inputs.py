@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from .numerics import Array
-from .scaling import ROWS_PER_BLOCK, Scaling
+from .scaling import Scaling, rows_per_block
 
 Index = slice | np.ndarray
 
@@ -95,6 +95,18 @@ class SparseInputs:
             gradient_W1 -= np.outer(self.offset, gradient_b1)
 
 
+def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:
+    """Parts of `index` into `n_rows` rows of at most `size` rows each, and how many each has."""
+    if not isinstance(index, slice):
+        if len(index) <= size:
+            return [(index, len(index))]
+        parts = [index[a : a + size] for a in range(0, len(index), size)]
+        return [(part, len(part)) for part in parts]
+    start, stop, _ = index.indices(n_rows)
+    ends = [(a, min(a + size, stop)) for a in range(start, stop, size)]
+    return [(slice(a, b), b - a) for a, b in ends]
+
+
 @dataclass(frozen=True)
 class Subset:
     """Some rows of a dense X, not yet read: they are gathered when they are asked for."""
@@ -137,12 +149,16 @@ class DenseSource:
 
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
         self.X, self.scaling, self.dtype = X, scaling, dtype
+        self.inverse_scale = np.ones(X.shape[1]) if scaling is None else 1 / scaling.X.scale
         self.X1: Array | None = None
         self.as_it_is = scaling is None and X.dtype == dtype
         self.buffer = self._empty(0)
         if not self.as_it_is and not lives_on_disk(X):
             self.X1 = self._empty(X.shape[0])
-            self._load(np.arange(X.shape[0]), self.X1)
+            size = rows_per_block(X.shape[1])
+            for start in range(0, X.shape[0], size):
+                block = slice(start, start + size)
+                self._load(block, self.X1[block])
 
     def take(self, index: Index) -> Inputs:
         """The rows at `index`; valid until the next call."""
@@ -165,16 +181,14 @@ class DenseSource:
             self._load(index, out)
         return DenseInputs(out)
 
-    def _load(self, index: Array, out: Array) -> None:
+    def _load(self, index: Index, out: Array) -> None:
         """Standardise rows into `out`, in float64: a large mean would cost float32 its digits."""
         columns = out[:, :-1]
-        for start in range(0, len(out), ROWS_PER_BLOCK):
-            part = slice(start, start + ROWS_PER_BLOCK)
-            block = self.X[index[part]]
-            if self.scaling is not None:
-                block = block - self.scaling.X.mean
-                block /= self.scaling.X.scale
-            columns[part] = block
+        if self.scaling is None:
+            columns[:] = self.X[index]
+        else:
+            block = self.X[index] - self.scaling.X.mean
+            np.multiply(block, self.inverse_scale, out=columns, casting="same_kind")
 
     def _empty(self, n_rows: int) -> Array:
         """Rows to write to, with a column of ones unless they stay as they are."""

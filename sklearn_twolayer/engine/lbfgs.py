@@ -88,6 +88,8 @@ class _Walk:
         return value, gradient.astype(np.float64, copy=False)
 
     def _iteration(self, intermediate_result: OptimizeResult) -> None:
+        if not math.isfinite(intermediate_result.fun):
+            raise StopIteration
         self.n_iter += 1
         self.value, self.x = float(intermediate_result.fun), intermediate_result.x.copy()
         self.monitor.record(self.value, self.x.astype(self.dtype, copy=False))

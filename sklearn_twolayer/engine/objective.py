@@ -7,7 +7,7 @@ So alpha is the precision of a Gaussian prior on the weights; biases are free.
 
 from scipy.linalg import blas
 
-from .inputs import Index
+from .inputs import Index, split
 from .network import Network
 from .numerics import Array
 from .rows import ArrayRows
@@ -59,11 +59,22 @@ class Objective:
         The data sum is divided by |B| mean(w over all rows), not by the weight in the batch:
         its expectation over batches is the gradient of F, whatever the weights and the size.
         """
-        X, Y, w = self.rows.take(index)
-        share = 1 / (X.n_rows * self.mean_weight)
-        loss, gradient = self.network.loss_gradient(theta, X, Y, share if w is None else w * share)
+        parts = split(index, self.rows.n_rows, self.rows.block_size)
+        share = 1 / (sum(size for _, size in parts) * self.mean_weight)
+        loss, gradient = self._part(theta, parts[0][0], share)
+        if len(parts) > 1:
+            # a large batch goes through the processor's cache in parts
+            gradient = gradient.copy()
+            for part, _ in parts[1:]:
+                loss_of_part, gradient_of_part = self._part(theta, part, share)
+                loss += loss_of_part
+                gradient += gradient_of_part
         self._add_penalty_gradient(theta, gradient)
         return loss, gradient
+
+    def _part(self, theta: Array, index: Index, share: float) -> tuple[float, Array]:
+        X, Y, w = self.rows.take(index)
+        return self.network.loss_gradient(theta, X, Y, share if w is None else w * share)
 
     def _add_penalty_gradient(self, theta: Array, gradient: Array) -> None:
         if self.alpha == 0:

@@ -12,7 +12,7 @@ from scipy import sparse
 from .numerics import Array
 from .parameters import Shape
 
-ROWS_PER_BLOCK = 4096
+ELEMENTS_PER_BLOCK = 2**15
 
 
 @dataclass(frozen=True)
@@ -110,51 +110,71 @@ def no_moments(n_columns: int) -> Moments:
 def moments(X: Array, weights: Array | None) -> Moments:
     """Measure the columns of X.
 
-    Two passes, on columns divided by their largest magnitude: nothing overflows or cancels.
+    Columns of extreme magnitude are measured divided by a power of two, so nothing overflows.
     """
     shares = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
     measure = _of_sparse if sparse.issparse(X) else _of_dense
-    mean, variance, magnitude = measure(X, shares)
+    mean, variance, magnitude, unit = measure(X, shares)
     return Moments(
-        mean * magnitude,
-        np.sqrt(variance) * magnitude,
+        mean * unit,
+        np.sqrt(variance) * unit,
         magnitude,
         rounding=4 * float(np.finfo(X.dtype).eps),
         smallest=1e4 * float(np.finfo(X.dtype).tiny),
     )
 
 
-def _of_dense(X: Array, shares: Array) -> tuple[Array, Array, Array]:
-    """Mean and variance of X / magnitude, and magnitude, block by block."""
-    blocks = [slice(a, a + ROWS_PER_BLOCK) for a in range(0, X.shape[0], ROWS_PER_BLOCK)]
-    magnitude, step, variance = np.zeros((3, X.shape[1]))
-    for b in blocks:
-        np.maximum(magnitude, np.max(np.abs(X[b]), axis=0), out=magnitude)
-    magnitude[magnitude == 0] = 1
-    # counted from one of its own values, the mean of a constant column is exact
-    origin = X[:1][0] / magnitude
-    for b in blocks:
-        step += shares[b] @ (X[b] / magnitude - origin)
-    mean = origin + step
-    for b in blocks:
-        variance += shares[b] @ (X[b] / magnitude - mean) ** 2
-    return mean, variance, magnitude
+def _unit(magnitude: Array) -> Array:
+    """1, or a power of two near the magnitude where its square might leave the range."""
+    sane = ((magnitude > 1e-100) & (magnitude < 1e100)) | (magnitude == 0)
+    return np.where(sane, 1.0, np.exp2(np.frexp(magnitude)[1].clip(-1020, 1020)))
 
 
-def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array, Array]:
+def rows_per_block(n_columns: int) -> int:
+    """Rows of float64 that fit a processor's cache."""
+    return max(16, ELEMENTS_PER_BLOCK // max(n_columns, 1))
+
+
+def _of_dense(X: Array, shares: Array) -> tuple[Array, Array, Array, Array]:
+    """Mean and variance in units of `unit`, largest magnitude, and `unit`, block by block."""
+    size = rows_per_block(X.shape[1])
+    blocks = [slice(a, a + size) for a in range(0, X.shape[0], size)]
+    low, high, mean, step, variance = np.zeros((5, X.shape[1]))
+    for i, b in enumerate(blocks):
+        block = X[b]
+        low = block.min(axis=0) if i == 0 else np.minimum(low, block.min(axis=0))
+        high = block.max(axis=0) if i == 0 else np.maximum(high, block.max(axis=0))
+    magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+    unit = _unit(magnitude)
+    factor = 1 / unit
+    for b in blocks:
+        mean += shares[b] @ (X[b] * factor)
+    # a constant column has its value as mean, not the sum of its shares
+    mean = np.where(low == high, low * factor, mean)
+    for b in blocks:
+        block = X[b] * factor
+        block -= mean
+        step += shares[b] @ block
+        block *= block
+        variance += shares[b] @ block
+    return mean + step, np.maximum(variance - step**2, 0), magnitude, unit
+
+
+def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array, Array, Array]:
     """The same without ever centring X: absent entries are counted, not visited."""
     n_rows, n_features = X.shape
 
     def total(values: Array) -> Array:
-        return np.bincount(X.indices, values, minlength=n_features)
+        return np.bincount(X.indices, values, minlength=n_features).astype(np.float64)
 
     magnitude = abs(X).max(axis=0).toarray().ravel().astype(np.float64)
-    magnitude[magnitude == 0] = 1
+    unit = _unit(magnitude)
     share = np.repeat(shares, np.diff(X.indptr))
-    values = X.data / magnitude[X.indices]
+    values = X.data / unit[X.indices]
     full = total(np.ones_like(share)) == n_rows
-    origin = np.where(full, X.max(axis=0).toarray().ravel() / magnitude, 0)
+    # counted from one of its own values, the mean of a constant column is exact
+    origin = np.where(full, X.max(axis=0).toarray().ravel() / unit, 0)
     mean = origin + total(share * (values - origin[X.indices]))
     variance = total(share * (values - mean[X.indices]) ** 2)
     variance += np.where(full, 0, np.maximum(1 - total(share), 0)) * mean**2
-    return mean, variance, magnitude
+    return mean, variance, magnitude, unit

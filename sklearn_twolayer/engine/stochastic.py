@@ -65,13 +65,18 @@ def solve(
 
 
 def _judge_last(objective: Objective, theta: Array, settings: Settings, monitor: Monitor) -> None:
-    """No epoch began with the last weights, so no loss tells of them yet."""
+    """No epoch began with the last weights, so no loss tells of them yet.
+
+    A running loss flatters the weights it is compared by, so both sides are evaluated; not where
+    the last of several epochs was the best on its way: its end needs no further look.
+    """
+    several_batches = batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows
     fell = len(monitor.loss_curve) > 1 and monitor.best_value == monitor.loss_curve[-1]
-    if fell and batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows:
-        # the last of several epochs was the best on its way: its end needs no further look
+    if fell and several_batches and settings.n_init == 1:
         monitor.improved(theta)
-    else:
-        monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
+        return
+    monitor.best_value = objective.value(monitor.best_theta)
+    monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
 
 
 def _epoch(

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_twolayer.engine.activations import ACTIVATIONS
 from sklearn_twolayer.engine.network import raw_prediction
 from sklearn_twolayer.engine.parameters import Shape
-from sklearn_twolayer.engine.scaling import ROWS_PER_BLOCK, Scaling, moments, no_moments
+from sklearn_twolayer.engine.scaling import Scaling, moments, no_moments, rows_per_block
 
 weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 stored_as = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array, sparse.csr_matrix])
@@ -49,7 +49,7 @@ def test_agrees_with_the_standard_scaler(with_weights, storage, rng):
 
 @weighted
 def test_agrees_with_the_standard_scaler_across_blocks(with_weights, rng):
-    n_rows = 2 * ROWS_PER_BLOCK + 1
+    n_rows = 2 * rows_per_block(1) + 1
     X = columns(rng, n_rows)
     weights = rng.rand(n_rows) if with_weights else None
     expected = StandardScaler().fit(X, sample_weight=weights)
