@@ -93,7 +93,7 @@ def test_the_best_iteration_is_the_one_of_least_loss(task):
 @IGNORE_CONVERGENCE
 def test_the_weights_of_the_best_iteration_are_kept():
     X, y = load_diabetes(return_X_y=True)
-    rough = {"solver": "adam", "learning_rate_init": 0.1, "batch_size": 16, "tol": 0.0}
+    rough = {"solver": "adam", "learning_rate_init": 0.3, "batch_size": len(X), "tol": 0.0}
     long = TwoLayerRegressor(7, random_state=0, **rough).fit(X, y)
     assert 0 < long.best_iter_ < long.n_iter_
     short = TwoLayerRegressor(7, max_iter=long.best_iter_, random_state=0, **rough).fit(X, y)

@@ -155,10 +155,7 @@ class DenseSource:
         self.buffer = self._empty(0)
         if not self.as_it_is and not lives_on_disk(X):
             self.X1 = self._empty(X.shape[0])
-            size = rows_per_block(X.shape[1])
-            for start in range(0, X.shape[0], size):
-                block = slice(start, start + size)
-                self._load(block, self.X1[block])
+            self._load(slice(0, X.shape[0]), self.X1)
 
     def take(self, index: Index) -> Inputs:
         """The rows at `index`; valid until the next call."""
@@ -183,12 +180,16 @@ class DenseSource:
 
     def _load(self, index: Index, out: Array) -> None:
         """Standardise rows into `out`, in float64: a large mean would cost float32 its digits."""
-        columns = out[:, :-1]
-        if self.scaling is None:
-            columns[:] = self.X[index]
-        else:
-            block = self.X[index] - self.scaling.X.mean
-            np.multiply(block, self.inverse_scale, out=columns, casting="same_kind")
+        parts = split(index, self.X.shape[0], rows_per_block(self.X.shape[1]))
+        stop = 0
+        for part, size in parts:
+            start, stop = stop, stop + size
+            columns = out[start:stop, :-1]
+            if self.scaling is None:
+                columns[:] = self.X[part]
+            else:
+                block = self.X[part] - self.scaling.X.mean
+                np.multiply(block, self.inverse_scale, out=columns, casting="same_kind")
 
     def _empty(self, n_rows: int) -> Array:
         """Rows to write to, with a column of ones unless they stay as they are."""

@@ -424,3 +424,16 @@ class TestMonitor:
         for number, loss in enumerate([3, 1, 2], start=1):
             monitor.record(loss, np.array([float(number)]))
         assert (monitor.best_theta, monitor.best_value) == (3, 2)
+
+
+def test_lbfgs_stops_where_the_gradient_is_below_tol():
+    problem = Problem("three classes")
+    norms = {}
+    for tol in (1e-2, 1e-5):
+        fitted = problem.fit("lbfgs", tol=tol, n_iter_no_change=10**9)
+        assert fitted.solution.status is engine.Status.CONVERGED
+        network = Network(Shape(N_FEATURES, 4, 3), ACTIVATIONS["identity"], LOSSES["log_loss"])
+        rows = ArrayRows(problem.X, problem.Y, problem.weights)
+        objective = Objective(network, rows, problem.alpha)
+        norms[tol] = np.abs(objective(fitted.solution.theta)[1]).max()
+    assert norms[1e-5] <= 1e-5 < norms[1e-2] <= 1e-2
