@@ -44,7 +44,10 @@ def _ours(dtype):
 def _sklearn(problem, X, y):
     cls = MLPClassifier if problem.task == "classification" else MLPRegressor
     estimator = cls(
-        (problem.hidden_size,), batch_size=problem.batch_size, max_iter=problem.epochs, **ADAM
+        hidden_layer_sizes=(problem.hidden_size,),
+        batch_size=problem.batch_size,
+        max_iter=problem.epochs,
+        **ADAM,
     )
     return _fit(estimator, X, y)
 

@@ -91,9 +91,9 @@ def _text():
 PROBLEMS = {
     "569 x 30": Problem(_breast_cancer, "classification", 100, 200, 100, quick=True),
     "1797 x 64": Problem(_digits, "classification", 100, 200, 40, quick=True),
-    "100k x 20": Problem(_100k_20, "classification", 64, 200, 3),
-    "10k x 784": Problem(_10k_784, "classification", 128, 200, 4),
-    "100k x 54": Problem(_100k_54, "classification", 256, 1024, 3),
-    "1M x 50": Problem(_1m_50, "regression", 128, 4096, 2),
+    "100k x 20": Problem(_100k_20, "classification", 64, 200, 5),
+    "10k x 784": Problem(_10k_784, "classification", 128, 200, 10),
+    "100k x 54": Problem(_100k_54, "classification", 256, 1024, 5),
+    "1M x 50": Problem(_1m_50, "regression", 128, 4096, 3),
     "text 20k x 50k": Problem(_text, "classification", 64, 256, 1),
 }
