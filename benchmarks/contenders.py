@@ -65,7 +65,7 @@ def _products(dtype):
         n_outputs = _n_outputs(problem, y)
         batch, hidden = problem.batch_size, problem.hidden_size
         rows = X[:batch].astype(dtype)
-        W1, W2 = np.ones((n_features, hidden), dtype), np.ones((hidden, n_outputs), dtype)
+        W1, W2 = np.zeros((n_features, hidden), dtype), np.zeros((hidden, n_outputs), dtype)
         A1, Z2 = np.ones((batch, hidden), dtype), np.ones((batch, n_outputs), dtype)
         out1, out2 = np.empty_like(W1), np.empty_like(W2)
 

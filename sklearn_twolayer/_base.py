@@ -64,16 +64,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             start = self._continuation() if self.warm_start else None
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
-            if held_out[0] is None and any(part is not None for part in held_out):
-                raise ValueError("y_val and sample_weight_val need X_val, got X_val=None")
-            if held_out[0] is not None:
-                Xv, Yv, wv = self._rows(*held_out, suffix="_val")
-                validation = _without_zero_weights(Xv, Yv, self._weigh(Yv, wv))
-                task = replace(task, validation=validation)
-            elif self.early_stopping:
-                task = self._split(task, random_state)
-            if task.validation is not None:
-                task = self._judged(task)
+            task = self._with_validation(task, held_out, random_state)
             with one_blas_thread_if_small(engine.product_size(task)):
                 fitted = engine.fit(task, random_state, start)
             self._keep(fitted, task)
@@ -118,6 +109,18 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         if learn is not None:
             self._learn_targets(y, **learn)
         return X, self._encode(y), weights
+
+    def _with_validation(self, task, held_out, random_state):
+        """The task with the caller's own validation rows, with some set aside, or as it is."""
+        if held_out[0] is not None:
+            X, Y, weights = self._rows(*held_out, suffix="_val")
+            validation = _without_zero_weights(X, Y, self._weigh(Y, weights))
+            task = replace(task, validation=validation)
+        elif any(part is not None for part in held_out):
+            raise ValueError("y_val and sample_weight_val need X_val, got X_val=None")
+        elif self.early_stopping:
+            task = self._split(task, random_state)
+        return task if task.validation is None else self._judged(task)
 
     def _split(self, task, random_state):
         """Set rows aside for validation, where there are enough to tell anything."""

@@ -173,37 +173,21 @@ def _walk(
     """One walk of the solver, from rows in raw units (`n_rows` before any were merged) to weights
     in raw units.
     """
-    settings, shape, dtype = task.settings, task.shape, task.X.dtype
-    state = None
-    if start is not None:
-        theta = start.scaling.express(shape, start.theta, scaling)
-        if start.solver == settings.solver and start.state:
-            state = {
-                k: v.copy() if isinstance(v, np.ndarray) else v for k, v in start.state.items()
-            }
-    elif theta is None:
-        theta = initialize(shape, settings.activation, settings.initializer, random_state)
+    settings = task.settings
+    theta, state = _begin(task, scaling, random_state, start, theta)
     objective = _objective(task, scaling, task.X, task.Y, task.weights, settings.alpha)
-    monitor = Monitor(
-        settings.tol,
-        settings.n_iter_no_change,
-        score=_score(task, scaling),
-        stops_by_score=task.early_stopping,
-        callback=task.callback,
-        keep_best=keep_best,
-        loss_curve=list(start.loss_curve) if start else [],
-        scores=list(start.scores) if start else [],
-    )
+    monitor = _monitor(task, scaling, start, keep_best)
+    n_before = len(monitor.loss_curve)
     solve = SOLVERS[settings.solver].solve
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
-        solution = solve(objective, theta.astype(dtype), settings, monitor, random_state, state)
-    coefs, intercepts = _raw(shape, scaling, solution.theta)
-    if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
-        # finite weights for standardised columns may not be so for the raw ones
-        solution = replace(solution, theta=theta.astype(dtype), status=Status.DIVERGED)
-        coefs, intercepts = _raw(shape, scaling, solution.theta)
-    n_new = solution.n_iter - (len(start.loss_curve) if start else 0)
+        solution = solve(objective, theta, settings, monitor, random_state, state)
+        coefs, intercepts = _raw(task.shape, scaling, solution.theta)
+        if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
+            # finite weights for standardised columns may not be so for the raw ones
+            solution = replace(solution, theta=theta, status=Status.DIVERGED)
+            coefs, intercepts = _raw(task.shape, scaling, theta)
+    n_seen = (start.n_seen if start else 0) + (solution.n_iter - n_before) * n_rows
     continuation = Continuation(
         solution.theta,
         scaling,
@@ -211,9 +195,42 @@ def _walk(
         solution.state,
         monitor.loss_curve,
         monitor.scores,
-        n_seen=(start.n_seen if start else 0) + n_new * n_rows,
+        n_seen,
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
+
+
+def _begin(
+    task: Task,
+    scaling: Scaling,
+    random_state: RandomState,
+    start: Continuation | None,
+    theta: Array | None,
+) -> tuple[Array, dict[str, Any] | None]:
+    """Where the walk begins: weights, and the state of the solver if it has one to carry on."""
+    settings, state = task.settings, None
+    if start is not None:
+        theta = start.scaling.express(task.shape, start.theta, scaling)
+        if start.solver == settings.solver and start.state:
+            state = {
+                k: v.copy() if isinstance(v, np.ndarray) else v for k, v in start.state.items()
+            }
+    elif theta is None:
+        theta = initialize(task.shape, settings.activation, settings.initializer, random_state)
+    return theta.astype(task.X.dtype), state
+
+
+def _monitor(task: Task, scaling: Scaling, start: Continuation | None, keep_best: bool) -> Monitor:
+    return Monitor(
+        task.settings.tol,
+        task.settings.n_iter_no_change,
+        score=_score(task, scaling),
+        stops_by_score=task.early_stopping,
+        callback=task.callback,
+        keep_best=keep_best,
+        loss_curve=list(start.loss_curve) if start else [],
+        scores=list(start.scores) if start else [],
+    )
 
 
 def _objective(
