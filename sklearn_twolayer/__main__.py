@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 from sklearn import datasets
@@ -114,6 +115,8 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklearn_twolayer", description=__doc__)
     parser.add_argument("--plot", metavar="FILE.png", help="draw the loss curves into this file")
     arguments = parser.parse_args()
+    if arguments.plot and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install matplotlib")
     # one BLAS thread for everybody: these tables are too small for two
     with threadpool_limits(1, user_api="blas"):
         curves = {name: estimator.loss_curve_ for name, estimator in cross_validate_all().items()}
