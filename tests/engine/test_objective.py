@@ -122,3 +122,19 @@ def test_theta_is_left_alone(X, theta, rng):
     F = objective(X, rng.randn(N_ROWS, 2), rng.rand(N_ROWS), alpha=3)
     F(theta), F.value(theta), F.batch(theta, slice(0, 4))
     assert_array_equal(theta, before)
+
+
+@stored_as
+@weighted
+@pytest.mark.parametrize("index", [slice(1, 8), np.array([7, 0, 3, 5, 2])], ids=["slice", "rows"])
+def test_a_large_batch_is_the_sum_of_its_parts(X, theta, rng, storage, with_weights, index):
+    Y, weights = rng.randn(N_ROWS, 2), rng.rand(N_ROWS) if with_weights else None
+    network = Network(SHAPE, ACTIVATIONS["tanh"], LOSSES["squared_error"])
+    losses, gradients = [], []
+    for block_size in (1000, 3, 1):
+        rows = ArrayRows(storage(X), Y, weights, block_size=block_size)
+        loss, gradient = Objective(network, rows, alpha=1.5).batch(theta, index)
+        losses.append(loss)
+        gradients.append(gradient.copy())
+    assert_allclose(losses[1:], losses[0], rtol=1e-13)
+    assert_allclose(gradients[1:], [gradients[0]] * 2, rtol=1e-12, atol=1e-14)

@@ -217,3 +217,10 @@ def test_moments_are_not_changed_by_merging(rng):
     of_X.merged(moments(columns(rng), None), 0.5)
     assert_array_equal(of_X.mean, before.mean)
     assert_array_equal(of_X.deviation, before.deviation)
+
+
+def test_the_mean_is_exact_to_the_deviation_however_far_from_zero(rng):
+    offset = 2.0**40
+    X = offset + np.round(rng.randn(20_000, 3) * 2**10) / 2**10
+    expected = np.array([sum(column) for column in (X - offset).T]) / len(X)
+    assert_allclose(moments(X, None).mean - offset, expected, rtol=0, atol=2 * np.spacing(offset))

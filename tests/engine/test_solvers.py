@@ -437,3 +437,15 @@ def test_lbfgs_stops_where_the_gradient_is_below_tol():
         objective = Objective(network, rows, problem.alpha)
         norms[tol] = np.abs(objective(fitted.solution.theta)[1]).max()
     assert norms[1e-5] <= 1e-5 < norms[1e-2] <= 1e-2
+
+
+def test_a_loss_that_vanishes_stalls_at_a_thousandth_of_the_first():
+    monitor = engine.Monitor(tol=0.1, patience=3)
+    theta = np.zeros(2)
+    monitor.start(theta)
+    losses = 10.0 ** -np.arange(20)
+    for loss in losses:
+        if not monitor.stalled:
+            monitor.record(loss, theta)
+    # 1e-4 is reached by a step of more than a tenth of 1e-3, 1e-5 no longer
+    assert monitor.loss_curve == list(losses[: 5 + 3])
