@@ -484,7 +484,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return -engine.softplus(-raw)
 
     def _learn_targets(self, y, classes=None, streaming=False):
-        self._is_multilabel = _kind_of(y) == "multilabel-indicator"
+        self._is_multilabel = _is_multilabel(y)
         if self._is_multilabel:
             self.classes_ = np.arange(y.shape[1])
         elif classes is None and streaming:
@@ -496,7 +496,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.n_outputs_ = 1 if self._is_binary else len(self.classes_)
 
     def _encode(self, y):
-        is_multilabel = _kind_of(y) == "multilabel-indicator"
+        is_multilabel = _is_multilabel(y)
         if is_multilabel != self._is_multilabel or (
             is_multilabel and y.shape[1] != len(self.classes_)
         ):
@@ -506,10 +506,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         if is_multilabel:
             return np.asarray(y.todense() if sparse.issparse(y) else y, dtype=np.float64)
         y = column_or_1d(y, warn=True)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        known = self.classes_[codes] == y
+        if not np.all(known):
+            unknown = np.unique(y[~known])
             raise ValueError(f"y has labels {unknown} that are not among classes {self.classes_}")
-        codes = np.searchsorted(self.classes_, y)
         return codes[:, None].astype(np.float64) if self._is_binary else codes
 
     def _decode(self, Y):
@@ -557,11 +558,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return tags
 
 
-def _kind_of(y):
-    """scikit-learn's word for the kind of labels; ValueError or TypeError if they are none."""
+def _is_multilabel(y):
+    """Whether labels are a 0-1 matrix; ValueError or TypeError if they are no labels at all."""
+    if y.ndim == 1 and y.dtype.kind in "biuUS":
+        return False  # obvious without counting them
     try:
         check_classification_targets(y)
-        return type_of_target(y, input_name="y")
+        return type_of_target(y, input_name="y") == "multilabel-indicator"
     except TypeError:
         kinds = sorted({type(label).__name__ for label in np.ravel(y)})
         raise TypeError(f"labels in y must be all strings or all numbers, got {kinds}") from None

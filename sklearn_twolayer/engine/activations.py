@@ -10,6 +10,7 @@ At a kink the slope is the one from the left, 0 for relu.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -62,7 +63,16 @@ def _tanh_slope(Z: Array, A: Array, out: Array) -> None:
 
 
 def _relu(Z: Array, out: Array) -> None:
-    np.maximum(Z, 0, out=out)
+    # against an array, NumPy's maximum is up to three times faster than against the number 0
+    order = "F" if Z.flags.f_contiguous else "C"
+    np.maximum(Z, _zeros(Z.size, Z.dtype).reshape(Z.shape, order=order), out=out)
+
+
+@lru_cache(maxsize=4)
+def _zeros(size: int, dtype: np.dtype) -> Array:
+    zeros = np.zeros(size, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _relu_slope(Z: Array, A: Array, out: Array) -> None:

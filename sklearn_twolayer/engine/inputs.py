@@ -96,15 +96,17 @@ class SparseInputs:
 
 
 def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:
-    """Parts of `index` into `n_rows` rows of at most `size` rows each, and how many each has."""
-    if not isinstance(index, slice):
-        if len(index) <= size:
-            return [(index, len(index))]
-        parts = [index[a : a + size] for a in range(0, len(index), size)]
-        return [(part, len(part)) for part in parts]
-    start, stop, _ = index.indices(n_rows)
+    """Parts of `index` into `n_rows` rows, about equal, of at most `size` rows; their lengths."""
+    start, stop, _ = (
+        index.indices(n_rows) if isinstance(index, slice) else slice(None).indices(len(index))
+    )
+    if stop - start <= size:
+        return [(index, stop - start)]
+    size = -(-(stop - start) // -(-(stop - start) // size))
     ends = [(a, min(a + size, stop)) for a in range(start, stop, size)]
-    return [(slice(a, b), b - a) for a, b in ends]
+    if isinstance(index, slice):
+        return [(slice(a, b), b - a) for a, b in ends]
+    return [(index[a:b], b - a) for a, b in ends]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,10 @@ class Loss(Protocol):
     standardizes_target: bool
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
-        """Write d loss / d Z2 into `gradient`, return the loss of each row (n_rows,)."""
+        """Write d loss / d Z2 into `gradient`, return the loss of each row (n_rows,).
+
+        `gradient` is in Fortran order, as the network's own arrays are.
+        """
         ...
 
     def curvature(self, Z2: Array, Y: Array) -> Array:
@@ -99,11 +102,15 @@ class LogLoss:
     standardizes_target = False
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
-        rows = np.arange(len(Y))
-        of_label = Z2[rows, Y]
+        if not gradient.flags.f_contiguous:
+            raise ValueError("gradient must be in Fortran order")
+        # one index into the flattened arrays is looked up faster than a pair
+        label = Y * len(Y)
+        label += np.arange(len(Y))
         losses = softmax(Z2, out=gradient)
-        losses -= of_label
-        gradient[rows, Y] -= 1
+        losses -= Z2.T.take(label)
+        flat = gradient.T.reshape(-1)
+        flat[label] -= 1
         return losses
 
     def curvature(self, Z2: Array, Y: Array) -> Array:

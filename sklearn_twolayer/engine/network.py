@@ -18,8 +18,11 @@ from .losses import Loss
 from .numerics import Array
 from .parameters import Shape
 
-BLOCK_ELEMENTS = 2**16
-"""Activations or outputs computed at a time: about what a processor's cache holds."""
+BLOCK_ELEMENTS = 60_000
+"""Activations or outputs computed at a time: about what a processor's cache holds.
+
+Not a power of two: rows of such a length evict each other from the cache.
+"""
 
 
 def block_size(width: int) -> int:

@@ -4,9 +4,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 from scipy.special import expit
 
 Array = NDArray[Any]
+
+AXPY = {"f": blas.saxpy, "d": blas.daxpy}
+"""y += a x in one pass, ``AXPY[dtype.char](x, y, a=a)``, for contiguous vectors."""
 
 
 def sigmoid(Z: Array, out: Array | None = None) -> Array:

@@ -5,14 +5,12 @@
 So alpha is the precision of a Gaussian prior on the weights; biases are free.
 """
 
-from scipy.linalg import blas
+import numpy as np
 
 from .inputs import Index, split
 from .network import Network
-from .numerics import Array
-from .rows import ArrayRows
-
-_AXPY = {"f": blas.saxpy, "d": blas.daxpy}
+from .numerics import AXPY, Array
+from .rows import ArrayRows, Kernel
 
 
 class Objective:
@@ -37,9 +35,16 @@ class Objective:
         self._add_penalty_gradient(theta, gradient)
         return float(loss) / self.rows.sum_weights + self.penalty(theta), gradient
 
-    def value(self, theta: Array) -> float:
-        """F alone."""
-        return self.data_loss(theta) + self.penalty(theta)
+    def value(self, theta: Array, most_rows: int | None = None) -> float:
+        """F alone; on more rows than `most_rows`, as evenly spaced ones among them estimate it."""
+        n_rows = self.rows.n_rows
+        if most_rows is None or n_rows <= most_rows:
+            return self.data_loss(theta) + self.penalty(theta)
+        spaced = np.linspace(0, n_rows - 1, most_rows).astype(np.intp)
+        share = 1 / (most_rows * self.mean_weight)
+        parts = split(spaced, n_rows, self.rows.block_size)
+        losses = (self._part(self.network.loss_sum, theta, part, share)[0] for part, _ in parts)
+        return sum(losses) + self.penalty(theta)
 
     def data_loss(self, theta: Array) -> float:
         """The weighted mean of the loss, without the penalty."""
@@ -61,25 +66,26 @@ class Objective:
         """
         parts = split(index, self.rows.n_rows, self.rows.block_size)
         share = 1 / (sum(size for _, size in parts) * self.mean_weight)
-        loss, gradient = self._part(theta, parts[0][0], share)
+        kernel = self.network.loss_gradient
+        loss, gradient = self._part(kernel, theta, parts[0][0], share)
         if len(parts) > 1:
             # a large batch goes through the processor's cache in parts
             gradient = gradient.copy()
             for part, _ in parts[1:]:
-                loss_of_part, gradient_of_part = self._part(theta, part, share)
+                loss_of_part, gradient_of_part = self._part(kernel, theta, part, share)
                 loss += loss_of_part
                 gradient += gradient_of_part
         self._add_penalty_gradient(theta, gradient)
         return loss, gradient
 
-    def _part(self, theta: Array, index: Index, share: float) -> tuple[float, Array]:
+    def _part(self, kernel: Kernel, theta: Array, index: Index, share: float) -> tuple:
         X, Y, w = self.rows.take(index)
-        return self.network.loss_gradient(theta, X, Y, share if w is None else w * share)
+        return kernel(theta, X, Y, share if w is None else w * share)
 
     def _add_penalty_gradient(self, theta: Array, gradient: Array) -> None:
         if self.alpha == 0:
             return
-        axpy = _AXPY[theta.dtype.char]
+        axpy = AXPY[theta.dtype.char]
         strength = self.alpha / self.total_weight
         (W1, W2), (out1, out2) = map(self.network.shape.penalized, (theta, gradient))
         axpy(W1, out1, a=strength)  # out1 += strength * W1, in one pass

@@ -17,7 +17,7 @@ ELEMENTS_PER_BLOCK = 2**15
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted mean and standard deviation of columns, and their largest magnitude, in float64.
+    """Weighted mean and standard deviation of columns in float64.
 
     A column counts as constant when its deviation is not above `rounding` times its magnitude,
     nor above `smallest`, whose inverse would overflow.
@@ -25,9 +25,13 @@ class Moments:
 
     mean: Array
     deviation: Array
-    magnitude: Array
     rounding: float = 0.0
     smallest: float = 0.0
+
+    @property
+    def magnitude(self) -> Array:
+        """The root of the mean square."""
+        return np.hypot(self.mean, self.deviation)
 
     @property
     def scale(self) -> Array:
@@ -50,7 +54,6 @@ class Moments:
             self,
             mean=self.mean + share * step,
             deviation=np.hypot(within, between),
-            magnitude=np.maximum(self.magnitude, other.magnitude),
         )
 
 
@@ -104,21 +107,17 @@ class Scaling:
 def no_moments(n_columns: int) -> Moments:
     """Of columns that are to stay as they are."""
     one = np.ones(n_columns)
-    return Moments(np.zeros(n_columns), one, one)
+    return Moments(np.zeros(n_columns), one)
 
 
 def moments(X: Array, weights: Array | None) -> Moments:
-    """Measure the columns of X.
-
-    Columns of extreme magnitude are measured divided by a power of two, so nothing overflows.
-    """
+    """Measure the columns of X."""
     shares = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
     measure = _of_sparse if sparse.issparse(X) else _of_dense
-    mean, variance, magnitude, unit = measure(X, shares)
+    mean, deviation = measure(X, shares)
     return Moments(
-        mean * unit,
-        np.sqrt(variance) * unit,
-        magnitude,
+        mean,
+        deviation,
         rounding=4 * float(np.finfo(X.dtype).eps),
         smallest=1e4 * float(np.finfo(X.dtype).tiny),
     )
@@ -135,32 +134,66 @@ def rows_per_block(n_columns: int) -> int:
     return max(16, ELEMENTS_PER_BLOCK // max(n_columns, 1))
 
 
-def _of_dense(X: Array, shares: Array) -> tuple[Array, Array, Array, Array]:
-    """Mean and variance in units of `unit`, largest magnitude, and `unit`, block by block."""
+def _of_dense(X: Array, shares: Array) -> tuple[Array, Array]:
+    """Mean and deviation, in one pass where the squares stay within the range."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = _in_one_pass(X, shares)
+    doubtful = ~((deviation > 1e-150) & (deviation < 1e150))
+    if doubtful.any():
+        columns = np.flatnonzero(doubtful)
+        mean[columns], deviation[columns] = _in_units(X, shares, columns)
+    return mean, deviation
+
+
+def _blocks(X: Array) -> list[slice]:
     size = rows_per_block(X.shape[1])
-    blocks = [slice(a, a + size) for a in range(0, X.shape[0], size)]
-    low, high, mean, step, variance = np.zeros((5, X.shape[1]))
+    return [slice(a, a + size) for a in range(0, X.shape[0], size)]
+
+
+def _in_one_pass(X: Array, shares: Array) -> tuple[Array, Array]:
+    """Sums of x - pivot and its square, the pivot being a mean of some rows.
+
+    For a constant column the pivot is its value, so mean and deviation are exact.
+    """
+    blocks = _blocks(X)
+    first = X[blocks[0]].astype(np.float64)
+    pivot = first[0] + (first - first[0]).mean(axis=0)
+    step, square = np.zeros((2, X.shape[1]))
+    buffer = np.empty_like(first)
+    for b in blocks:
+        block = np.subtract(X[b], pivot, out=buffer[: min(b.stop, X.shape[0]) - b.start])
+        step += shares[b] @ block
+        block *= block
+        square += shares[b] @ block
+    return pivot + step, np.sqrt(np.maximum(square - step**2, 0))
+
+
+def _in_units(X: Array, shares: Array, columns: Array) -> tuple[Array, Array]:
+    """The same in passes of their own, columns of extreme magnitude divided by a power of two."""
+    low, high, mean, step, variance = np.zeros((5, len(columns)))
+    blocks = _blocks(X)
     for i, b in enumerate(blocks):
-        block = X[b]
+        block = X[b][:, columns]
         low = block.min(axis=0) if i == 0 else np.minimum(low, block.min(axis=0))
         high = block.max(axis=0) if i == 0 else np.maximum(high, block.max(axis=0))
     magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
     unit = _unit(magnitude)
     factor = 1 / unit
     for b in blocks:
-        mean += shares[b] @ (X[b] * factor)
+        mean += shares[b] @ (X[b][:, columns] * factor)
     # a constant column has its value as mean, not the sum of its shares
     mean = np.where(low == high, low * factor, mean)
     for b in blocks:
-        block = X[b] * factor
+        block = X[b][:, columns] * factor
         block -= mean
         step += shares[b] @ block
         block *= block
         variance += shares[b] @ block
-    return mean + step, np.maximum(variance - step**2, 0), magnitude, unit
+    deviation = np.sqrt(np.maximum(variance - step**2, 0))
+    return (mean + step) * unit, deviation * unit
 
 
-def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array, Array, Array]:
+def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array]:
     """The same without ever centring X: absent entries are counted, not visited."""
     n_rows, n_features = X.shape
 
@@ -177,4 +210,4 @@ def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array, Array,
     mean = origin + total(share * (values - origin[X.indices]))
     variance = total(share * (values - mean[X.indices]) ** 2)
     variance += np.where(full, 0, np.maximum(1 - total(share), 0)) * mean**2
-    return mean, variance, magnitude, unit
+    return mean * unit, np.sqrt(variance) * unit

@@ -18,6 +18,9 @@ from .solution import Solution, Status
 SMALLEST_RATE = 1e-6
 """Below this an adaptive learning rate is not divided further."""
 
+ROWS_TO_JUDGE = 10_000
+"""Rows that tell well enough which of two sets of weights is better."""
+
 
 def solve(
     objective: Objective,
@@ -67,16 +70,19 @@ def solve(
 def _judge_last(objective: Objective, theta: Array, settings: Settings, monitor: Monitor) -> None:
     """No epoch began with the last weights, so no loss tells of them yet.
 
-    A running loss flatters the weights it is compared by, so both sides are evaluated; not where
-    the last of several epochs was the best on its way: its end needs no further look.
+    A running loss flatters the weights it is compared by, so both sides are evaluated, on as many
+    rows as it takes to tell; not where the last of several epochs was the best on its way: its
+    end needs no further look.
     """
     several_batches = batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows
     fell = len(monitor.loss_curve) > 1 and monitor.best_value == monitor.loss_curve[-1]
     if fell and several_batches and settings.n_init == 1:
         monitor.improved(theta)
         return
-    monitor.best_value = objective.value(monitor.best_theta)
-    monitor.consider(objective.value(theta), theta, len(monitor.loss_curve))
+    # restarts are compared with one another, on all rows
+    most = ROWS_TO_JUDGE if settings.n_init == 1 else objective.rows.n_rows
+    monitor.best_value = objective.value(monitor.best_theta, most)
+    monitor.consider(objective.value(theta, most), theta, len(monitor.loss_curve))
 
 
 def _epoch(

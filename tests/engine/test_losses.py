@@ -16,11 +16,11 @@ with_logistic_link = [n for n, loss in LOSSES.items() if loss.out_activation == 
 
 
 def value(loss, Z2, Y):
-    return loss.loss_gradient(Z2, Y, np.empty_like(Z2))
+    return loss.loss_gradient(Z2, Y, np.empty_like(Z2, order="F"))
 
 
 def gradient(loss, Z2, Y):
-    out = np.full_like(Z2, np.nan)
+    out = np.full_like(Z2, np.nan, order="F")
     loss.loss_gradient(Z2, Y, out)
     return out
 

@@ -44,7 +44,7 @@ def test_is_the_weighted_mean_of_the_loss_plus_the_penalty(
     weights = rng.rand(N_ROWS) if with_weights else None
     p = SHAPE.views(theta)
     Z2 = np.tanh(X @ p.W1 + p.b1) @ p.W2 + p.b2
-    losses = LOSSES[loss].loss_gradient(Z2, Y, np.empty_like(Z2))
+    losses = LOSSES[loss].loss_gradient(Z2, Y, np.empty_like(Z2, order="F"))
     squares = (p.W1**2).sum() + (p.W2**2).sum()
     w = np.ones(N_ROWS) if weights is None else weights
     expected = (w @ losses + 3 / 2 * squares) / w.sum()
