@@ -71,8 +71,9 @@ class Monitor:
 
     def start(self, theta: Array) -> None:
         """Begin a walk at `theta`."""
-        self.begin, self.begin_iter = theta.copy(), len(self.loss_curve)
+        self.begin_iter = len(self.loss_curve)
         self.best_theta = theta.copy()
+        self.begin = None if self.score is None else theta.copy()
         self.best_value = math.inf
         self.best_iter = self.begin_iter
         self.stopped = False

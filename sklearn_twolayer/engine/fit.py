@@ -1,7 +1,7 @@
 """From rows to weights: scale, initialise, build the objective, solve, fold back."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,11 @@ class Continuation:
 
 
 def preserve(continuation: Continuation) -> dict[str, Any]:
-    """The same as a dict of arrays, numbers, strings, lists and dicts, copied."""
-    return asdict(continuation)
+    """The same as a dict of arrays, numbers, strings, lists and dicts; arrays are not copied."""
+    state, scaling = dict(vars(continuation)), dict(vars(continuation.scaling))
+    scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
+    histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
+    return state | histories | {"scaling": scaling}
 
 
 def restore(state: dict[str, Any]) -> Continuation:

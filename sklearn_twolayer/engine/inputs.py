@@ -90,9 +90,16 @@ class SparseInputs:
     def backward(self, D1: Array, out: Array) -> None:
         gradient_W1, gradient_b1 = out[:-1], out[-1]
         np.sum(D1, axis=0, out=gradient_b1)
-        gradient_W1[:] = self.X.T @ D1
-        if self.offset is not None:
-            gradient_W1 -= np.outer(self.offset, gradient_b1)
+        # a few rows have few of the columns: the product is as small as these
+        stored, position = np.unique(self.X.indices, return_inverse=True)
+        shape = (self.n_rows, len(stored))
+        compact = sparse.csr_array((self.X.data, position, self.X.indptr), shape=shape)
+        if self.offset is None:
+            gradient_W1.fill(0)
+            gradient_W1[stored] = compact.T @ D1
+        else:
+            np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
+            gradient_W1[stored] += compact.T @ D1
 
 
 def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:

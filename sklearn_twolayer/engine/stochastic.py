@@ -18,7 +18,7 @@ from .solution import Solution, Status
 SMALLEST_RATE = 1e-6
 """Below this an adaptive learning rate is not divided further."""
 
-ROWS_TO_JUDGE = 10_000
+ROWS_TO_JUDGE = 4_000
 """Rows that tell well enough which of two sets of weights is better."""
 
 
