@@ -34,9 +34,10 @@ def _ours(dtype):
             problem.hidden_size,
             batch_size=problem.batch_size,
             max_iter=problem.epochs,
+            dtype=dtype,
             **ADAM,
         )
-        return _fit(estimator, X.astype(dtype), y)
+        return _fit(estimator, X, y)
 
     return factory
 
@@ -134,8 +135,8 @@ def _train_torch(torch, problem, inputs, targets, n_outputs, loss, compiled):
 
 
 CONTENDERS = {
-    "ours float64": _ours(np.float64),
-    "ours float32": _ours(np.float32),
+    "ours float64": _ours("float64"),
+    "ours float32": _ours("float32"),
     "scikit-learn": _sklearn,
     "torch": _torch(compiled=False),
     "products float64": _products(np.float64),

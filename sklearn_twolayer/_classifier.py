@@ -125,6 +125,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         multilabel y a list of dicts ``{0: weight, 1: weight}``, or ``"balanced"`` for each label;
         the weights of a row's labels are multiplied.
 
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        The precision of training. ``"auto"`` is that of X, but float32 where a stochastic solver
+        meets more than 10,000 rows in one call of ``fit``: half the memory, twice the speed.
+        Predictions come in the precision of the X they are made for.
+
     n_init : int, default=1
         Number of initial draws to train from; the best is kept, by validation score if there is
         one, else by loss.
@@ -275,6 +280,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         initializer="auto",
         standardize=True,
         class_weight=None,
+        dtype="auto",
         n_init=1,
         warm_start=False,
         early_stopping=False,
@@ -306,6 +312,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.initializer = initializer
         self.standardize = standardize
         self.class_weight = class_weight
+        self.dtype = dtype
         self.n_init = n_init
         self.warm_start = warm_start
         self.early_stopping = early_stopping

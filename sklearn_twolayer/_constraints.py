@@ -127,6 +127,7 @@ CONSTRAINTS = {
     "epsilon": _POSITIVE,
     "n_iter_no_change": _COUNT,
     "max_fun": _COUNT,
+    "dtype": Choice(("auto", "float32", "float64")),
     "initializer": Choice(("auto", *INITIALIZERS)),
     "standardize": Flag(),
     "n_init": _COUNT,

@@ -115,6 +115,11 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         prediction costs nothing extra. Sparse X is never centred: its mean travels in the bias.
         Columns that are constant in training have no influence on predictions.
 
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        The precision of training. ``"auto"`` is that of X, but float32 where a stochastic solver
+        meets more than 10,000 rows in one call of ``fit``: half the memory, twice the speed.
+        Predictions come in the precision of the X they are made for.
+
     n_init : int, default=1
         Number of initial draws to train from; the best is kept, by validation score if there is
         one, else by loss.
@@ -263,6 +268,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         max_fun=15000,
         initializer="auto",
         standardize=True,
+        dtype="auto",
         n_init=1,
         warm_start=False,
         early_stopping=False,
@@ -293,6 +299,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.max_fun = max_fun
         self.initializer = initializer
         self.standardize = standardize
+        self.dtype = dtype
         self.n_init = n_init
         self.warm_start = warm_start
         self.early_stopping = early_stopping

@@ -282,6 +282,7 @@ JUST_OUTSIDE = {
     "decay_epochs": 0.0,
     "max_iter": 0,
     "shuffle": 1,
+    "dtype": "float16",
     "tol": -1e-9,
     "momentum": 1.1,
     "nesterovs_momentum": 0,

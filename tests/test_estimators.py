@@ -308,3 +308,40 @@ def test_bundled_data_are_learnt_by_default_without_a_warning(estimator, load, e
         warnings.simplefilter("error")
         model = estimator(random_state=seed).fit(X, y)
     assert model.score(X, y) > enough
+
+
+MANY_ROWS = 10_001
+
+
+@pytest.mark.parametrize(
+    ("solver", "n_rows", "dtype", "given", "computed"),
+    [
+        ("adam", MANY_ROWS, "auto", np.float64, np.float32),
+        ("adam", MANY_ROWS, "float64", np.float64, np.float64),
+        ("adam", MANY_ROWS - 1, "auto", np.float64, np.float64),
+        ("adam", 100, "float32", np.float64, np.float32),
+        ("lbfgs", MANY_ROWS, "auto", np.float64, np.float64),
+        ("lbfgs", 100, "auto", np.float32, np.float32),
+        ("lbfgs", 100, "float64", np.float32, np.float64),
+    ],
+)
+@IGNORE_CONVERGENCE
+def test_precision_of_training_and_of_predictions(solver, n_rows, dtype, given, computed, rng):
+    X = (rng.randn(n_rows, 2) + 1e4).astype(given)
+    y = X[:, 0] - 1e4
+    model = TwoLayerRegressor(4, solver=solver, dtype=dtype, max_iter=3, random_state=0).fit(X, y)
+    assert model._state["theta"].dtype == computed
+    assert {array.dtype for array in model.coefs_} == {np.promote_types(given, computed)}
+    assert model.predict(X).dtype == given
+    assert model.predict(X.astype(np.float32)).dtype == np.float32
+
+
+@IGNORE_CONVERGENCE
+def test_warm_start_goes_on_when_the_precision_changes(rng):
+    X, y = rng.randn(MANY_ROWS, 2), rng.randn(MANY_ROWS)
+    model = TwoLayerRegressor(4, solver="adam", max_iter=2, warm_start=True, random_state=0)
+    few = model.fit(X[:100], y[:100])._state["theta"].dtype
+    many = model.fit(X, y)._state
+    assert (few, many["theta"].dtype) == (np.float64, np.float32)
+    assert many["state"]["first_moment"].dtype == np.float32
+    assert np.isfinite(model.predict(X)).all()

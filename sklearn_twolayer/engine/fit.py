@@ -120,7 +120,8 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     seen so far.
     """
     solver = "adam" if task.settings.solver == "auto" else task.settings.solver
-    task = replace(task, settings=replace(task.settings, solver=solver, max_iter=1))
+    dtype = task.X.dtype.name if task.settings.dtype == "auto" else task.settings.dtype
+    task = replace(task, settings=replace(task.settings, solver=solver, dtype=dtype, max_iter=1))
     scaling = measure(task)
     if start is not None:
         scaling = start.scaling.merged(scaling)
@@ -160,8 +161,14 @@ def product_size(task: Task) -> int:
 
 
 def _resolved(task: Task) -> Task:
-    solver = choose_solver(task.settings.solver, task.X.shape[0])
-    return replace(task, settings=replace(task.settings, solver=solver))
+    """The task with ``"auto"`` made definite for the solver and the precision."""
+    n_rows, settings = task.X.shape[0], task.settings
+    solver = choose_solver(settings.solver, n_rows)
+    dtype = settings.dtype
+    if dtype == "auto":
+        in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
+        dtype = "float32" if in_single else task.X.dtype.name
+    return replace(task, settings=replace(settings, solver=solver, dtype=dtype))
 
 
 def _walk(
@@ -185,11 +192,11 @@ def _walk(
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
         solution = solve(objective, theta, settings, monitor, random_state, state)
-        coefs, intercepts = _raw(task.shape, scaling, solution.theta)
+        coefs, intercepts = _raw(task, scaling, solution.theta)
         if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
             # finite weights for standardised columns may not be so for the raw ones
             solution = replace(solution, theta=theta, status=Status.DIVERGED)
-            coefs, intercepts = _raw(task.shape, scaling, theta)
+            coefs, intercepts = _raw(task, scaling, theta)
     n_seen = (start.n_seen if start else 0) + (solution.n_iter - n_before) * n_rows
     continuation = Continuation(
         solution.theta,
@@ -216,11 +223,12 @@ def _begin(
         theta = start.scaling.express(task.shape, start.theta, scaling)
         if start.solver == settings.solver and start.state:
             state = {
-                k: v.copy() if isinstance(v, np.ndarray) else v for k, v in start.state.items()
+                k: v.astype(settings.dtype) if isinstance(v, np.ndarray) else v
+                for k, v in start.state.items()
             }
     elif theta is None:
         theta = initialize(task.shape, settings.activation, settings.initializer, random_state)
-    return theta.astype(task.X.dtype), state
+    return theta.astype(settings.dtype), state
 
 
 def _monitor(task: Task, scaling: Scaling, start: Continuation | None, keep_best: bool) -> Monitor:
@@ -245,7 +253,7 @@ def _objective(
         weights = weights / (weights.sum() / len(weights))
     network = Network(task.shape, ACTIVATIONS[settings.activation], LOSSES[task.loss])
     units = scaling if settings.standardize else None
-    rows = ArrayRows(X, Y, weights, units, X.dtype, block_size(task.shape.width))
+    rows = ArrayRows(X, Y, weights, units, settings.dtype, block_size(task.shape.width))
     return Objective(network, rows, alpha, scaling.weight, mean_weight=1.0)
 
 
@@ -253,13 +261,15 @@ def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
     """The rating of theta, or None where there is nothing to rate it on."""
     if task.score is not None:
         score = task.score
-        return lambda theta: float(score(*_raw(task.shape, scaling, theta)))
+        return lambda theta: float(score(*_raw(task, scaling, theta)))
     if task.validation is not None:
         held_out = _objective(task, scaling, *task.validation, alpha=0.0)
         return lambda theta: -held_out.data_loss(theta)
     return None
 
 
-def _raw(shape: Shape, scaling: Scaling, theta: Array) -> tuple[list[Array], list[Array]]:
-    coefs, intercepts = scaling.fold(shape, theta)
-    return [W.astype(theta.dtype) for W in coefs], [b.astype(theta.dtype) for b in intercepts]
+def _raw(task: Task, scaling: Scaling, theta: Array) -> tuple[list[Array], list[Array]]:
+    """Weights and biases that act on raw units, in the wider of both precisions."""
+    coefs, intercepts = scaling.fold(task.shape, theta)
+    dtype = np.result_type(task.X.dtype, theta.dtype)
+    return [W.astype(dtype) for W in coefs], [b.astype(dtype) for b in intercepts]

@@ -90,16 +90,23 @@ class SparseInputs:
     def backward(self, D1: Array, out: Array) -> None:
         gradient_W1, gradient_b1 = out[:-1], out[-1]
         np.sum(D1, axis=0, out=gradient_b1)
-        # a few rows have few of the columns: the product is as small as these
+        stored, compact = self.compact()
+        if self.offset is None:
+            gradient_W1.fill(0)
+            gradient_W1[stored] = compact.X.T @ D1
+        else:
+            np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
+            gradient_W1[stored] += compact.X.T @ D1
+
+    def compact(self) -> tuple[Array, "SparseInputs"]:
+        """The columns that are stored at all, and the rows with no other column, not centred.
+
+        A few rows have few of the columns, and products become as small as these.
+        """
         stored, position = np.unique(self.X.indices, return_inverse=True)
         shape = (self.n_rows, len(stored))
         compact = sparse.csr_array((self.X.data, position, self.X.indptr), shape=shape)
-        if self.offset is None:
-            gradient_W1.fill(0)
-            gradient_W1[stored] = compact.T @ D1
-        else:
-            np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
-            gradient_W1[stored] += compact.T @ D1
+        return stored, SparseInputs(compact, None)
 
 
 def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:

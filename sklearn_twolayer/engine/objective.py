@@ -5,9 +5,11 @@
 So alpha is the precision of a Gaussian prior on the weights; biases are free.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from .inputs import Index, split
+from .inputs import Index, SparseSource, split
 from .network import Network
 from .numerics import AXPY, Array
 from .rows import ArrayRows, Kernel
@@ -77,6 +79,24 @@ class Objective:
                 gradient += gradient_of_part
         self._add_penalty_gradient(theta, gradient)
         return loss, gradient
+
+    @property
+    def leaves_absent_columns(self) -> bool:
+        """Whether weights of columns that a sparse batch does not store have no gradient."""
+        return (
+            self.alpha == 0
+            and isinstance(self.rows.source, SparseSource)
+            and (self.rows.source.offset is None)
+        )
+
+    def narrowed(self, index: Index) -> tuple[Array, "Objective"]:
+        """The columns that sparse rows at `index` store, and F of a network that has no other."""
+        X, Y, w = self.rows.take(index)
+        columns, compact = X.compact()
+        shape = replace(self.network.shape, n_features=len(columns))
+        network = replace(self.network, shape=shape)
+        rows = ArrayRows(compact.X, Y, w, None, compact.X.dtype, self.rows.block_size)
+        return columns, Objective(network, rows, 0.0, mean_weight=self.mean_weight)
 
     def _part(self, kernel: Kernel, theta: Array, index: Index, share: float) -> tuple:
         X, Y, w = self.rows.take(index)

@@ -21,10 +21,19 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule on flat vectors."""
+    """An update rule on flat vectors.
+
+    `forgets` tells whether a step depends on nothing but its gradient: then a parameter whose
+    gradient is zero stays as it is, and need not be visited.
+    """
 
     start: Callable[[Array], State]
     update: Callable[[Array, Array, float, State, Settings], None]
+    forgets: Callable[[Settings], bool]
+
+
+def _never(settings: Settings) -> bool:
+    return False
 
 
 def _start_sgd(theta: Array) -> State:
@@ -43,6 +52,10 @@ def _sgd(theta: Array, gradient: Array, rate: float, state: State, settings: Set
         theta += gradient
     else:
         theta += velocity
+
+
+def _without_momentum(settings: Settings) -> bool:
+    return settings.momentum == 0
 
 
 def _start_rmsprop(theta: Array) -> State:
@@ -123,7 +136,7 @@ def _decay(state: State, moment: str, beta: float) -> float:
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer(_start_sgd, _sgd),
-    "rmsprop": Optimizer(_start_rmsprop, _rmsprop),
-    "adam": Optimizer(_start_adam, _adam),
+    "sgd": Optimizer(_start_sgd, _sgd, _without_momentum),
+    "rmsprop": Optimizer(_start_rmsprop, _rmsprop, _never),
+    "adam": Optimizer(_start_adam, _adam, _never),
 }

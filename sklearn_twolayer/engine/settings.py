@@ -30,3 +30,4 @@ class Settings:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     n_init: int = 1
+    dtype: str = "auto"

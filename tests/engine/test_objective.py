@@ -117,6 +117,37 @@ def test_rows_of_a_stream_share_the_penalty_of_all_rows_seen(X, theta, rng):
     assert_allclose(np.mean(gradients, axis=0), whole(theta)[1], rtol=1e-10, atol=1e-13)
 
 
+@weighted
+def test_many_rows_are_judged_by_evenly_spaced_ones(X, theta, rng, with_weights):
+    Y = rng.randn(N_ROWS, 2)
+    weights = rng.rand(N_ROWS) if with_weights else None
+    F = objective(X, Y, weights, alpha=3)
+    spaced = [0, 2, 4, 7]
+    expected = F.batch(theta, np.array(spaced))[0] + F.penalty(theta)
+    assert_allclose(F.value(theta, most_rows=4), expected, rtol=1e-12)
+    assert F.value(theta, most_rows=N_ROWS) == F.value(theta)
+
+
+@weighted
+def test_absent_columns_of_sparse_rows_can_be_left_out(theta, rng, with_weights):
+    X = sparse.random_array((N_ROWS, 3), density=0.3, format="csr", rng=np.random.default_rng(0))
+    Y = rng.randn(N_ROWS, 2)
+    weights = rng.rand(N_ROWS) if with_weights else None
+    F = objective(X, Y, weights)
+    assert F.leaves_absent_columns
+    assert not objective(X, Y, alpha=1).leaves_absent_columns
+    assert not objective(X.toarray(), Y).leaves_absent_columns
+    index = np.array([0, 5])
+    columns, narrow = F.narrowed(index)
+    assert_array_equal(columns, np.unique(X[index].indices))
+    W1 = SHAPE.views(theta).W1
+    loss, gradient = narrow.batch(np.append(W1[columns], theta[W1.size :]), slice(None))
+    expected_loss, full = F.batch(theta, index)
+    assert_allclose(loss, expected_loss, rtol=1e-12)
+    expected = np.append(SHAPE.views(full).W1[columns], full[W1.size :])
+    assert_allclose(gradient, expected, rtol=1e-10, atol=1e-14)
+
+
 def test_theta_is_left_alone(X, theta, rng):
     before = theta.copy()
     F = objective(X, rng.randn(N_ROWS, 2), rng.rand(N_ROWS), alpha=3)

@@ -3,19 +3,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.random import RandomState
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.linalg import svdvals
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine.activations import ACTIVATIONS
+from sklearn_twolayer.engine.callbacks import Monitor
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.objective import Objective
 from sklearn_twolayer.engine.parameters import Shape
 from sklearn_twolayer.engine.rows import ArrayRows
 from sklearn_twolayer.engine.schedules import SCHEDULES
+from sklearn_twolayer.engine.settings import Settings
 from sklearn_twolayer.engine.solvers import FEW_ROWS, SOLVERS, choose_solver
 
 N_ROWS, N_FEATURES = 60, 3
@@ -449,3 +453,21 @@ def test_a_loss_that_vanishes_stalls_at_a_thousandth_of_the_first():
             monitor.record(loss, theta)
     # 1e-4 is reached by a step of more than a tenth of 1e-3, 1e-5 no longer
     assert monitor.loss_curve == list(losses[: 5 + 3])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sparse_rows_give_what_dense_rows_give(momentum, rng):
+    # without momentum, plain steps visit only the columns a batch stores
+    X = sparse.random_array((60, 30), density=0.05, format="csr", rng=np.random.default_rng(0))
+    Y = rng.randn(60, 1)
+    shape = Shape(30, 4, 1)
+    theta = rng.randn(shape.size)
+    settings = Settings(solver="sgd", momentum=momentum, batch_size=7, max_iter=5)
+    ends = []
+    for storage in (X, X.toarray()):
+        network = Network(shape, ACTIVATIONS["tanh"], LOSSES["squared_error"])
+        objective = Objective(network, ArrayRows(storage, Y), alpha=0.0)
+        monitor = Monitor(settings.tol, settings.n_iter_no_change)
+        solution = SOLVERS["sgd"].solve(objective, theta, settings, monitor, RandomState(0))
+        ends.append(solution.last)
+    assert_allclose(*ends, rtol=1e-10, atol=1e-12)
