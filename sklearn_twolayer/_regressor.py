@@ -25,6 +25,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         ``"softplus"``. ``"leaky_relu"`` has slope 0.01 below zero, ``"gelu"`` is exact (``x *
         Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``.
 
+    skip : bool, default=False
+        Whether the inputs also reach the outputs directly, past the hidden layer: the network is
+        then a linear model plus what the hidden units add to it. Those weights start at zero.
+
     solver : {"auto", "lbfgs", "sgd", "rmsprop", "adam"}, default="auto"
         How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, the others
         walk through mini-batches: stochastic gradient descent with momentum, RMSProp [5]_ and
@@ -147,6 +151,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     intercepts_ : list of ndarray
         ``[b1, b2]`` of shapes (hidden_size,) and (n_outputs,).
 
+    skip_coef_ : ndarray of shape (n_features, n_outputs) or None
+        Weights of the path past the hidden layer, in raw units: raw outputs are
+        ``activation(X @ W1 + b1) @ W2 + b2 + X @ skip_coef_``. None without `skip`.
+
     loss_curve_ : list of float
         Loss in each iteration, penalty included, in standardised units of y. For stochastic solvers
         the mean over the epoch, in which the weights moved.
@@ -200,9 +208,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     -----
     Written out, with sums over rows i of weight w_i, the fit minimises ::
 
-        F = (sum_i w_i loss_i + alpha / 2 * (|W1|^2 + |W2|^2)) / sum_i w_i
+        F = (sum_i w_i loss_i + alpha / 2 * (|W1|^2 + |W2|^2 + |W0|^2)) / sum_i w_i
 
-    where loss_i is half the squared error, summed over the targets. A weight of k is the same as k
+    where loss_i is half the squared error, summed over the targets, and W0 are the weights of the
+    skip path, if there is one. A weight of k is the same as k
     copies of a row, a weight of zero the same as its absence; mini-batches are divided by their
     size times the mean weight of all rows, so their expected gradient is that of F. L-BFGS merges
     equal rows (up to 10,000 rows), which makes weights and copies the same problem to the last
@@ -242,6 +251,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         hidden_size=100,
         *,
         activation="relu",
+        skip=False,
         solver="auto",
         alpha=1.0,
         batch_size="auto",
@@ -272,6 +282,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     ):
         self.hidden_size = hidden_size
         self.activation = activation
+        self.skip = skip
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size

@@ -1,8 +1,8 @@
 """Input rows, however they are stored, multiplied with the first layer.
 
 A *source* holds all rows and hands out some of them: ``take(index)``. What it hands out knows
-two products, ``forward``: Z1 = [X, 1] layer1, and ``backward``: [X, 1]' D1, and nothing else.
-Both see X in standardised coordinates.
+two products, ``forward``: Z1 = [X, 1] layer1, and ``backward``: [X, 1]' D1, and the same two,
+without the ones, for a path that skips the hidden layer. All see X in standardised coordinates.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,14 @@ class Inputs(Protocol):
         """Write [X, 1]' D1 into `out`."""
         ...
 
+    def add_skip(self, W0: Array, out: Array) -> None:
+        """Add X W0 to `out`."""
+        ...
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        """Write X' D2 into `out`."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseInputs:
@@ -50,6 +58,12 @@ class DenseInputs:
 
     def backward(self, D1: Array, out: Array) -> None:
         np.dot(self.X1.T, D1, out=out)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X1[:, :-1] @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        np.dot(self.X1[:, :-1].T, D2, out=out)
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,12 @@ class PlainInputs:
     def backward(self, D1: Array, out: Array) -> None:
         np.dot(self.X.T, D1, out=out[:-1])
         np.sum(D1, axis=0, out=out[-1])
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        np.dot(self.X.T, D2, out=out)
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,16 @@ class SparseInputs:
         gradient_W1[:] = self.X.T @ D1
         if self.offset is not None:
             gradient_W1 -= np.outer(self.offset, gradient_b1)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X @ W0
+        if self.offset is not None:
+            out -= self.offset @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        out[:] = self.X.T @ D2
+        if self.offset is not None:
+            out -= np.outer(self.offset, D2.sum(axis=0))
 
 
 def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:
