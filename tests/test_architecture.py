@@ -18,6 +18,7 @@ LAYERS = (
     "engine.initializers engine.scaling",
     "engine.inputs",
     "engine.rows engine.network",
+    "engine.curvature",
     "engine.objective",
     "engine.lbfgs engine.stochastic",
     "engine.solvers",

@@ -41,6 +41,10 @@ class Inputs(Protocol):
         """Write X' D2 into `out`."""
         ...
 
+    def with_ones(self) -> Array:
+        """[X, 1] as one dense array in float64."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseInputs:
@@ -64,6 +68,9 @@ class DenseInputs:
 
     def backward_skip(self, D2: Array, out: Array) -> None:
         np.dot(self.X1[:, :-1].T, D2, out=out)
+
+    def with_ones(self) -> Array:
+        return self.X1.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,9 @@ class PlainInputs:
 
     def backward_skip(self, D2: Array, out: Array) -> None:
         np.dot(self.X.T, D2, out=out)
+
+    def with_ones(self) -> Array:
+        return _beside_ones(self.X)
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,16 @@ class SparseInputs:
         out[:] = self.X.T @ D2
         if self.offset is not None:
             out -= np.outer(self.offset, D2.sum(axis=0))
+
+    def with_ones(self) -> Array:
+        X1 = _beside_ones(self.X.toarray())
+        if self.offset is not None:
+            X1[:, :-1] -= self.offset
+        return X1
+
+
+def _beside_ones(X: Array) -> Array:
+    return np.concatenate([X, np.ones((len(X), 1))], axis=1, dtype=np.float64)
 
 
 def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:
