@@ -20,7 +20,7 @@ LAYERS = (
     "engine.rows engine.network",
     "engine.curvature",
     "engine.objective",
-    "engine.lbfgs engine.stochastic",
+    "engine.lbfgs engine.stochastic engine.gauss_newton",
     "engine.solvers",
     "engine.fit",
     "engine",
