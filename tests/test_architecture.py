@@ -21,7 +21,7 @@ LAYERS = (
     "engine.curvature",
     "engine.objective",
     "engine.lbfgs engine.stochastic engine.gauss_newton",
-    "engine.solvers",
+    "engine.solvers engine.evidence",
     "engine.fit",
     "engine",
     "_threads _class_weight _constraints _validation _callbacks distributed displays",
