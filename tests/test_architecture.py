@@ -19,6 +19,7 @@ LAYERS = (
     "engine.inputs",
     "engine.rows engine.network",
     "engine.curvature",
+    "engine.posterior",
     "engine.objective",
     "engine.lbfgs engine.stochastic engine.gauss_newton",
     "engine.solvers engine.evidence",

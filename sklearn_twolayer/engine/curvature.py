@@ -32,29 +32,21 @@ def curvature(
 
 
 @dataclass(frozen=True)
-class Linearization:
-    """Some rows around theta: what they lose, and how their raw outputs follow theta.
+class Tangent:
+    """How the raw outputs of some rows follow theta: products with J, which is never stored.
 
-    X1 (n_columns, n_rows), B (n_in_B, n_rows) and slope (n_hidden, n_rows) have the rows last;
-    D2 (n_rows, n_outputs) and C (n_outputs, n_outputs, n_rows) are weighted by w.
+    X1 (n_columns, n_rows), B (n_in_B, n_rows) and slope (n_hidden, n_rows) have the rows last.
     """
 
     W2: Array
     X1: Array
     B: Array
     slope: Array
-    D2: Array
-    C: Array
-    loss_sum: float
 
     @property
     def n_hidden_parameters(self) -> int:
         """W1 and b1, which lie in front of the weights of B."""
         return self.X1.shape[0] * len(self.slope)
-
-    def gradient(self) -> Array:
-        """sum_i J_i' D2_i."""
-        return self.transposed_times(self.D2)
 
     def times(self, v: Array) -> Array:
         """J v (n_rows, n_outputs)."""
@@ -75,6 +67,22 @@ class Linearization:
         np.multiply(self.X1[:, None], steep, out=J[:front].reshape(len(self.X1), *steep.shape))
         J[front + output :: n_outputs] = self.B
         return J
+
+
+@dataclass(frozen=True)
+class Linearization(Tangent):
+    """The same, with what the rows lose.
+
+    D2 (n_rows, n_outputs) and C (n_outputs, n_outputs, n_rows) are weighted by w.
+    """
+
+    D2: Array
+    C: Array
+    loss_sum: float
+
+    def gradient(self) -> Array:
+        """sum_i J_i' D2_i."""
+        return self.transposed_times(self.D2)
 
     def curvature(self) -> Array:
         """H of these rows."""
@@ -118,11 +126,9 @@ class Linearization:
                 blocks[:, k, :, other] = blocks[:, other, :, k] = block
 
 
-def linearize(
-    network: Network, theta: Array, X: Inputs, Y: Array, w: Array | float
-) -> Linearization:
-    """The network around theta, as these rows see it."""
-    shape, activation, loss = network.shape, network.activation, network.loss
+def tangent(network: Network, theta: Array, X: Inputs) -> tuple[Array, Tangent]:
+    """Z2 of some rows, and how it follows theta."""
+    shape, activation = network.shape, network.activation
     theta = theta.astype(np.float64, copy=False)
     parameters = shape.views(theta)
     X1 = np.ascontiguousarray(X.with_ones().T)
@@ -133,10 +139,18 @@ def linearize(
     activation.slope(Z1, A1, slope)
     B = np.concatenate([A1, X1[-1:], X1[:-1]] if shape.skip else [A1, X1[-1:]])
     Z2 = B.T @ theta[parameters.layer1.size :].reshape(len(B), -1)
+    return Z2, Tangent(parameters.W2, X1, B, slope)
+
+
+def linearize(
+    network: Network, theta: Array, X: Inputs, Y: Array, w: Array | float
+) -> Linearization:
+    """The network around theta, and its loss, as these rows see them."""
+    Z2, rows = tangent(network, theta, X)
     D2 = np.empty_like(Z2)
-    losses = loss.loss_gradient(Z2, Y, D2)
+    losses = network.loss.loss_gradient(Z2, Y, D2)
     w = np.broadcast_to(np.asarray(w, dtype=np.float64), len(losses))
     D2 *= w[:, None]
-    C = np.ascontiguousarray(loss.curvature(Z2, Y).transpose(1, 2, 0))
+    C = np.ascontiguousarray(network.loss.curvature(Z2, Y).transpose(1, 2, 0))
     C *= w
-    return Linearization(parameters.W2, X1, B, slope, D2, C, float(w @ losses))
+    return Linearization(rows.W2, rows.X1, rows.B, rows.slope, D2, C, float(w @ losses))

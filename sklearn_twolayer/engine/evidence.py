@@ -59,12 +59,13 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The evidence of some precisions, and better ones; see the formulas of this module."""
+    """The evidence of some precisions and A^-1 under them, and better precisions."""
 
     log_evidence: float
     gamma: Array
     precision: Array
     beta: Array
+    covariance: Array
 
 
 def estimate(
@@ -98,12 +99,12 @@ def estimate(
     )
     new_precision = gamma / np.maximum(squares, gamma / LARGEST_PRECISION)
     if n is None:
-        return Estimate(log_evidence, gamma, new_precision, beta)
+        return Estimate(log_evidence, gamma, new_precision, beta, inverse)
     log_evidence += 0.5 * n * float(np.log(beta / (2 * np.pi)).sum())
     gamma_noise = beta * np.einsum("kij,ij->k", quadratic.curvatures, inverse)
     left = np.maximum(n - gamma_noise, TINY * n)
     new_beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
-    return Estimate(log_evidence, gamma, new_precision, new_beta)
+    return Estimate(log_evidence, gamma, new_precision, new_beta, inverse)
 
 
 def spread(precision: Array, group: Array) -> Array:
@@ -148,8 +149,8 @@ class NoisySquaredError(SquaredError):
 class Posterior:
     """The mode, the precisions that suit the data best, and the curvature H there.
 
-    H is weighted by beta, without the prior; `gamma` counts the parameters determined in each
-    group; `status` tells whether all of it has settled.
+    H is weighted by beta, without the prior, and `covariance` is A^-1; `gamma` counts the
+    parameters determined in each group; `status` tells whether all of it has settled.
     """
 
     theta: Array
@@ -158,6 +159,7 @@ class Posterior:
     gamma: Array
     log_evidence: float
     H: Array
+    covariance: Array
     n_iter: int
     status: Status
 
@@ -201,7 +203,15 @@ def maximize_evidence(
             precision, beta = found.precision, found.beta
     H = np.tensordot(beta, quadratic.curvatures, 1)
     return Posterior(
-        quadratic.theta, precision, beta, found.gamma, found.log_evidence, H, n_iter, status
+        quadratic.theta,
+        precision,
+        beta,
+        found.gamma,
+        found.log_evidence,
+        H,
+        found.covariance,
+        n_iter,
+        status,
     )
 
 
