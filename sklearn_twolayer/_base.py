@@ -149,7 +149,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         snapshot._activation = self.activation
 
         def score(coefs, intercepts):
-            snapshot.coefs_, snapshot.intercepts_ = coefs, intercepts
+            snapshot._keep_weights(coefs, intercepts)
             if not np.isfinite(snapshot._raw_prediction(X)).all():
                 return -np.inf
             return scorer(snapshot, X, y, **options)
@@ -160,16 +160,14 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         """What an earlier call left to go on from, or None."""
         if not self.__sklearn_is_fitted__():
             return None
-        start = engine.restore(self._state)
-        if (
-            start.theta.size
-            != engine.Shape(self.n_features_in_, self.hidden_size, self.n_outputs_).size
-        ):
-            raise ValueError(
-                f"hidden_size={self.hidden_size!r} differs from the fitted network's "
-                f"{self.coefs_[0].shape[1]}: keep it, or fit with warm_start=False"
-            )
-        return start
+        fitted = {"hidden_size": self.coefs_[0].shape[1], "skip": self.skip_coef_ is not None}
+        for name, value in fitted.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} differs from the fitted network's "
+                    f"{value}: keep it, or fit with warm_start=False"
+                )
+        return engine.restore(self._state)
 
     def _random_stream(self, start):
         """The stream of random numbers, carried on where an earlier call left it."""
@@ -182,7 +180,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     def _keep(self, fitted, task):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
-        self.coefs_, self.intercepts_ = fitted.coefs, fitted.intercepts
+        self._keep_weights(fitted.coefs, fitted.intercepts)
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
         self.best_loss_ = min(monitor.loss_curve, default=np.inf)
@@ -198,6 +196,10 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         self._activation = self.activation
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
+
+    def _keep_weights(self, coefs, intercepts):
+        self.coefs_, self.intercepts_ = coefs[:2], intercepts
+        self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
 
     def _warn(self, fitted):
         advice = _ADVICE.get(fitted.solution.status)
@@ -219,7 +221,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         X = check_X(self, X)
         activation = engine.ACTIVATIONS[self._activation]
-        return engine.raw_prediction(self.coefs_, self.intercepts_, activation, X)
+        coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
+        return engine.raw_prediction(coefs, self.intercepts_, activation, X)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")

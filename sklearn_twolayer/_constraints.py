@@ -109,6 +109,7 @@ _COUNT = Interval(Integral, 1)
 CONSTRAINTS = {
     "hidden_size": _COUNT,
     "activation": Choice(tuple(ACTIVATIONS)),
+    "skip": Flag(),
     "solver": Choice(("auto", *SOLVERS)),
     "alpha": Interval(Real, 0),
     "batch_size": Either(_AUTO, _COUNT),

@@ -25,11 +25,16 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         ``"softplus"``. ``"leaky_relu"`` has slope 0.01 below zero, ``"gelu"`` is exact (``x *
         Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``.
 
-    solver : {"auto", "lbfgs", "sgd", "rmsprop", "adam"}, default="auto"
-        How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, the others
-        walk through mini-batches: stochastic gradient descent with momentum, RMSProp [5]_ and
-        Adam [6]_. ``"auto"`` takes L-BFGS up to 10,000 rows and Adam beyond; the choice stands in
-        ``solver_``.
+    skip : bool, default=False
+        Whether the inputs also reach the outputs directly, past the hidden layer: the network is
+        then a linear model plus what the hidden units add to it. Those weights start at zero.
+
+    solver : {"auto", "lbfgs", "lm", "sgd", "rmsprop", "adam"}, default="auto"
+        How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, and so
+        does ``"lm"``, Levenberg-Marquardt [7]_: far fewer and dearer steps, for networks of at most
+        3,000 parameters (or rows times outputs). The others walk through mini-batches: stochastic
+        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes L-BFGS up to
+        10,000 rows and Adam beyond; the choice stands in ``solver_``.
 
     alpha : float, default=1.0
         Precision of a Gaussian prior on the weights, biases excepted, in standardised units: the
@@ -38,7 +43,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         row that has arrived counts.
 
     batch_size : int or "auto", default="auto"
-        Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by L-BFGS.
+        Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by ``"lbfgs"`` and
+        ``"lm"``.
 
     learning_rate : str, default="constant"
         How the learning rate goes on from `learning_rate_init`; set anew in each epoch.
@@ -50,10 +56,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         - ``"step"``: the same, changing only every `decay_epochs` epochs;
         - ``"cosine"``: half a cosine wave that reaches zero after `max_iter` epochs.
 
-        Not used by L-BFGS.
+        Not used by ``"lbfgs"`` and ``"lm"``.
 
     learning_rate_init : float, default=0.001
-        The initial learning rate. Not used by L-BFGS.
+        The initial learning rate. Not used by ``"lbfgs"`` and ``"lm"``.
 
     power_t : float, default=0.5
         Exponent of ``learning_rate="invscaling"``.
@@ -65,7 +71,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         Epochs after which the learning rate has changed by `decay_rate`.
 
     max_iter : int, default=1000
-        The most iterations of one call of ``fit``: epochs of a stochastic solver, steps of L-BFGS.
+        The most iterations of one call of ``fit``: epochs of a stochastic solver, steps of the
+        others.
 
     shuffle : bool, default=True
         Whether the rows are drawn in a new order in each epoch.
@@ -78,8 +85,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     tol : float, default=1e-4
         An iteration counts as an improvement if it brings the loss (with `early_stopping`: the
         validation score) beyond its best value by more than `tol` times that value, or times a
-        thousandth of the first one, if that is more. L-BFGS also stops where no component of the
-        gradient exceeds `tol`.
+        thousandth of the first one, if that is more. ``"lbfgs"`` and ``"lm"`` also stop where no
+        component of the gradient exceeds `tol`.
 
     momentum : float in [0, 1], default=0.9
         Momentum of ``solver="sgd"``.
@@ -152,6 +159,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     intercepts_ : list of ndarray
         ``[b1, b2]`` of shapes (hidden_size,) and (n_outputs,).
 
+    skip_coef_ : ndarray of shape (n_features, n_outputs) or None
+        Weights of the path past the hidden layer, in raw units: raw outputs are
+        ``activation(X @ W1 + b1) @ W2 + b2 + X @ skip_coef_``. None without `skip`.
+
     loss_curve_ : list of float
         Loss in each iteration, penalty included, in standardised units of y. For stochastic solvers
         the mean over the epoch, in which the weights moved.
@@ -205,13 +216,14 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     -----
     Written out, with sums over rows i of weight w_i, the fit minimises ::
 
-        F = (sum_i w_i loss_i + alpha / 2 * (|W1|^2 + |W2|^2)) / sum_i w_i
+        F = (sum_i w_i loss_i + alpha / 2 * (|W1|^2 + |W2|^2 + |W0|^2)) / sum_i w_i
 
-    where loss_i is half the squared error, summed over the targets. A weight of k is the same as k
+    where loss_i is half the squared error, summed over the targets, and W0 are the weights of the
+    skip path, if there is one. A weight of k is the same as k
     copies of a row, a weight of zero the same as its absence; mini-batches are divided by their
-    size times the mean weight of all rows, so their expected gradient is that of F. L-BFGS merges
-    equal rows (up to 10,000 rows), which makes weights and copies the same problem to the last
-    bit.
+    size times the mean weight of all rows, so their expected gradient is that of F. ``"lbfgs"``
+    and ``"lm"`` merge equal rows (up to 10,000 rows), which makes weights and copies the same
+    problem to the last bit.
 
     References
     ----------
@@ -223,6 +235,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     .. [5] T. Tieleman, G. Hinton, "Lecture 6.5: RMSProp", Neural Networks for Machine
        Learning, 2012.
     .. [6] D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [7] K. Madsen, H. B. Nielsen, O. Tingleff, "Methods for non-linear least squares problems",
+       2nd ed., 2004; curvature after N. Schraudolph, "Fast curvature matrix-vector products for
+       second-order gradient descent", Neural Computation 14, 2002.
 
     Examples
     --------
@@ -247,6 +262,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         hidden_size=100,
         *,
         activation="relu",
+        skip=False,
         solver="auto",
         alpha=1.0,
         batch_size="auto",
@@ -278,6 +294,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     ):
         self.hidden_size = hidden_size
         self.activation = activation
+        self.skip = skip
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
@@ -352,7 +369,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         The units of X are learnt as rows arrive; the weights are expressed in them anew, so that a
         new chunk does not change what the network computes before it learns from it. All rows seen
         so far share the penalty, so the whole stream gives `alpha` the meaning it has in
-        :meth:`fit`. L-BFGS has no such method; ``solver="auto"`` takes Adam.
+        :meth:`fit`. ``"lbfgs"`` and ``"lm"`` have no such method; ``solver="auto"`` takes Adam.
 
         Parameters
         ----------

@@ -272,6 +272,7 @@ BAD_VALUES = {
 JUST_OUTSIDE = {
     "hidden_size": 0,
     "activation": "Relu",
+    "skip": 1,
     "solver": "newton",
     "alpha": np.inf,
     "batch_size": 0,

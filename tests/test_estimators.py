@@ -145,7 +145,9 @@ def test_half_the_digits_give_nearly_the_same(task, solver):
 def test_sparse_rows_give_what_dense_rows_give(task, solver, standardize, rng):
     X, y = task.data()
     X = X * (rng.uniform(size=X.shape) < 0.3)
-    settings = {"solver": solver, "max_iter": 10, "standardize": standardize}
+    # in raw units, long steps soon make much of the last digits
+    n_iter = 5 if solver == "lm" else 10
+    settings = {"solver": solver, "max_iter": n_iter, "standardize": standardize}
     model = task.estimator(5, activation="tanh", random_state=0, **settings)
     expected = outputs(model.fit(X, y), X)
     np.testing.assert_allclose(outputs(model, sparse.csr_matrix(X)), expected, rtol=1e-9)

@@ -15,6 +15,7 @@ from sklearn_twolayer.engine import SOLVERS
 # hundreds of fits each: as few and as long steps as suffice for the checks that ask for a score
 BUDGETS = {
     "lbfgs": {"max_iter": 50},
+    "lm": {"max_iter": 50},
     "sgd": {"max_iter": 60, "learning_rate_init": 0.02},
     "rmsprop": {"max_iter": 30, "learning_rate_init": 0.03},
     "adam": {"max_iter": 30, "learning_rate_init": 0.03},

@@ -13,9 +13,10 @@ n_rows, n_features, n_hidden, n_outputs are the sizes everything below speaks of
 X            (n_rows, n_features)       inputs, float32 or float64, dense or CSR
 Y            (n_rows, n_outputs)        targets as floats, or class numbers (n_rows,)
 w            (n_rows,) or one number    weights of rows; k counts as k copies, never rescaled
-theta        (n_parameters,)            [W1, b1, W2, b2], each in C order
+theta        (n_parameters,)            [W1, b1, W2, b2, W0], each in C order
 W1, b1       (n_features, n_hidden)     first layer, and (n_hidden,)
 W2, b2       (n_hidden, n_outputs)      second layer, and (n_outputs,)
+W0           (n_features, n_outputs)    the path that skips the hidden layer, if there is one
 Z1, A1, D1   (n_rows, n_hidden)         before and after the activation; d loss / d Z1
 Z2, D2       (n_rows, n_outputs)        raw outputs; d loss / d Z2
 ===========  =========================  =====================================================

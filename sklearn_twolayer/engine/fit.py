@@ -44,7 +44,8 @@ class Task:
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.X.shape[1], self.settings.hidden_size, self.n_outputs)
+        settings = self.settings
+        return Shape(self.X.shape[1], settings.hidden_size, self.n_outputs, settings.skip)
 
 
 @dataclass
@@ -77,7 +78,9 @@ def restore(state: dict[str, Any]) -> Continuation:
 
 @dataclass
 class Fit:
-    """What training leaves behind; `coefs` and `intercepts` act on raw units."""
+    """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
+    act on raw units.
+    """
 
     coefs: list[Array]
     intercepts: list[Array]

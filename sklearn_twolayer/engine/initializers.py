@@ -66,7 +66,8 @@ def initialize(shape: Shape, activation: str, initializer: str, random_state: Ra
     """Draw theta in float64, in the order W1, b1, W2, b2.
 
     ``"auto"`` takes each layer's initialiser from its activation; the output layer's is the
-    identity. Biases are zero unless the initialiser draws them (``standard_normal``).
+    identity. Biases are zero unless the initialiser draws them (``standard_normal``); a skip
+    path starts at zero.
     """
     theta = np.zeros(shape.size)
     parameters = shape.views(theta)

@@ -1,8 +1,8 @@
 """Input rows, however they are stored, multiplied with the first layer.
 
 A *source* holds all rows and hands out some of them: ``take(index)``. What it hands out knows
-two products, ``forward``: Z1 = [X, 1] layer1, and ``backward``: [X, 1]' D1, and nothing else.
-Both see X in standardised coordinates.
+two products, ``forward``: Z1 = [X, 1] layer1, and ``backward``: [X, 1]' D1, and the same two,
+without the ones, for a path that skips the hidden layer. All see X in standardised coordinates.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,18 @@ class Inputs(Protocol):
         """Write [X, 1]' D1 into `out`."""
         ...
 
+    def add_skip(self, W0: Array, out: Array) -> None:
+        """Add X W0 to `out`."""
+        ...
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        """Write X' D2 into `out`."""
+        ...
+
+    def with_ones(self) -> Array:
+        """[X, 1] as one dense array in float64."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseInputs:
@@ -50,6 +62,15 @@ class DenseInputs:
 
     def backward(self, D1: Array, out: Array) -> None:
         np.dot(self.X1.T, D1, out=out)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X1[:, :-1] @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        np.dot(self.X1[:, :-1].T, D2, out=out)
+
+    def with_ones(self) -> Array:
+        return self.X1.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,15 @@ class PlainInputs:
     def backward(self, D1: Array, out: Array) -> None:
         np.dot(self.X.T, D1, out=out[:-1])
         np.sum(D1, axis=0, out=out[-1])
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        np.dot(self.X.T, D2, out=out)
+
+    def with_ones(self) -> Array:
+        return _beside_ones(self.X)
 
 
 @dataclass(frozen=True)
@@ -107,6 +137,26 @@ class SparseInputs:
         shape = (self.n_rows, len(stored))
         compact = sparse.csr_array((self.X.data, position, self.X.indptr), shape=shape)
         return stored, SparseInputs(compact, None)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X @ W0
+        if self.offset is not None:
+            out -= self.offset @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        out[:] = self.X.T @ D2
+        if self.offset is not None:
+            out -= np.outer(self.offset, D2.sum(axis=0))
+
+    def with_ones(self) -> Array:
+        X1 = _beside_ones(self.X.toarray())
+        if self.offset is not None:
+            X1[:, :-1] -= self.offset
+        return X1
+
+
+def _beside_ones(X: Array) -> Array:
+    return np.concatenate([X, np.ones((len(X), 1))], axis=1, dtype=np.float64)
 
 
 def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:

@@ -4,6 +4,8 @@
     D2 = w dloss/dZ2    dW2 = A1' D2             db2 = sum(D2)
     D1 = (D2 W2') * activation'(Z1)              dW1 = X' D1         db1 = sum(D1)
 
+With a path that skips the hidden layer, Z2 also has X W0, and dW0 = X' D2.
+
 Hidden and output arrays are in Fortran order, rows last in memory: a column of ones behind A1
 leaves A1 itself contiguous, and the softmax over few outputs runs along many rows.
 """
@@ -80,6 +82,8 @@ class Network:
         self.activation.slope(buffers.Z1, A1, A1)
         D1 *= A1
         X.backward(D1, gradient.layer1)
+        if gradient.W0 is not None:
+            X.backward_skip(D2, gradient.W0)
         return _weighted_sum(losses, w), self._gradient
 
     def _forward(self, theta: Array, X: Inputs) -> _Buffers:
@@ -89,6 +93,8 @@ class Network:
         X.forward(self._parameters.layer1, buffers.Z1)
         self.activation.value(buffers.Z1, buffers.A1)
         np.dot(self._parameters.layer2.T, buffers.with_ones.T, out=buffers.Z2.T)
+        if self._parameters.W0 is not None:
+            X.add_skip(self._parameters.W0, buffers.Z2)
         return buffers
 
     def _look_at(self, theta: Array) -> None:
@@ -120,9 +126,12 @@ def _weighted_sum(losses: Array, w: Array | float) -> float:
 def raw_prediction(
     coefs: list[Array], intercepts: list[Array], activation: Activation, X: Array
 ) -> Array:
-    """Z2 = activation(X W1 + b1) W2 + b2 for raw X, in blocks of bounded size."""
-    (W1, W2), (b1, b2) = (
-        [m.astype(X.dtype, copy=False) for m in pair] for pair in (coefs, intercepts)
+    """Z2 = activation(X W1 + b1) W2 + b2 for raw X, in blocks of bounded size.
+
+    A third matrix in `coefs`, W0, skips the hidden layer: it adds X W0.
+    """
+    (W1, W2, *skip), (b1, b2) = (
+        [m.astype(X.dtype, copy=False) for m in matrices] for matrices in (coefs, intercepts)
     )
     Z2 = np.empty((X.shape[0], W2.shape[1]), dtype=X.dtype)
     size = block_size(max(len(b1), len(b2)))
@@ -134,4 +143,6 @@ def raw_prediction(
         activation.value(Z1, A1)
         np.dot(A1, W2, out=Z2[block])
         Z2[block] += b2
+        for W0 in skip:
+            Z2[block] += X[block] @ W0
     return Z2

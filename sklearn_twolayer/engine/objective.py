@@ -1,6 +1,6 @@
 """What is to be small. The only place that divides, and the only one that penalises.
 
-    F(theta) = ( sum_i w_i loss_i + alpha/2 (|W1|^2 + |W2|^2) ) / sum_i w_i
+    F(theta) = ( sum_i w_i loss_i + alpha/2 (|W1|^2 + |W2|^2 + |W0|^2) ) / sum_i w_i
 
 So alpha is the precision of a Gaussian prior on the weights; biases are free.
 """
@@ -54,11 +54,11 @@ class Objective:
         return float(loss) / self.rows.sum_weights
 
     def penalty(self, theta: Array) -> float:
-        """alpha/2 (|W1|^2 + |W2|^2) / sum_i w_i."""
+        """alpha/2 (|W1|^2 + |W2|^2 + |W0|^2) / sum_i w_i."""
         if self.alpha == 0:
             return 0.0
-        W1, W2 = self.network.shape.penalized(theta)
-        return 0.5 * self.alpha * float(W1 @ W1 + W2 @ W2) / self.total_weight
+        squares = sum(float(W @ W) for W in self.network.shape.penalized(theta))
+        return 0.5 * self.alpha * squares / self.total_weight
 
     def batch(self, theta: Array, index: Index) -> tuple[float, Array]:
         """Data loss and gradient of F as a mini-batch estimates them.
@@ -82,12 +82,10 @@ class Objective:
 
     @property
     def leaves_absent_columns(self) -> bool:
-        """Whether weights of columns that a sparse batch does not store have no gradient."""
-        return (
-            self.alpha == 0
-            and isinstance(self.rows.source, SparseSource)
-            and (self.rows.source.offset is None)
-        )
+        """Whether W1 has no gradient for columns that a sparse batch does not store."""
+        source = self.rows.source
+        uncentred = isinstance(source, SparseSource) and source.offset is None
+        return uncentred and self.alpha == 0 and not self.network.shape.skip
 
     def narrowed(self, index: Index) -> tuple[Array, "Objective"]:
         """The columns that sparse rows at `index` store, and F of a network that has no other."""
@@ -107,6 +105,6 @@ class Objective:
             return
         axpy = AXPY[theta.dtype.char]
         strength = self.alpha / self.total_weight
-        (W1, W2), (out1, out2) = map(self.network.shape.penalized, (theta, gradient))
-        axpy(W1, out1, a=strength)  # out1 += strength * W1, in one pass
-        axpy(W2, out2, a=strength)
+        stretches = map(self.network.shape.penalized, (theta, gradient))
+        for W, out in zip(*stretches, strict=True):
+            axpy(W, out, a=strength)  # out += strength * W, in one pass

@@ -1,9 +1,10 @@
 """All parameters are one flat vector theta; the matrices are windows onto it.
 
-    theta = [ W1 (n_features, n_hidden) | b1 | W2 (n_hidden, n_outputs) | b2 ]
+    theta = [ W1 (n_features, n_hidden) | b1 | W2 (n_hidden, n_outputs) | b2 | W0 ]
 
 Each bias lies behind its weights, so that ``layer1 = [W1; b1]`` and ``layer2 = [W2; b2]``
 are matrices of their own: a column of ones in the input makes the bias part of the product.
+W0 (n_features, n_outputs), the path that skips the hidden layer, is there with ``skip`` only.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class Parameters(NamedTuple):
     b2: Array
     layer1: Array
     layer2: Array
+    W0: Array | None
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Shape:
     n_features: int
     n_hidden: int
     n_outputs: int
+    skip: bool = False
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return (self.n_features + 1) * self.n_hidden + (self.n_hidden + 1) * self.n_outputs
+        d, h, k = self.n_features, self.n_hidden, self.n_outputs
+        return (d + 1) * h + (h + 1) * k + (d * k if self.skip else 0)
 
     @property
     def width(self) -> int:
@@ -45,11 +49,14 @@ class Shape:
         """Zero-copy windows onto a contiguous theta."""
         d, h, k = self.n_features, self.n_hidden, self.n_outputs
         layer1 = theta[: (d + 1) * h].reshape(d + 1, h)
-        layer2 = theta[(d + 1) * h :].reshape(h + 1, k)
-        return Parameters(layer1[:d], layer1[d], layer2[:h], layer2[h], layer1, layer2)
+        end = (d + 1) * h + (h + 1) * k
+        layer2 = theta[(d + 1) * h : end].reshape(h + 1, k)
+        W0 = theta[end:].reshape(d, k) if self.skip else None
+        return Parameters(layer1[:d], layer1[d], layer2[:h], layer2[h], layer1, layer2, W0)
 
-    def penalized(self, theta: Array) -> tuple[Array, Array]:
-        """The two flat stretches of theta that hold weights rather than biases."""
+    def penalized(self, theta: Array) -> tuple[Array, ...]:
+        """The two or three flat stretches of theta that hold weights rather than biases."""
         d, h, k = self.n_features, self.n_hidden, self.n_outputs
         start = (d + 1) * h
-        return theta[: d * h], theta[start : start + h * k]
+        stretches = theta[: d * h], theta[start : start + h * k]
+        return (*stretches, theta[start + (h + 1) * k :]) if self.skip else stretches

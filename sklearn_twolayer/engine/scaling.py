@@ -75,24 +75,32 @@ class Scaling:
     def fold(self, shape: Shape, theta: Array) -> tuple[list[Array], list[Array]]:
         """The same function of raw X in raw units of Y: ([W1, W2], [b1, b2]) in float64.
 
-        W1 / s, b1 - (m / s) W1, W2 s_y, b2 s_y + m_y.
+        W1 / s, b1 - (m / s) W1, W2 s_y, b2 s_y + m_y; with a skip path W0 s_y / s is third of
+        the weights, and b2 loses (m / s) W0 s_y.
         """
         parameters = shape.views(theta.astype(np.float64))
         W1 = parameters.W1 / self.X.scale[:, None]
         b1 = parameters.b1 - self.X.mean @ W1
         W2 = parameters.W2 * self.Y_scale
         b2 = parameters.b2 * self.Y_scale + self.Y.mean
-        return [W1, W2], [b1, b2]
+        if parameters.W0 is None:
+            return [W1, W2], [b1, b2]
+        W0 = parameters.W0 * self.Y_scale / self.X.scale[:, None]
+        return [W1, W2, W0], [b1, b2 - self.X.mean @ W0]
 
     def express(self, shape: Shape, theta: Array, new: "Scaling") -> Array:
         """The theta that computes under `new` what `theta` computes under this scaling."""
-        (W1, W2), (b1, b2) = self.fold(shape, theta)
+        (W1, W2, *skip), (b1, b2) = self.fold(shape, theta)
         expressed = np.zeros(shape.size)
         parameters = shape.views(expressed)
         known = np.isfinite(new.X.scale)
         parameters.W1[known] = W1[known] * new.X.scale[known, None]
         parameters.b1[:] = b1 + new.X.mean @ W1
         parameters.W2[:] = W2 / new.Y_scale
+        if parameters.W0 is not None:
+            (W0,) = skip
+            parameters.W0[known] = W0[known] * new.X.scale[known, None] / new.Y_scale
+            b2 = b2 + new.X.mean @ W0
         parameters.b2[:] = (b2 - new.Y.mean) / new.Y_scale
         return expressed.astype(theta.dtype)
 

@@ -9,6 +9,7 @@ class Settings:
 
     hidden_size: int = 100
     activation: str = "relu"
+    skip: bool = False
     initializer: str = "auto"
     standardize: bool = True
     solver: str = "auto"

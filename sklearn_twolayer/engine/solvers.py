@@ -6,7 +6,7 @@ To add one: write ``solve`` in a file of its own, add one line to ``SOLVERS``.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import lbfgs, stochastic
+from . import gauss_newton, lbfgs, stochastic
 from .optimizers import OPTIMIZERS
 from .solution import Solution
 
@@ -21,6 +21,7 @@ class Solver:
 
 SOLVERS = {
     "lbfgs": Solver(lbfgs.solve, incremental=False),
+    "lm": Solver(gauss_newton.solve, incremental=False),
     **{name: Solver(stochastic.solve, incremental=True) for name in OPTIMIZERS},
 }
 

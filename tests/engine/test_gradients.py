@@ -37,13 +37,14 @@ def theta_away_from_kinks(shape, X, scaling, rng):
 @pytest.mark.parametrize("alpha", [0, 2.5])
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_backpropagation_agrees_with_central_differences(
-    activation, loss, n_outputs, with_weights, alpha, storage, rng, draw_targets
+    activation, loss, skip, n_outputs, with_weights, alpha, storage, rng, draw_targets
 ):
     X, scaling = scaled_inputs(rng)
-    shape = Shape(N_FEATURES, N_HIDDEN, n_outputs)
+    shape = Shape(N_FEATURES, N_HIDDEN, n_outputs, skip)
     theta = theta_away_from_kinks(shape, X, scaling, rng)
     Y = draw_targets(LOSSES[loss], N_ROWS, n_outputs)
     weights = rng.rand(N_ROWS) if with_weights else None

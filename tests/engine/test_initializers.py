@@ -67,6 +67,16 @@ def test_auto_suits_the_activation_of_each_layer(activation):
     assert_array_equal([*parameters.b1, *parameters.b2], 0)
 
 
+@every_initializer
+def test_a_skip_path_starts_at_zero_and_leaves_the_rest_as_it_is(name):
+    plain, shape = Shape(5, 4, 3), Shape(5, 4, 3, skip=True)
+    expected, theta = (
+        initialize(s, "relu", name, np.random.RandomState(0)) for s in (plain, shape)
+    )
+    assert_array_equal(theta[: plain.size], expected)
+    assert_array_equal(theta[plain.size :], 0)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_auto_keeps_the_size_of_a_signal(activation):
     """Glorot where the activation passes its input near zero, He where it halves it."""

@@ -83,6 +83,12 @@ def test_products_are_those_of_the_selected_rows(X, store, storage, standardize,
     Z1, gradient = products(inputs, layer1, D1)
     assert_allclose(Z1, X1 @ layer1, rtol=1e-11, atol=1e-11)
     assert_allclose(gradient, X1.T @ D1, rtol=1e-10, atol=1e-10)
+    skipped, W0 = np.ones_like(D1), layer1[:-1]
+    inputs.add_skip(W0, skipped)
+    inputs.backward_skip(D1, gradient_W0 := np.empty_like(W0))
+    assert_allclose(skipped, 1 + X1[:, :-1] @ W0, rtol=1e-11, atol=1e-11)
+    assert_allclose(gradient_W0, X1[:, :-1].T @ D1, rtol=1e-10, atol=1e-10)
+    assert_allclose(inputs.with_ones(), X1, rtol=1e-11, atol=1e-11)
 
 
 @every_storage

@@ -35,13 +35,15 @@ FORMULAS = {f.__name__: f for f in (squared_error, binary_log_loss, log_loss)}
 def backpropagation(theta, X, Y, w, shape, loss):
     """Loss and gradient of a network with tanh, summed over rows."""
     d, h, k = shape.n_features, shape.n_hidden, shape.n_outputs
-    W1, b1, W2, b2 = np.split(theta, np.cumsum([d * h, h, h * k]))
+    W1, b1, W2, b2, W0 = np.split(theta, np.cumsum([d * h, h, h * k, k]))
     W1, W2 = W1.reshape(d, h), W2.reshape(h, k)
+    W0 = W0.reshape(d, k) if shape.skip else np.zeros((d, k))
     A1 = np.tanh(X @ W1 + b1)
-    losses, D2 = FORMULAS[loss](A1 @ W2 + b2, Y)
+    losses, D2 = FORMULAS[loss](A1 @ W2 + b2 + X @ W0, Y)
     D2 = w[:, None] * D2
     D1 = (D2 @ W2.T) * (1 - A1**2)
-    pieces = (X.T @ D1, D1.sum(axis=0), A1.T @ D2, D2.sum(axis=0))
+    pieces = [X.T @ D1, D1.sum(axis=0), A1.T @ D2, D2.sum(axis=0)]
+    pieces += [X.T @ D2] if shape.skip else []
     return w @ losses, np.concatenate([piece.ravel() for piece in pieces])
 
 
@@ -56,12 +58,13 @@ def some_inputs(X):
 
 @pytest.mark.parametrize("loss", FORMULAS)
 @pytest.mark.parametrize("n_outputs", [1, 4])
+@pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 @pytest.mark.parametrize("one_weight", [True, False], ids=["one weight", "weight of each row"])
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_loss_and_gradient_are_the_formulas(
-    X, loss, n_outputs, one_weight, storage, rng, draw_targets
+    X, loss, n_outputs, skip, one_weight, storage, rng, draw_targets
 ):
-    shape = Shape(3, 5, n_outputs)
+    shape = Shape(3, 5, n_outputs, skip)
     theta, Y = rng.randn(shape.size), draw_targets(LOSSES[loss], N_ROWS, n_outputs)
     w = np.full(N_ROWS, 0.3) if one_weight else rng.rand(N_ROWS)
     expected_loss, expected_gradient = backpropagation(theta, X, Y, w, shape, loss)
@@ -101,7 +104,7 @@ def test_arguments_are_left_alone(X, name, rng):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_float32_stays_float32(X, name, loss, rng, draw_targets):
-    shape = Shape(3, 5, 2)
+    shape = Shape(3, 5, 2, skip=True)
     theta, Y = rng.randn(shape.size), draw_targets(LOSSES[loss], N_ROWS, 2)
     network = Network(shape, ACTIVATIONS[name], LOSSES[loss])
     expected = network.loss_gradient(theta, some_inputs(X), Y, 1.0)[1].copy()
@@ -127,7 +130,8 @@ def test_survives_pickling(X, name, rng):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array, sparse.csr_matrix])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_raw_prediction_is_the_formula_across_blocks(name, storage, dtype, rng):
+@pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
+def test_raw_prediction_is_the_formula_across_blocks(name, storage, dtype, skip, rng):
     n_hidden = 2000
     n_rows = 2 * block_size(n_hidden) + 1
     X = rng.randn(n_rows, 3).astype(dtype)
@@ -136,6 +140,9 @@ def test_raw_prediction_is_the_formula_across_blocks(name, storage, dtype, rng):
     A1 = np.empty((n_rows, n_hidden))
     ACTIVATIONS[name].value(X.astype(np.float64) @ coefs[0] + intercepts[0], A1)
     expected = A1 @ coefs[1] + intercepts[1]
+    if skip:
+        coefs.append(rng.randn(3, 2))
+        expected += X @ coefs[2]
     Z2 = raw_prediction(coefs, intercepts, ACTIVATIONS[name], storage(X))
     assert Z2.dtype == dtype
     rtol, atol = (1e-4, 1e-5) if dtype == np.float32 else (1e-10, 1e-13)

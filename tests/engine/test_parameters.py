@@ -5,6 +5,7 @@ from numpy.testing import assert_array_equal
 from sklearn_twolayer.engine.parameters import Shape
 
 shapes = pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 2, 1), (2, 4, 3)])
+skips = pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 
 
 @shapes
@@ -15,13 +16,29 @@ def test_views_are_windows_in_the_order_W1_b1_W2_b2(sizes):
     blocks = parameters[:4]
     assert [block.shape for block in blocks] == [(d, h), (h,), (h, k), (k,)]
     assert_array_equal(np.concatenate([block.ravel() for block in blocks]), theta)
-    assert all(np.shares_memory(view, theta) for view in parameters)
+    assert all(np.shares_memory(view, theta) for view in parameters if view is not None)
+    assert parameters.W0 is None
+
+
+@shapes
+def test_a_skip_path_lies_behind_the_rest(sizes):
+    d, _, k = sizes
+    plain, shape = Shape(*sizes), Shape(*sizes, skip=True)
+    theta = np.arange(float(shape.size))
+    parameters = shape.views(theta)
+    rest = plain.views(theta[: plain.size])
+    for block, expected in zip(parameters[:6], rest[:6], strict=True):
+        assert_array_equal(block, expected)
+    assert parameters.W0.shape == (d, k)
+    assert_array_equal(parameters.W0.ravel(), theta[plain.size :])
+    assert np.shares_memory(parameters.W0, theta)
 
 
 @shapes
 def test_size_counts_weights_and_biases(sizes):
     d, h, k = sizes
     assert Shape(*sizes).size == d * h + h + h * k + k
+    assert Shape(*sizes, skip=True).size == d * h + h + h * k + k + d * k
 
 
 def test_writing_to_a_view_writes_to_theta():
@@ -42,11 +59,13 @@ def test_each_layer_has_its_bias_as_last_row(rng):
 
 
 @shapes
-def test_penalized_are_the_weights_and_not_the_biases(sizes):
-    shape = Shape(*sizes)
+@skips
+def test_penalized_are_the_weights_and_not_the_biases(sizes, skip):
+    shape = Shape(*sizes, skip)
     theta = np.arange(float(shape.size))
     parameters = shape.views(theta)
     stretches = shape.penalized(theta)
-    assert_array_equal(stretches[0], parameters.W1.ravel())
-    assert_array_equal(stretches[1], parameters.W2.ravel())
+    weights = [parameters.W1, parameters.W2, *([parameters.W0] if skip else [])]
+    for stretch, W in zip(stretches, weights, strict=True):
+        assert_array_equal(stretch, W.ravel())
     assert all(np.shares_memory(stretch, theta) for stretch in stretches)

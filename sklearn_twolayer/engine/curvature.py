@@ -1,0 +1,156 @@
+"""How sharply the loss bends: the generalised Gauss-Newton matrix (Schraudolph 2002).
+
+    H = sum_i w_i J_i' C_i J_i        J_i = d Z2_i / d theta        C_i = d2 loss_i / d Z2_i d Z2_i'
+
+It has no negative direction, and for squared error it is the Hessian where residuals are small.
+Z2 is linear in the features B = [A1, 1], or [A1, 1, X] with a skip path; their weights, W2, b2 and
+W0, lie one behind the other in theta. With X1 = [X, 1], and C weighted by w, the blocks of H are
+
+    hidden units p and q      X1' diag(slope_p slope_q (W2 C W2')_pq) X1
+    hidden unit p, output k   X1' diag(slope_p (W2 C)_pk) B
+    outputs k and l           B' diag(C_kl) B
+
+so that the first and largest of them costs the same for any number of outputs. All is computed
+in float64, whatever the precision of the fit; sparse rows are made dense, a block at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .inputs import Inputs
+from .network import Network
+from .numerics import Array
+
+
+def curvature(
+    network: Network, theta: Array, X: Inputs, Y: Array, w: Array | float
+) -> tuple[float, Array, Array]:
+    """sum_i w_i loss_i, its gradient, and H."""
+    rows = linearize(network, theta, X, Y, w)
+    return rows.loss_sum, rows.gradient(), rows.curvature()
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """How the raw outputs of some rows follow theta: products with J, which is never stored.
+
+    X1 (n_columns, n_rows), B (n_in_B, n_rows) and slope (n_hidden, n_rows) have the rows last.
+    """
+
+    W2: Array
+    X1: Array
+    B: Array
+    slope: Array
+
+    @property
+    def n_hidden_parameters(self) -> int:
+        """W1 and b1, which lie in front of the weights of B."""
+        return self.X1.shape[0] * len(self.slope)
+
+    def times(self, v: Array) -> Array:
+        """J v (n_rows, n_outputs)."""
+        front, behind = np.split(v, [self.n_hidden_parameters])
+        along = (front.reshape(-1, len(self.slope)).T @ self.X1) * self.slope
+        return along.T @ self.W2 + self.B.T @ behind.reshape(len(self.B), -1)
+
+    def transposed_times(self, U: Array) -> Array:
+        """J' U for U (n_rows, n_outputs)."""
+        D1 = (self.W2 @ U.T) * self.slope
+        return np.concatenate([(self.X1 @ D1.T).ravel(), (self.B @ U).ravel()])
+
+    def jacobian(self, output: int) -> Array:
+        """The rows of J for one output, transposed: (n_parameters, n_rows)."""
+        front, n_outputs = self.n_hidden_parameters, self.W2.shape[1]
+        J = np.zeros((front + len(self.B) * n_outputs, self.X1.shape[1]))
+        steep = self.slope * self.W2[:, [output]]
+        np.multiply(self.X1[:, None], steep, out=J[:front].reshape(len(self.X1), *steep.shape))
+        J[front + output :: n_outputs] = self.B
+        return J
+
+
+@dataclass(frozen=True)
+class Linearization(Tangent):
+    """The same, with what the rows lose.
+
+    D2 (n_rows, n_outputs) and C (n_outputs, n_outputs, n_rows) are weighted by w.
+    """
+
+    D2: Array
+    C: Array
+    loss_sum: float
+
+    def gradient(self) -> Array:
+        """sum_i J_i' D2_i."""
+        return self.transposed_times(self.D2)
+
+    def curvature(self) -> Array:
+        """H of these rows."""
+        if self.W2.shape[1] == 1:
+            J = self.jacobian(0)
+            J *= np.sqrt(self.C[0, 0])
+            return J @ J.T
+        front, size = self.n_hidden_parameters, len(self.B) * self.W2.shape[1]
+        H = np.empty((front + size, front + size))
+        bent = self.slope[:, None] * np.tensordot(self.W2, self.C, 1)
+        self._fill_hidden(H[:front, :front], bent)
+        self._fill_mixed(H[:front, front:], bent)
+        self._fill_outputs(H[front:, front:])
+        H[front:, :front] = H[:front, front:].T
+        return H
+
+    def _fill_hidden(self, H: Array, bent: Array) -> None:
+        """One unit p with all q >= p in one product; `bent` is slope_p (W2 C)_pk."""
+        c, h = len(self.X1), len(self.slope)
+        blocks = H.reshape(c, h, c, h)
+        for p in range(h):
+            weights = (self.W2[p:] @ bent[p]) * self.slope[p:]
+            weighted = (self.X1[:, None] * weights).reshape(c * (h - p), -1)
+            block = (self.X1 @ weighted.T).reshape(c, c, h - p)
+            blocks[:, p, :, p:] = block
+            blocks[:, p:, :, p] = block.transpose(1, 2, 0)
+
+    def _fill_mixed(self, H: Array, bent: Array) -> None:
+        blocks = H.reshape(len(H), len(self.B), -1)
+        for k in range(blocks.shape[2]):
+            weighted = (self.X1[:, None] * bent[:, k]).reshape(len(H), -1)
+            blocks[:, :, k] = weighted @ self.B.T
+
+    def _fill_outputs(self, H: Array) -> None:
+        m, n_outputs = len(self.B), len(self.C)
+        blocks = H.reshape(m, n_outputs, m, n_outputs)
+        for k in range(n_outputs):
+            for other in range(k + 1):
+                weights = self.C[k, other]
+                block = (self.B * weights) @ self.B.T if weights.any() else 0.0
+                blocks[:, k, :, other] = blocks[:, other, :, k] = block
+
+
+def tangent(network: Network, theta: Array, X: Inputs) -> tuple[Array, Tangent]:
+    """Z2 of some rows, and how it follows theta."""
+    shape, activation = network.shape, network.activation
+    theta = theta.astype(np.float64, copy=False)
+    parameters = shape.views(theta)
+    X1 = np.ascontiguousarray(X.with_ones().T)
+    Z1 = parameters.layer1.T @ X1
+    A1 = np.empty_like(Z1)
+    activation.value(Z1, A1)
+    slope = np.empty_like(Z1)
+    activation.slope(Z1, A1, slope)
+    B = np.concatenate([A1, X1[-1:], X1[:-1]] if shape.skip else [A1, X1[-1:]])
+    Z2 = B.T @ theta[parameters.layer1.size :].reshape(len(B), -1)
+    return Z2, Tangent(parameters.W2, X1, B, slope)
+
+
+def linearize(
+    network: Network, theta: Array, X: Inputs, Y: Array, w: Array | float
+) -> Linearization:
+    """The network around theta, and its loss, as these rows see them."""
+    Z2, rows = tangent(network, theta, X)
+    D2 = np.empty_like(Z2, order="F")
+    losses = network.loss.loss_gradient(Z2, Y, D2)
+    w = np.broadcast_to(np.asarray(w, dtype=np.float64), len(losses))
+    D2 *= w[:, None]
+    C = np.ascontiguousarray(network.loss.curvature(Z2, Y).transpose(1, 2, 0))
+    C *= w
+    return Linearization(rows.W2, rows.X1, rows.B, rows.slope, D2, C, float(w @ losses))

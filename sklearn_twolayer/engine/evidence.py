@@ -1,0 +1,262 @@
+"""How strong should the prior be, and how large is the noise? The data say (MacKay 1992).
+
+Parameters are cut into groups, each under a Gaussian prior of its own precision; those of group -1
+are free, under a flat prior of density one. With E_k the sum of w_i loss_i of output k and noise
+precisions beta_k (one, fixed at 1, unless the loss is the squared error), the posterior around its
+mode is Gaussian of precision A = H + diag(precision), H = sum_k beta_k H_k, and
+
+    log p(Y) = - sum_k beta_k E_k - 1/2 sum_j precision_j theta_j^2 + 1/2 sum_g P_g log precision_g
+               - 1/2 log det A + n_free/2 log 2 pi + [ sum_k n/2 log (beta_k / (2 pi)) ]
+
+the bracket for squared error only; n is the sum of weights, and the units are those of
+standardised Y. It is largest where
+
+    precision_g = gamma_g / |theta_g|^2     gamma_g = P_g - precision_g tr_g A^-1
+    beta_k = (n - gamma_k) / (2 E_k)        gamma_k = beta_k tr(A^-1 H_k)
+
+gamma counts the parameters that the data determine. These rules and steps to the mode are taken
+in turn (Foresee and Hagan 1997). Where two layers have priors of their own, units in the linear
+part of their activation leave the ratio of the two almost open, and it settles slowly.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from scipy.linalg import lapack
+
+from .curvature import curvature
+from .gauss_newton import Penalized, Primal, Walk, check_size
+from .losses import SquaredError
+from .network import Network
+from .numerics import Array
+from .rows import ArrayRows
+from .solution import Status
+
+LARGEST_PRECISION = 1e6
+"""A group held this tightly, in standardised units, is pruned; more would be no different."""
+
+LARGEST_BETA = 1e12
+"""Noise of a millionth of the target's deviation is none."""
+
+TINY = 1e-10
+"""What counts of parameters and of rows left over are kept above, so that their ratios exist."""
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """What the data say around theta, in a row for each noise precision, taken at beta = 1.
+
+    `n` is the sum of weights, or None where there is no noise to estimate.
+    """
+
+    theta: Array
+    errors: Array
+    gradients: Array
+    curvatures: Array
+    n: float | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The evidence of some precisions and A^-1 under them, and better precisions."""
+
+    log_evidence: float
+    gamma: Array
+    precision: Array
+    beta: Array
+    covariance: Array
+
+
+def estimate(
+    quadratic: Quadratic,
+    group: Array,
+    precision: Array,
+    beta: Array,
+    unidentified: Array | None = None,
+) -> Estimate:
+    """Evidence, gamma for each group, and MacKay's new precisions, at the mode for the old ones.
+
+    `unidentified` is a direction of length one among the free parameters that the data tell
+    nothing about: determinant and inverse are those of A on its complement.
+    """
+    theta, errors, n = quadratic.theta, quadratic.errors, quadratic.n
+    held = group >= 0
+    prior = spread(precision, group)
+    H = np.tensordot(beta, quadratic.curvatures, 1)
+    log_det, inverse = _invert(H + np.diag(prior), unidentified)
+    sizes = np.bincount(group[held], minlength=len(precision))
+    squares = np.bincount(group[held], theta[held] ** 2, minlength=len(precision))
+    traces = np.bincount(group[held], inverse.diagonal()[held], minlength=len(precision))
+    gamma = np.clip(sizes - precision * traces, TINY, None)
+    n_free = len(theta) - sizes.sum() - (unidentified is not None)
+    log_evidence = (
+        -float(beta @ errors)
+        - 0.5 * float(precision @ squares)
+        + 0.5 * float(sizes @ np.log(precision))
+        - 0.5 * log_det
+        + 0.5 * n_free * np.log(2 * np.pi)
+    )
+    new_precision = gamma / np.maximum(squares, gamma / LARGEST_PRECISION)
+    if n is None:
+        return Estimate(log_evidence, gamma, new_precision, beta, inverse)
+    log_evidence += 0.5 * n * float(np.log(beta / (2 * np.pi)).sum())
+    gamma_noise = beta * np.einsum("kij,ij->k", quadratic.curvatures, inverse)
+    left = np.maximum(n - gamma_noise, TINY * n)
+    new_beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
+    return Estimate(log_evidence, gamma, new_precision, new_beta, inverse)
+
+
+def spread(precision: Array, group: Array) -> Array:
+    """The prior precision of each parameter: that of its group, 0 for a free one."""
+    return np.append(precision, 0.0)[group]
+
+
+def _invert(A: Array, unidentified: Array | None) -> tuple[float, Array]:
+    """Log-determinant and inverse of A, on the complement of a direction if one is given."""
+    strength = float(A.diagonal().mean())
+    if unidentified is not None:
+        A = A + strength * np.outer(unidentified, unidentified)
+    factor, info = lapack.dpotrf(A, lower=1)
+    if info != 0:
+        raise np.linalg.LinAlgError("the posterior has a direction of no curvature")
+    log_det = 2 * float(np.log(factor.diagonal()).sum())
+    inverse, _ = lapack.dpotri(factor, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    if unidentified is not None:
+        log_det -= np.log(strength)
+        inverse -= np.outer(unidentified, unidentified) / strength
+    return log_det, inverse
+
+
+class NoisySquaredError(SquaredError):
+    """sum_k beta_k (Z2_k - Y_k)^2 / 2: targets whose noise has the precision beta."""
+
+    def __init__(self, beta: Array):
+        self.beta = beta
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        np.subtract(Z2, Y, out=gradient)
+        losses = 0.5 * np.square(gradient) @ self.beta
+        gradient *= self.beta
+        return losses
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        return np.broadcast_to(np.diag(self.beta), (len(Z2), len(self.beta), len(self.beta)))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The mode, the precisions that suit the data best, and the curvature H there.
+
+    H is weighted by beta, without the prior, and `covariance` is A^-1; `gamma` counts the
+    parameters determined in each group; `status` tells whether all of it has settled.
+    """
+
+    theta: Array
+    precision: Array
+    beta: Array
+    gamma: Array
+    log_evidence: float
+    H: Array
+    covariance: Array
+    n_iter: int
+    status: Status
+
+
+def maximize_evidence(
+    network: Network,
+    rows: ArrayRows,
+    theta: Array,
+    group: Array,
+    precision: Array | None = None,
+    beta: Array | None = None,
+    max_iter: int = 100,
+    n_steps: int = 5,
+    tol: float = 1e-2,
+) -> Posterior:
+    """Steps to the mode and new estimates of precision and noise, in turn, from `theta`.
+
+    `group` holds the number of each parameter's group, -1 for the free output biases; weights of
+    rows count as copies. Settled when a step gains less than `tol` nats and no precision changes
+    by more than a factor 1 + `tol`. Theta, precisions and H belong together at the end.
+    """
+    check_size(network.shape, n_rows=np.iinfo(int).max)
+    noisy = isinstance(network.loss, SquaredError)
+    precision = np.ones(group.max() + 1) if precision is None else precision
+    beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
+    unidentified = _unidentified(network, group)
+    quadratic = look(network, rows, theta.astype(np.float64))
+    status, damping, n_iter = Status.MAX_ITER, None, 0
+    for n_iter in range(1, max_iter + 1):
+        walk = _walk(network, rows, quadratic, spread(precision, group), beta)
+        walk.damping = walk.damping if damping is None else damping
+        at_rest = _settle(walk, n_steps, tol)
+        damping = walk.damping
+        quadratic = look(network, rows, walk.theta)
+        found = estimate(quadratic, group, precision, beta, unidentified)
+        change = np.log(np.append(found.precision / precision, found.beta / beta))
+        if at_rest and np.abs(change).max() <= tol:
+            status = Status.CONVERGED
+            break
+        if n_iter < max_iter:
+            precision, beta = found.precision, found.beta
+    H = np.tensordot(beta, quadratic.curvatures, 1)
+    return Posterior(
+        quadratic.theta,
+        precision,
+        beta,
+        found.gamma,
+        found.log_evidence,
+        H,
+        found.covariance,
+        n_iter,
+        status,
+    )
+
+
+def look(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
+    """The data around theta, one output at a time where each has its own noise."""
+    noisy = isinstance(network.loss, SquaredError)
+    networks = [network]
+    if noisy:
+        of_one = np.eye(network.shape.n_outputs)
+        networks = [replace(network, loss=NoisySquaredError(beta)) for beta in of_one]
+    sums = [rows.reduce(partial(curvature, each), theta) for each in networks]
+    errors, gradients, curvatures = (np.array(part) for part in zip(*sums, strict=True))
+    return Quadratic(theta, errors, gradients, curvatures, rows.sum_weights if noisy else None)
+
+
+def _walk(
+    network: Network, rows: ArrayRows, quadratic: Quadratic, prior: Array, beta: Array
+) -> Walk:
+    """A walk on -log posterior, which begins with what is known of it already."""
+    if quadratic.n is not None:
+        network = replace(network, loss=NoisySquaredError(beta))
+    theta = quadratic.theta
+    parabola = Primal(
+        float(beta @ quadratic.errors + 0.5 * prior @ theta**2),
+        beta @ quadratic.gradients + prior * theta,
+        prior,
+        np.tensordot(beta, quadratic.curvatures, 1),
+    )
+    return Walk(Penalized(network, rows, prior), theta, parabola)
+
+
+def _settle(walk: Walk, n_steps: int, tol: float) -> bool:
+    """A few steps; whether the last of them gained less than `tol` nats."""
+    for _ in range(n_steps):
+        before = walk.parabola.value
+        if not walk.advance() or before - walk.parabola.value < tol:
+            return True
+    return False
+
+
+def _unidentified(network: Network, group: Array) -> Array | None:
+    """A constant added to all logits changes no probability: free biases leave it open."""
+    shape = network.shape
+    direction = np.zeros(shape.size)
+    b2 = shape.views(direction).b2
+    b2[:] = len(b2) ** -0.5
+    free = (group[direction > 0] < 0).all()
+    return direction if network.loss.labels and free else None

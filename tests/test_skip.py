@@ -1,0 +1,143 @@
+"""The path that skips the hidden layer, as seen from the estimators."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.linear_model import Ridge
+
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer.engine import SOLVERS
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N_ROWS = 80
+
+
+def quantities(n_targets):
+    rng = np.random.RandomState(0)
+    X = rng.randn(N_ROWS, 5) * [1, 10, 0.1, 3, 1] + [0, 20, -1, 5, 100]
+    Y = X @ rng.randn(5, n_targets) + np.sin(X[:, [0]]) + 50
+    return X, Y[:, 0] if n_targets == 1 else Y
+
+
+def labels(n_classes):
+    return make_classification(
+        N_ROWS, 5, n_informative=3, n_redundant=0, n_classes=n_classes, random_state=0
+    )
+
+
+KINDS = {
+    "binary": (TwoLayerClassifier, *labels(2)),
+    "multiclass": (TwoLayerClassifier, *labels(3)),
+    "multilabel": (
+        TwoLayerClassifier,
+        *make_multilabel_classification(N_ROWS, 5, n_classes=3, random_state=0),
+    ),
+    "one target": (TwoLayerRegressor, *quantities(1)),
+    "two targets": (TwoLayerRegressor, *quantities(2)),
+}
+every_kind = pytest.mark.parametrize(("estimator", "X", "y"), KINDS.values(), ids=KINDS)
+every_solver = pytest.mark.parametrize("solver", SOLVERS)
+
+
+def outputs(model, X):
+    return model.decision_function(X) if hasattr(model, "classes_") else model.predict(X)
+
+
+def fitted(estimator, X, y, **options):
+    options = {"activation": "tanh", "skip": True, "max_iter": 15, "random_state": 0, **options}
+    return estimator(6, **options).fit(X, y)
+
+
+@every_kind
+@every_solver
+def test_outputs_are_the_formula_in_raw_units(estimator, X, y, solver):
+    model = fitted(estimator, X, y, solver=solver)
+    assert model.skip_coef_.shape == (5, model.n_outputs_)
+    assert model.skip_coef_.any()
+    (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
+    expected = np.tanh(X @ W1 + b1) @ W2 + b2 + X @ model.skip_coef_
+    assert_allclose(outputs(model, X), np.squeeze(expected), rtol=1e-9, atol=1e-9)
+
+
+@every_kind
+def test_without_it_there_is_none(estimator, X, y):
+    model = fitted(estimator, X, y, skip=False)
+    assert model.skip_coef_ is None
+    assert len(model.coefs_) == 2
+
+
+@every_kind
+def test_sparse_rows_are_dense_rows(estimator, X, y):
+    X = np.where(np.random.RandomState(1).rand(*X.shape) < 0.5, 0, X)
+    expected = fitted(estimator, X, y, solver="adam")
+    model = fitted(estimator, sparse.csr_array(X), y, solver="adam")
+    assert_allclose(outputs(model, X), outputs(expected, X), rtol=1e-8, atol=1e-8)
+    assert_allclose(outputs(expected, sparse.csr_matrix(X)), outputs(expected, X), rtol=1e-8)
+
+
+@every_kind
+def test_the_units_of_columns_do_not_matter(estimator, X, y):
+    X_other = X * [1e3, 1e-3, 1, 5, 2] + [7, 0, 1e3, -50, 1]
+    expected = outputs(fitted(estimator, X, y), X)
+    actual = outputs(fitted(estimator, X_other, y), X_other)
+    assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@every_kind
+def test_pickled_and_loaded_it_predicts_the_same(estimator, X, y):
+    model = fitted(estimator, X, y)
+    copy = pickle.loads(pickle.dumps(model))
+    assert_array_equal(outputs(copy, X), outputs(model, X))
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_has_the_precision_of_the_rows(estimator, X, y, dtype):
+    model = fitted(estimator, X.astype(dtype), y)
+    assert model.skip_coef_.dtype == dtype
+    assert outputs(model, X.astype(dtype)).dtype == dtype
+
+
+@every_kind
+def test_going_on_is_one_fit(estimator, X, y):
+    options = {"solver": "adam", "alpha": 0.0, "tol": 0.0, "shuffle": False, "batch_size": 16}
+    expected = fitted(estimator, X, y, max_iter=6, **options)
+    warm = fitted(estimator, X, y, max_iter=3, warm_start=True, **options).fit(X, y)
+    stream = fitted(estimator, X, y, max_iter=3, warm_start=True, **options)
+    for _ in range(3):
+        stream.partial_fit(X, y)
+    for model in (warm, stream):
+        assert_allclose(outputs(model, X), outputs(expected, X), rtol=1e-8, atol=1e-10)
+
+
+def test_a_new_chunk_is_met_with_what_was_learnt():
+    X, y = quantities(2)
+    model = fitted(TwoLayerRegressor, X[:40], y[:40], solver="sgd", momentum=0.0, max_iter=50)
+    before = model.predict(X)
+    model.set_params(learning_rate_init=1e-300).partial_fit(X[40:] * 3, y[40:] * 5)
+    assert_allclose(model.predict(X), before, rtol=1e-9)
+
+
+@every_kind
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_network_cannot_gain_or_lose_it(estimator, X, y, skip):
+    model = fitted(estimator, X, y, skip=skip, warm_start=True)
+    before = outputs(model, X)
+    with pytest.raises(ValueError, match=f"skip={not skip} differs from .*{skip}"):
+        model.set_params(skip=not skip).fit(X, y)
+    assert_array_equal(outputs(model, X), before)
+
+
+def test_a_strong_penalty_leaves_ridge_regression_on_standardized_columns():
+    """The penalty drives the hidden unit to zero, and W0 to the ridge solution."""
+    X, y = quantities(1)
+    standardized = (X - X.mean(axis=0)) / X.std(axis=0)
+    model = TwoLayerRegressor(1, activation="relu", skip=True, alpha=1e4, tol=1e-12, random_state=0)
+    model.fit(X, y)
+    expected = Ridge(alpha=1e4).fit(standardized, y).predict(standardized)
+    assert_allclose(model.predict(X), expected, rtol=1e-5)
