@@ -143,7 +143,7 @@ def by_brute_force(network, rows, theta, prior, beta):
     steps = 1e-5 * np.eye(len(theta))
     J = np.stack([(outputs(theta + s) - outputs(theta - s)) / 2e-5 for s in steps], axis=-1)
     Z2 = outputs(theta)
-    losses = network.loss.loss_gradient(Z2, Y, np.empty_like(Z2))
+    losses = network.loss.loss_gradient(Z2, Y, np.empty_like(Z2, order="F"))
     C = network.loss.curvature(Z2, Y)
     errors = 0.5 * w @ (Z2 - Y) ** 2 if network.loss.standardizes_target else np.array([w @ losses])
     if network.loss.standardizes_target:
