@@ -81,6 +81,17 @@ def test_sparse_rows_are_dense_rows(estimator, X, y):
 
 
 @every_kind
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_sparse_columns_that_a_batch_lacks_are_left_alone(estimator, X, y, solver):
+    """Nothing but the gradient moves a weight here, so absent columns need no visit."""
+    X = np.where(np.random.RandomState(1).rand(*X.shape) < 0.8, 0, X) / np.abs(X).max()
+    options = {"solver": solver, "alpha": 0.0, "standardize": False, "batch_size": 3}
+    expected = fitted(estimator, X, y, momentum=0.0, **options)
+    model = fitted(estimator, sparse.csr_array(X), y, momentum=0.0, **options)
+    assert_allclose(model.skip_coef_, expected.skip_coef_, rtol=1e-6, atol=1e-9)
+
+
+@every_kind
 def test_the_units_of_columns_do_not_matter(estimator, X, y):
     X_other = X * [1e3, 1e-3, 1, 5, 2] + [7, 0, 1e3, -50, 1]
     expected = outputs(fitted(estimator, X, y), X)

@@ -138,7 +138,8 @@ def tangent(network: Network, theta: Array, X: Inputs) -> tuple[Array, Tangent]:
     slope = np.empty_like(Z1)
     activation.slope(Z1, A1, slope)
     B = np.concatenate([A1, X1[-1:], X1[:-1]] if shape.skip else [A1, X1[-1:]])
-    Z2 = B.T @ theta[parameters.layer1.size :].reshape(len(B), -1)
+    # as the network's own, raw outputs have the rows last in memory: losses count on it
+    Z2 = (theta[parameters.layer1.size :].reshape(len(B), -1).T @ B).T
     return Z2, Tangent(parameters.W2, X1, B, slope)
 
 
