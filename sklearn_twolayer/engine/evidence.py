@@ -19,6 +19,7 @@ in turn (Foresee and Hagan 1997). Where two layers have priors of their own, uni
 part of their activation leave the ratio of the two almost open, and it settles slowly.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -36,8 +37,17 @@ from .solution import Status
 LARGEST_PRECISION = 1e6
 """A group held this tightly, in standardised units, is pruned; more would be no different."""
 
-LARGEST_BETA = 1e12
-"""Noise of a millionth of the target's deviation is none."""
+LARGEST_BETA = 1e8
+"""Noise of a ten-thousandth of the target's deviation is none."""
+
+POOLING = 0.5
+"""Observations' worth of belief that the precisions of a pool are alike, halved."""
+
+FEWEST_LEFT = 0.1
+"""Share of the rows that tells of the noise, however many parameters there are."""
+
+FIRST_DAMPING = 1e-2
+"""Of the first step, in units of the posterior's precision."""
 
 TINY = 1e-10
 """What counts of parameters and of rows left over are kept above, so that their ratios exist."""
@@ -102,9 +112,42 @@ def estimate(
         return Estimate(log_evidence, gamma, new_precision, beta, inverse)
     log_evidence += 0.5 * n * float(np.log(beta / (2 * np.pi)).sum())
     gamma_noise = beta * np.einsum("kij,ij->k", quadratic.curvatures, inverse)
-    left = np.maximum(n - gamma_noise, TINY * n)
+    left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
     new_beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
     return Estimate(log_evidence, gamma, new_precision, new_beta, inverse)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Gaussian priors for groups of parameters, and how their precisions follow the data.
+
+    `group` numbers the group of each parameter, -1 the free ones; `precision` is where each group
+    begins. `fixed` groups stay there. Those in `pooled` are alike: each one's precision has a
+    Gamma prior of shape 1 + POOLING around their common (geometric) mean, so that a few
+    parameters can neither be pruned by chance nor be let loose.
+    """
+
+    group: Array
+    precision: Array
+    fixed: Array
+    pooled: Array
+
+    @classmethod
+    def plain(cls, group: Array, precision: Array | None = None) -> "Prior":
+        """Every precision by MacKay's rule alone, beginning at 1 if none are given."""
+        n_groups = int(group.max()) + 1
+        none = np.zeros(n_groups, dtype=bool)
+        return cls(group, np.ones(n_groups) if precision is None else precision, none, none)
+
+    def update(self, found: "Estimate", old: Array) -> Array:
+        """New precisions: (gamma + 2 s) / (|theta|^2 + 2 s / centre) where pooled."""
+        new = found.precision.copy()
+        if self.pooled.any():
+            gamma, pooled = found.gamma[self.pooled], new[self.pooled]
+            centre = np.exp(np.log(old[self.pooled]).mean())
+            new[self.pooled] = (gamma + 2 * POOLING) / (gamma / pooled + 2 * POOLING / centre)
+        new = np.clip(_bounded(new, old), 1 / LARGEST_PRECISION, LARGEST_PRECISION)
+        return np.where(self.fixed, old, new)
 
 
 def spread(precision: Array, group: Array) -> Array:
@@ -168,39 +211,48 @@ def maximize_evidence(
     network: Network,
     rows: ArrayRows,
     theta: Array,
-    group: Array,
-    precision: Array | None = None,
+    prior: Prior,
     beta: Array | None = None,
     max_iter: int = 100,
-    n_steps: int = 5,
+    n_warm: int = 0,
     tol: float = 1e-2,
+    callback: Callable[[float, Array], bool] | None = None,
 ) -> Posterior:
-    """Steps to the mode and new estimates of precision and noise, in turn, from `theta`.
+    """One step to the mode and new estimates of precisions and noise, in turn, from `theta`.
 
-    `group` holds the number of each parameter's group, -1 for the free output biases; weights of
-    rows count as copies. Settled when a step gains less than `tol` nats and no precision changes
-    by more than a factor 1 + `tol`. Theta, precisions and H belong together at the end.
+    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone. Settled
+    when a step and new estimates together change less than `tol` nats, twice in a row. `callback`
+    is told -log posterior and theta after each step, and stops the walk by returning True. Theta,
+    precisions and H belong together at the end.
     """
     check_size(network.shape, n_rows=np.iinfo(int).max)
-    noisy = isinstance(network.loss, SquaredError)
-    precision = np.ones(group.max() + 1) if precision is None else precision
-    beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
-    unidentified = _unidentified(network, group)
+    n_noises = network.shape.n_outputs if isinstance(network.loss, SquaredError) else 1
+    beta, precision = np.ones(n_noises) if beta is None else beta, prior.precision
+    unidentified = _unidentified(network, prior.group)
     quadratic = look(network, rows, theta.astype(np.float64))
-    status, damping, n_iter = Status.MAX_ITER, None, 0
+    status, damping, calm = Status.MAX_ITER, FIRST_DAMPING, 0
     for n_iter in range(1, max_iter + 1):
-        walk = _walk(network, rows, quadratic, spread(precision, group), beta)
-        walk.damping = walk.damping if damping is None else damping
-        at_rest = _settle(walk, n_steps, tol)
+        walk = _walk(network, rows, quadratic, spread(precision, prior.group), beta)
+        walk.damping, before = damping, walk.parabola.value
+        walk.advance()
         damping = walk.damping
-        quadratic = look(network, rows, walk.theta)
-        found = estimate(quadratic, group, precision, beta, unidentified)
-        change = np.log(np.append(found.precision / precision, found.beta / beta))
-        if at_rest and np.abs(change).max() <= tol:
+        quadratic = _seen(walk, quadratic, network, beta)
+        if callback is not None and callback(walk.parabola.value, walk.theta):
+            status = Status.STOPPED
+            break
+        if n_iter <= n_warm or n_iter == max_iter:
+            continue
+        found = estimate(quadratic, prior.group, precision, beta, unidentified)
+        new_precision, new_beta = prior.update(found, precision), _bounded(found.beta, beta)
+        change = before - walk.parabola.value
+        change += 0.5 * np.maximum(found.gamma, 1e-3) @ np.abs(np.log(new_precision / precision))
+        change += 0.05 * (quadratic.n or 0) * np.abs(np.log(new_beta / beta)).sum()
+        precision, beta = new_precision, new_beta
+        calm = calm + 1 if change < tol else 0
+        if calm == 2:
             status = Status.CONVERGED
             break
-        if n_iter < max_iter:
-            precision, beta = found.precision, found.beta
+    found = estimate(quadratic, prior.group, precision, beta, unidentified)
     H = np.tensordot(beta, quadratic.curvatures, 1)
     return Posterior(
         quadratic.theta,
@@ -215,6 +267,11 @@ def maximize_evidence(
     )
 
 
+def _bounded(new: Array, old: Array) -> Array:
+    """No estimate moves by more than a factor of ten at once."""
+    return np.clip(new, old / 10, old * 10)
+
+
 def look(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
     """The data around theta, one output at a time where each has its own noise."""
     noisy = isinstance(network.loss, SquaredError)
@@ -225,6 +282,17 @@ def look(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
     sums = [rows.reduce(partial(curvature, each), theta) for each in networks]
     errors, gradients, curvatures = (np.array(part) for part in zip(*sums, strict=True))
     return Quadratic(theta, errors, gradients, curvatures, rows.sum_weights if noisy else None)
+
+
+def _seen(walk: Walk, before: Quadratic, network: Network, beta: Array) -> Quadratic:
+    """The data around the end of the walk; with one noise precision, the walk has seen them."""
+    if len(beta) > 1:
+        return look(network, walk.target.rows, walk.theta)
+    theta, parabola, prior = walk.theta, walk.parabola, walk.target.precision
+    error = parabola.value - 0.5 * prior @ theta**2
+    gradient = parabola.gradient - prior * theta
+    sums = (np.array([part]) / beta[0] for part in (error, gradient, parabola.H))
+    return Quadratic(theta, *sums, before.n)
 
 
 def _walk(
@@ -240,16 +308,7 @@ def _walk(
         prior,
         np.tensordot(beta, quadratic.curvatures, 1),
     )
-    return Walk(Penalized(network, rows, prior), theta, parabola)
-
-
-def _settle(walk: Walk, n_steps: int, tol: float) -> bool:
-    """A few steps; whether the last of them gained less than `tol` nats."""
-    for _ in range(n_steps):
-        before = walk.parabola.value
-        if not walk.advance() or before - walk.parabola.value < tol:
-            return True
-    return False
+    return Walk(Penalized(network, rows, prior, always_primal=True), theta, parabola)
 
 
 def _unidentified(network: Network, group: Array) -> Array | None:

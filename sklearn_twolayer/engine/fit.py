@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
+from . import bayesian
 from .activations import ACTIVATIONS
 from .callbacks import Monitor, Progress
+from .choices import FEW_ROWS, is_auto, resolve
 from .initializers import initialize
 from .losses import LOSSES
 from .network import Network, block_size
@@ -19,7 +21,7 @@ from .rows import ArrayRows, merge_equal_rows
 from .scaling import Moments, Scaling, moments, no_moments
 from .settings import Settings
 from .solution import Solution, Status
-from .solvers import FEW_ROWS, SOLVERS, choose_solver
+from .solvers import SOLVERS
 from .stochastic import batch_size
 
 
@@ -44,8 +46,10 @@ class Task:
 
     @property
     def shape(self) -> Shape:
+        """Of the network, once every ``"auto"`` is settled."""
         settings = self.settings
-        return Shape(self.X.shape[1], settings.hidden_size, self.n_outputs, settings.skip)
+        hidden_size, skip = int(settings.hidden_size), bool(settings.skip)
+        return Shape(self.X.shape[1], hidden_size, self.n_outputs, skip)
 
 
 @dataclass
@@ -55,6 +59,7 @@ class Continuation:
     theta: Array
     scaling: Scaling
     solver: str
+    network: dict[str, Any]
     state: dict[str, Any] = field(default_factory=dict)
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -102,7 +107,7 @@ def fit(
     draws it only gives each its seed. `theta`, in standardised units, replaces the draw,
     `start` goes on where an earlier fit ended.
     """
-    task = _resolved(task)
+    task = _resolved(task, start)
     n_rows = task.X.shape[0]
     if not SOLVERS[task.settings.solver].incremental and n_rows <= FEW_ROWS:
         X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
@@ -125,6 +130,7 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     solver = "adam" if task.settings.solver == "auto" else task.settings.solver
     dtype = task.X.dtype.name if task.settings.dtype == "auto" else task.settings.dtype
     task = replace(task, settings=replace(task.settings, solver=solver, dtype=dtype, max_iter=1))
+    task = _resolved(task, start)
     scaling = measure(task)
     if start is not None:
         scaling = start.scaling.merged(scaling)
@@ -154,24 +160,24 @@ def _check_range(what: str, size: Array, dtype: np.dtype) -> None:
         )
 
 
-def product_size(task: Task) -> int:
+def product_size(task: Task, start: Continuation | None = None) -> int:
     """Multiplications in one product with the first layer, as the solver will ask for it."""
-    settings, n_rows = _resolved(task).settings, task.X.shape[0]
+    task = _resolved(task, start)
+    settings, n_rows = task.settings, task.X.shape[0]
     at_a_time = block_size(task.shape.width)
     if SOLVERS[settings.solver].incremental:
         at_a_time = batch_size(settings, n_rows)
-    return int(min(at_a_time, n_rows) * task.X.shape[1] * settings.hidden_size)
+    return int(min(at_a_time, n_rows) * task.X.shape[1] * task.shape.n_hidden)
 
 
-def _resolved(task: Task) -> Task:
-    """The task with ``"auto"`` made definite for the solver and the precision."""
-    n_rows, settings = task.X.shape[0], task.settings
-    solver = choose_solver(settings.solver, n_rows)
-    dtype = settings.dtype
-    if dtype == "auto":
-        in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
-        dtype = "float32" if in_single else task.X.dtype.name
-    return replace(task, settings=replace(settings, solver=solver, dtype=dtype))
+def _resolved(task: Task, start: Continuation | None) -> Task:
+    """The task with every ``"auto"`` made definite; a network that goes on stays as it is."""
+    settings = task.settings
+    if start is not None:
+        kept = {k: v for k, v in start.network.items() if is_auto(getattr(settings, k))}
+        settings = replace(settings, **kept)
+    settings = resolve(settings, *task.X.shape, task.n_outputs, task.X.dtype, task.early_stopping)
+    return replace(task, settings=settings)
 
 
 def _walk(
@@ -188,10 +194,11 @@ def _walk(
     """
     settings = task.settings
     theta, state = _begin(task, scaling, random_state, start, theta)
-    objective = _objective(task, scaling, task.X, task.Y, task.weights, settings.alpha)
+    alpha = 0.0 if is_auto(settings.alpha) else settings.alpha
+    objective = _objective(task, scaling, task.X, task.Y, task.weights, alpha)
     monitor = _monitor(task, scaling, start, keep_best)
     n_before = len(monitor.loss_curve)
-    solve = SOLVERS[settings.solver].solve
+    solve = bayesian.solve if is_auto(settings.alpha) else SOLVERS[settings.solver].solve
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
         solution = solve(objective, theta, settings, monitor, random_state, state)
@@ -205,6 +212,7 @@ def _walk(
         solution.theta,
         scaling,
         settings.solver,
+        {name: getattr(settings, name) for name in ("hidden_size", "activation", "skip")},
         solution.state,
         monitor.loss_curve,
         monitor.scores,

@@ -99,9 +99,12 @@ def check_size(shape: Shape, n_rows: int) -> None:
 class Penalized:
     """S(theta) = sum_i w_i loss_i + 1/2 sum_j precision_j theta_j^2, over given rows."""
 
-    def __init__(self, network: Network, rows: ArrayRows, precision: Array):
+    def __init__(
+        self, network: Network, rows: ArrayRows, precision: Array, always_primal: bool = False
+    ):
         check_size(network.shape, rows.n_rows)
         self.network, self.rows, self.precision = network, rows, precision
+        self.always_primal = always_primal
 
     def value(self, theta: Array) -> float:
         """S."""
@@ -116,6 +119,7 @@ class Penalized:
         shape, n_rows = self.network.shape, self.rows.n_rows
         of_hidden = shape.views(self.precision).layer1
         dual = n_rows * shape.n_outputs < shape.size and (of_hidden == of_hidden[:, :1]).all()
+        dual = dual and not self.always_primal
         if dual:
             X, Y, w = self.rows.take(slice(0, n_rows))
             rows = linearize(self.network, theta, X, Y, 1.0 if w is None else w)

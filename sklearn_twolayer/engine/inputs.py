@@ -283,6 +283,9 @@ class SparseSource:
         return SparseInputs(self.X[index], self.offset)
 
 
-def source(X: Array, scaling: Scaling | None, dtype: np.dtype) -> DenseSource | SparseSource:
+Source = DenseSource | SparseSource
+
+
+def source(X: Array, scaling: Scaling | None, dtype: np.dtype) -> Source:
     """The source that fits how X is stored."""
     return (SparseSource if sparse.issparse(X) else DenseSource)(X, scaling, dtype)

@@ -10,6 +10,8 @@ W0 (n_features, n_outputs), the path that skips the hidden layer, is there with 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from .numerics import Array
 
 
@@ -44,6 +46,21 @@ class Shape:
     def width(self) -> int:
         """Units in the wider of the two layers."""
         return max(self.n_hidden, self.n_outputs)
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of weights that may have a prior of their own; see `groups`."""
+        return self.n_features + 2 + self.skip
+
+    def groups(self) -> Array:
+        """The group of each parameter: the column of X for W1, then b1, W2 and W0; -1 for b2."""
+        group = np.empty(self.size, dtype=np.intp)
+        parts = self.views(group)
+        parts.layer1[:] = np.arange(self.n_features + 1)[:, None]
+        parts.W2[:], parts.b2[:] = self.n_features + 1, -1
+        if parts.W0 is not None:
+            parts.W0[:] = self.n_features + 2
+        return group
 
     def views(self, theta: Array) -> Parameters:
         """Zero-copy windows onto a contiguous theta."""

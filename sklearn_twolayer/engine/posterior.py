@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .curvature import Tangent, tangent
-from .inputs import source
+from .inputs import Source, source
 from .network import Network, block_size
 from .numerics import Array
 from .scaling import Scaling
@@ -18,22 +18,29 @@ from .scaling import Scaling
 
 def output_covariance(
     network: Network, theta: Array, covariance: Array, X: Any, scaling: Scaling | None = None
-) -> Array:
-    """J_i A^-1 J_i' of each row of raw X, (n_rows, n_outputs, n_outputs), in raw units of Y.
+) -> tuple[Array, Array]:
+    """Z2 (n_rows, n_outputs) of raw X, and J_i A^-1 J_i' (n_rows, n_outputs, n_outputs).
 
-    `theta` and `covariance` are in standardised units where there is a scaling; all is computed
-    in float64, in blocks of rows.
+    `theta`, `covariance` and both results are in standardised units where there is a scaling; all
+    is computed in float64, in blocks of rows.
     """
-    inputs, n_outputs = source(X, scaling, np.dtype(np.float64)), network.shape.n_outputs
-    found = np.empty((X.shape[0], n_outputs, n_outputs))
+    return covariance_of_rows(
+        network, theta, covariance, source(X, scaling, np.dtype(np.float64)), X.shape[0]
+    )
+
+
+def covariance_of_rows(
+    network: Network, theta: Array, covariance: Array, rows: Source, n_rows: int
+) -> tuple[Array, Array]:
+    """The same of rows that are standardised already."""
+    n_outputs = network.shape.n_outputs
+    Z2, found = np.empty((n_rows, n_outputs)), np.empty((n_rows, n_outputs, n_outputs))
     size = block_size(network.shape.size)
-    for start in range(0, X.shape[0], size):
-        block = slice(start, start + size)
-        _, rows = tangent(network, theta, inputs.take(block))
-        found[block] = _of_rows(rows, covariance)
-    if scaling is not None:
-        found *= np.outer(scaling.Y_scale, scaling.Y_scale)
-    return found
+    for start in range(0, n_rows, size):
+        block = slice(start, min(start + size, n_rows))
+        Z2[block], tangents = tangent(network, theta, rows.take(block))
+        found[block] = _of_rows(tangents, covariance)
+    return Z2, found
 
 
 def _of_rows(rows: Tangent, covariance: Array) -> Array:

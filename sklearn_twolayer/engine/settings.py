@@ -1,19 +1,20 @@
 """Everything a person may choose about training, under the names the estimators use."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Settings:
     """The estimators' parameters that the engine reads; their docstrings explain each one."""
 
-    hidden_size: int = 100
-    activation: str = "relu"
-    skip: bool = False
+    hidden_size: int | str = "auto"
+    activation: str = "auto"
+    skip: bool | str = "auto"
     initializer: str = "auto"
     standardize: bool = True
     solver: str = "auto"
-    alpha: float = 1.0
+    alpha: Any = "auto"
     batch_size: int | str = "auto"
     learning_rate: str = "constant"
     learning_rate_init: float = 0.001
@@ -32,3 +33,4 @@ class Settings:
     epsilon: float = 1e-8
     n_init: int = 1
     dtype: str = "auto"
+    posterior: bool = True

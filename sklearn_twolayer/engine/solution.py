@@ -22,7 +22,7 @@ class Solution:
     """Where the walk ended and what is needed to go on.
 
     `theta` are the weights to keep and `value` what they were judged by, `last` the weights of the
-    last iteration.
+    last iteration. A solver that knows how sure it is of them says so in `posterior`.
     """
 
     theta: Array
@@ -31,3 +31,4 @@ class Solution:
     n_iter: int
     status: Status
     state: dict[str, Any] = field(default_factory=dict)
+    posterior: Any = None

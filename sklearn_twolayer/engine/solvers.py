@@ -1,4 +1,4 @@
-"""Ways to walk downhill, and which of them to take when nobody says.
+"""Ways to walk downhill.
 
 To add one: write ``solve`` in a file of its own, add one line to ``SOLVERS``.
 """
@@ -24,16 +24,3 @@ SOLVERS = {
     "lm": Solver(gauss_newton.solve, incremental=False),
     **{name: Solver(stochastic.solve, incremental=True) for name in OPTIMIZERS},
 }
-
-FEW_ROWS = 10_000
-"""Up to this many rows ``solver="auto"`` takes L-BFGS, beyond it Adam.
-
-On 7,000 generated rows of 50 columns both take seconds, and L-BFGS predicts better.
-"""
-
-
-def choose_solver(solver: str, n_rows: int) -> str:
-    """Resolve ``"auto"``."""
-    if solver != "auto":
-        return solver
-    return "lbfgs" if n_rows <= FEW_ROWS else "adam"

@@ -8,6 +8,7 @@ from sklearn_twolayer.engine.activations import ACTIVATIONS
 from sklearn_twolayer.engine.evidence import (
     LARGEST_BETA,
     LARGEST_PRECISION,
+    Prior,
     Quadratic,
     estimate,
     look,
@@ -168,7 +169,7 @@ def test_of_a_network_is_what_brute_force_says(loss, n_outputs, skip, rng, draw_
         loss, n_outputs, rng, draw_targets, skip, weights=1 + rng.rand(80)
     )
     group = groups(network.shape)
-    found = maximize_evidence(network, rows, theta, group, max_iter=300)
+    found = maximize_evidence(network, rows, theta, Prior.plain(group), max_iter=2000)
     assert found.status is Status.CONVERGED
     prior = spread(found.precision, group)
     errors, A = by_brute_force(network, rows, found.theta, prior, found.beta)
@@ -197,7 +198,9 @@ def test_weights_are_copies(loss, n_outputs, rng, draw_targets):
     X, Y, _ = rows.take(np.repeat(np.arange(80), copies))
     repeated = ArrayRows(X.with_ones()[:, :-1], Y)
     group = groups(network.shape)
-    ours, theirs = (maximize_evidence(network, r, theta, group) for r in (rows, repeated))
+    ours, theirs = (
+        maximize_evidence(network, r, theta, Prior.plain(group)) for r in (rows, repeated)
+    )
     assert_allclose(ours.log_evidence, theirs.log_evidence, rtol=1e-6)
     assert_allclose(ours.precision, theirs.precision, rtol=1e-4)
     assert_allclose(ours.beta, theirs.beta, rtol=1e-6)
@@ -214,7 +217,11 @@ def test_the_noise_of_a_teacher_is_recovered(n_outputs, rng):
     mean, scale = Y.mean(axis=0), Y.std(axis=0)
     network = Network(shape, ACTIVATIONS["tanh"], LOSSES["squared_error"])
     found = maximize_evidence(
-        network, ArrayRows(X, (Y - mean) / scale), 0.5 * rng.randn(shape.size), groups(shape)
+        network,
+        ArrayRows(X, (Y - mean) / scale),
+        0.5 * rng.randn(shape.size),
+        Prior.plain(groups(shape)),
+        max_iter=1000,
     )
     assert found.status is Status.CONVERGED
     assert_allclose(scale**2 / found.beta, deviation**2, rtol=0.1)
@@ -225,7 +232,7 @@ def test_settings_are_left_alone_and_a_short_budget_is_told(rng, draw_targets):
     precision, beta = np.array([2.0, 3.0]), np.array([0.5])
     before = [theta.copy(), precision.copy(), beta.copy()]
     group = groups(network.shape)
-    found = maximize_evidence(network, rows, theta, group, precision, beta, max_iter=1)
+    found = maximize_evidence(network, rows, theta, Prior.plain(group, precision), beta, max_iter=1)
     assert found.status is Status.MAX_ITER
     assert found.n_iter == 1
     assert_allclose([*found.precision, *found.beta], [2, 3, 0.5])

@@ -1,0 +1,146 @@
+"""``alpha="auto"``: the data choose how strong the prior is, and say how sure they are.
+
+Each column of X has a prior of its own on the weights of its row of W1, so that one which tells
+nothing is put to sleep (automatic relevance determination: MacKay 1995, Neal 1996); these
+precisions are pooled. The hidden biases form one more such group, W0 another one, and W2 has
+precision one: the scale of the hidden units is settled by W1 alone. A network with a skip path
+starts at the linear model, itself chosen by the evidence, so it begins no worse than that.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.random import RandomState
+
+from .activations import ACTIVATIONS
+from .callbacks import Monitor
+from .evidence import Posterior, Prior, maximize_evidence
+from .losses import SquaredError
+from .moderation import choose_moderation
+from .network import Network
+from .numerics import Array
+from .objective import Objective
+from .optimizers import State
+from .parameters import Shape
+from .posterior import covariance_of_rows
+from .rows import ArrayRows
+from .settings import Settings
+from .solution import Solution, Status
+
+ENOUGH_STEPS = 30
+"""By then the posterior has settled, but for details that predict no better."""
+
+WARM_STEPS = 3
+"""Steps before the first estimates: a random start says nothing of good precisions."""
+
+NATS = 0.1
+"""A change of the log posterior too small to matter."""
+
+SMALL_START = 0.1
+"""Share of the usual size that W2 starts with: the network begins almost linear."""
+
+
+def solve(
+    objective: Objective,
+    theta: Array,
+    settings: Settings,
+    monitor: Monitor,
+    random_state: RandomState,
+    state: State | None = None,
+) -> Solution:
+    """Find the mode of the posterior and the precisions of largest evidence, from `theta`."""
+    network, rows = objective.network, _with_true_weights(objective)
+    if state is None:
+        theta, prior, beta = _start(network, rows, theta)
+    else:
+        prior, beta = _prior(network.shape, state["precision"]), state["beta"]
+    monitor.start(theta)
+
+    def record(value: float, theta: Array) -> bool:
+        monitor.record(value / rows.sum_weights, theta.astype(settings.dtype))
+        return monitor.stopped
+
+    found = maximize_evidence(
+        network,
+        rows,
+        theta,
+        prior,
+        beta,
+        max_iter=min(settings.max_iter, ENOUGH_STEPS),
+        n_warm=WARM_STEPS if state is None else 0,
+        tol=NATS,
+        callback=record,
+    )
+    monitor.finish()
+    status = found.status
+    if status is Status.MAX_ITER and settings.max_iter > ENOUGH_STEPS:
+        status = Status.CONVERGED
+    end = found.theta.astype(settings.dtype)
+    carried = {"precision": found.precision, "beta": found.beta}
+    belief = _belief(network, rows, found) if settings.posterior else None
+    summary = {
+        "precision": found.precision,
+        "noise": 1 / found.beta,
+        "n_effective_parameters": float(found.gamma.sum() + (prior.group < 0).sum()),
+        "log_evidence": found.log_evidence,
+        "belief": belief,
+    }
+    return Solution(end, end, -found.log_evidence, found.n_iter, status, carried, summary)
+
+
+def _belief(network: Network, rows: ArrayRows, found: Posterior) -> dict[str, Any]:
+    """What predictions need to say how sure they are."""
+    belief = {"theta": found.theta, "covariance": found.covariance}
+    if isinstance(network.loss, SquaredError):
+        return belief
+    Z2, covariance = covariance_of_rows(
+        network, found.theta, found.covariance, rows.source, rows.n_rows
+    )
+    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    chosen = choose_moderation(network.loss, Z2, covariance, rows.Y, weights)
+    return belief | {"temperature": chosen.temperature, "share": chosen.share}
+
+
+def _with_true_weights(objective: Objective) -> ArrayRows:
+    """The rows, their weights being copies rather than relative to their mean."""
+    rows = copy.copy(objective.rows)
+    factor = objective.total_weight / rows.sum_weights
+    if factor != 1:
+        weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+        rows.weights, rows.sum_weights = weights * factor, objective.total_weight
+    return rows
+
+
+def _prior(shape: Shape, precision: Array) -> Prior:
+    fixed, pooled = np.zeros((2, len(precision)), dtype=bool)
+    pooled[: shape.n_features + 1] = True
+    fixed[shape.n_features + 1] = True
+    return Prior(shape.groups(), precision, fixed, pooled)
+
+
+def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:
+    """Where the walk begins: almost linear, and at the linear model where there is a skip path."""
+    shape, beta = network.shape, None
+    theta = theta.astype(np.float64)
+    parameters = shape.views(theta)
+    np.multiply(parameters.W2, SMALL_START, out=parameters.W2)
+    precision = np.full(shape.n_groups, float(shape.n_features + 1))
+    precision[shape.n_features + 1] = 1.0
+    if parameters.W0 is not None:
+        linear = _linear_model(network, rows)
+        b2, W0 = np.split(linear.theta, [shape.n_outputs])
+        parameters.b2[:], parameters.W0[:] = b2, W0.reshape(parameters.W0.shape)
+        precision[-1], beta = linear.precision[0], linear.beta
+    return theta, _prior(shape, precision), beta
+
+
+def _linear_model(network: Network, rows: ArrayRows) -> Posterior:
+    """Ridge or logistic regression, its penalty chosen by the evidence: no hidden units."""
+    shape = Shape(network.shape.n_features, 0, network.shape.n_outputs, skip=True)
+    group = shape.groups()
+    group[group >= 0] = 0
+    prior = Prior.plain(group, np.array([float(shape.n_features)]))
+    linear = Network(shape, ACTIVATIONS["identity"], network.loss)
+    start = np.zeros(shape.size)
+    return maximize_evidence(linear, rows, start, prior, max_iter=ENOUGH_STEPS, tol=NATS)

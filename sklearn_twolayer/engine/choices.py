@@ -1,0 +1,83 @@
+"""What ``"auto"`` means, given the size of the table. Everything that is chosen is chosen here.
+
+A table small enough for the curvature of the network is trained by Levenberg-Marquardt, its prior
+chosen by the evidence: few tanh units, started at the linear model where there is one output. A
+larger one gets many relu units and a fixed prior, with L-BFGS or, for many rows, Adam.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .gauss_newton import LARGEST
+from .parameters import Shape
+from .settings import Settings
+from .solvers import SOLVERS
+
+FEW_ROWS = 10_000
+"""Up to this many rows a solver looks at all of them at once; beyond, mini-batches learn sooner."""
+
+CHEAP = 1e10
+"""Multiplications for a step by curvature, n P^2 + P^3, that are worth it: about half a second."""
+
+FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
+"""Hidden units under the evidence, the same from `ROWS_FOR_MORE` rows on, and without it."""
+
+ROWS_FOR_MORE = 3000
+
+USUAL_ALPHA = 1.0
+"""The prior's precision where there is no evidence to choose it by."""
+
+
+def resolve(
+    settings: Settings,
+    n_rows: int,
+    n_features: int,
+    n_outputs: int,
+    dtype: np.dtype,
+    early_stopping: bool = False,
+) -> Settings:
+    """The settings with every ``"auto"`` made definite, but ``alpha="auto"`` where it is found."""
+    by_evidence = _by_evidence(settings, n_rows, n_features, n_outputs, early_stopping)
+    solver = settings.solver
+    if solver == "auto":
+        solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
+    in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
+    definite = {
+        "solver": solver,
+        "hidden_size": _hidden_size(solver, n_rows),
+        "activation": "tanh" if solver == "lm" else "relu",
+        "skip": by_evidence and n_outputs == 1,
+        "alpha": "auto" if by_evidence else USUAL_ALPHA,
+        "dtype": "float32" if in_single else dtype.name,
+    }
+    asked = {name: getattr(settings, name) for name in definite}
+    return replace(settings, **{k: v for k, v in definite.items() if is_auto(asked[k])})
+
+
+def is_auto(value: object) -> bool:
+    """Whether a choice is left to this module."""
+    return isinstance(value, str) and value == "auto"
+
+
+def _hidden_size(solver: str, n_rows: int) -> int:
+    if solver != "lm":
+        return MANY_UNITS
+    return FEW_UNITS if n_rows < ROWS_FOR_MORE else MORE_UNITS
+
+
+def _by_evidence(
+    settings: Settings, n_rows: int, n_features: int, n_outputs: int, early_stopping: bool
+) -> bool:
+    """Whether the evidence is to choose alpha: it must be asked for, alone, and not too dear."""
+    if not is_auto(settings.alpha) or early_stopping or settings.solver not in ("auto", "lm"):
+        return False
+    n_hidden = settings.hidden_size
+    if is_auto(n_hidden):
+        n_hidden = _hidden_size("lm", n_rows)
+    skip = n_outputs == 1 if is_auto(settings.skip) else settings.skip
+    n_parameters = Shape(n_features, n_hidden, n_outputs, skip).size
+    if settings.solver == "lm":
+        return n_parameters <= LARGEST
+    cost = n_rows * n_parameters**2 + n_parameters**3
+    return n_rows <= FEW_ROWS and n_parameters <= LARGEST and cost <= CHEAP
