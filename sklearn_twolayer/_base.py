@@ -65,7 +65,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
             task = self._with_validation(task, held_out, random_state)
-            with one_blas_thread_if_small(engine.product_size(task)):
+            with one_blas_thread_if_small(engine.product_size(task, start)):
                 fitted = engine.fit(task, random_state, start)
             self._keep(fitted, task)
         self._warn(fitted)
@@ -77,7 +77,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             start = self._continuation()
             task = self._task(X, y, sample_weight, start, streaming=True, **targets)
             random_state = self._random_stream(start)
-            with one_blas_thread_if_small(engine.product_size(task)):
+            with one_blas_thread_if_small(engine.product_size(task, start)):
                 fitted = engine.partial_fit(task, random_state, start)
             self._keep(fitted, task)
         if fitted.solution.status is engine.Status.DIVERGED:
@@ -146,10 +146,9 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         snapshot = copy.copy(self)
         # the rows no longer have the names the caller gave their columns
         vars(snapshot).pop("feature_names_in_", None)
-        snapshot._activation = self.activation
 
-        def score(coefs, intercepts):
-            snapshot._keep_weights(coefs, intercepts)
+        def score(coefs, intercepts, activation):
+            snapshot._keep_weights(coefs, intercepts, activation)
             if not np.isfinite(snapshot._raw_prediction(X)).all():
                 return -np.inf
             return scorer(snapshot, X, y, **options)
@@ -162,7 +161,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             return None
         fitted = {"hidden_size": self.coefs_[0].shape[1], "skip": self.skip_coef_ is not None}
         for name, value in fitted.items():
-            if getattr(self, name) != value:
+            if getattr(self, name) not in ("auto", value):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} differs from the fitted network's "
                     f"{value}: keep it, or fit with warm_start=False"
@@ -180,7 +179,9 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     def _keep(self, fitted, task):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
-        self._keep_weights(fitted.coefs, fitted.intercepts)
+        network = fitted.continuation.network
+        self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"])
+        self._keep_posterior(solution.posterior, fitted.alpha)
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
         self.best_loss_ = min(monitor.loss_curve, default=np.inf)
@@ -192,14 +193,26 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         self.solver_ = fitted.continuation.solver
         self.n_layers_ = 3
         self.out_activation_ = engine.LOSSES[task.loss].out_activation
-        # prediction does not change when a parameter is set after the fit
-        self._activation = self.activation
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
-    def _keep_weights(self, coefs, intercepts):
+    def _keep_weights(self, coefs, intercepts, activation):
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
+        # prediction does not change when a parameter is set after the fit
+        self._activation = activation
+        self._belief = None
+
+    def _keep_posterior(self, posterior, alpha):
+        """What the evidence found, or None for all of it."""
+        found = posterior or {}
+        self.alpha_ = alpha
+        self.n_effective_parameters_ = found.get("n_effective_parameters")
+        self.log_evidence_ = found.get("log_evidence")
+        self._noise = found.get("noise")
+        self._belief = found.get("belief")
+        if posterior is not None:
+            self.alpha_ = found["precision"] * found["noise"].mean()
 
     def _warn(self, fitted):
         advice = _ADVICE.get(fitted.solution.status)
@@ -223,6 +236,14 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         activation = engine.ACTIVATIONS[self._activation]
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
         return engine.raw_prediction(coefs, self.intercepts_, activation, X)
+
+    def _uncertain_prediction(self, X):
+        """Raw outputs as `_raw_prediction` gives them, and their covariance in each row."""
+        check_is_fitted(self)
+        X = check_X(self, X)
+        fitted = engine.restore(self._state)
+        found = engine.outputs_and_covariance(fitted, self._loss, self._belief, X)
+        return [array.astype(X.dtype, copy=False) for array in found]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")

@@ -6,6 +6,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
@@ -20,31 +21,44 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     Parameters
     ----------
-    hidden_size : int, default=100
-        Number of hidden units.
+    hidden_size : int or "auto", default="auto"
+        Number of hidden units. ``"auto"`` is 10 for ``"lm"`` (20 from 3,000 rows on), else 100.
 
-    activation : str, default="relu"
-        The function each hidden unit applies to its input, one of ``"identity"``, ``"logistic"``,
+    activation : str, default="auto"
+        The function each hidden unit applies to its input, one of ``"auto"``,
+        ``"identity"``, ``"logistic"``,
         ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``,
         ``"softplus"``. ``"leaky_relu"`` has slope 0.01 below zero, ``"gelu"`` is exact (``x *
-        Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``.
+        Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``. ``"auto"`` is tanh for ``"lm"``, else relu.
 
-    skip : bool, default=False
+    skip : bool or "auto", default="auto"
         Whether the inputs also reach the outputs directly, past the hidden layer: the network is
-        then a linear model plus what the hidden units add to it. Those weights start at zero.
+        then a linear model plus what the hidden units add to it. Those weights start at zero, or,
+        with ``alpha="auto"``, at the linear model that the evidence prefers. ``"auto"`` is True
+        where the evidence chooses `alpha` and there is one output.
 
     solver : {"auto", "lbfgs", "lm", "sgd", "rmsprop", "adam"}, default="auto"
         How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, and so
         does ``"lm"``, Levenberg-Marquardt [7]_: far fewer and dearer steps, for networks of at most
         3,000 parameters (or rows times outputs). The others walk through mini-batches: stochastic
-        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes L-BFGS up to
-        10,000 rows and Adam beyond; the choice stands in ``solver_``.
+        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes ``"lm"`` where
+        the evidence is to choose `alpha` and the table is small enough for it (see `alpha`), else
+        L-BFGS up to 10,000 rows and Adam beyond; the choice stands in ``solver_``.
 
-    alpha : float, default=1.0
+    alpha : float, array of shape (n_groups,) or "auto", default="auto"
         Precision of a Gaussian prior on the weights, biases excepted, in standardised units: the
         penalty is ``alpha / 2 * sum(W ** 2)``, divided like the loss by the sum of all weights of
         rows. Its meaning does not depend on `batch_size`. In a stream (:meth:`partial_fit`) every
         row that has arrived counts.
+
+        An array has a precision for each group of weights: those of each column of X, the hidden
+        biases, those of the output layer, and those of the skip path if there is one.
+
+        ``"auto"`` lets the data choose such an array, by the evidence [8]_: the probability of the
+        targets, the weights being averaged out. It takes ``solver="lm"`` or ``"auto"``, no
+        validation rows (they would choose instead), and for ``solver="auto"`` at most 10,000 rows
+        and ``n_rows * P ** 2 + P ** 3 <= 1e10``, P being the number of parameters; 3,000
+        parameters are the most in any case. Otherwise ``"auto"`` is 1.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by ``"lbfgs"`` and
@@ -139,7 +153,16 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     n_init : int, default=1
         Number of initial draws to train from; the best is kept, by validation score if there is
-        one, else by loss.
+        one, by ``log_evidence_`` if `alpha` was chosen by it, else by loss.
+
+    posterior : bool, default=True
+        Whether to keep, where ``alpha="auto"`` has found it, the covariance of the P parameters
+        (P x P numbers): what moderated probabilities need.
+
+    moderate : bool, default=True
+        Whether logits and probabilities take into account, where a posterior is kept, how uncertain
+        the logits are: rows far from any seen in training then get probabilities nearer to
+        chance. May be changed after the fit.
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
@@ -176,6 +199,18 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
         ``activation(X @ W1 + b1) @ W2 + b2 + X @ skip_coef_``. None without `skip`.
+
+    alpha_ : float or ndarray of shape (n_groups,)
+        The `alpha` that was used; an array where the evidence chose it: prior precisions times the
+        noise variance, in standardised units. A fit from there with ``alpha=alpha_`` stays there.
+
+    n_effective_parameters_ : float or None
+        How many parameters the data determine (MacKay's gamma, output biases included); None
+        without evidence.
+
+    log_evidence_ : float or None
+        Logarithm of the probability of the (standardised) targets under the chosen prior, by
+        Laplace's approximation: compare it between networks fitted to the same rows.
 
     loss_curve_ : list of float
         Loss in each iteration, penalty included. For stochastic solvers
@@ -252,6 +287,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     .. [7] K. Madsen, H. B. Nielsen, O. Tingleff, "Methods for non-linear least squares problems",
        2nd ed., 2004; curvature after N. Schraudolph, "Fast curvature matrix-vector products for
        second-order gradient descent", Neural Computation 14, 2002.
+    .. [8] D. MacKay, "A practical Bayesian framework for backpropagation networks", Neural
+       Computation 4, 1992; F. D. Foresee, M. Hagan, "Gauss-Newton approximation to Bayesian
+       learning", ICNN 1997.
 
     Examples
     --------
@@ -270,12 +308,12 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     def __init__(
         self,
-        hidden_size=100,
+        hidden_size="auto",
         *,
-        activation="relu",
-        skip=False,
+        activation="auto",
+        skip="auto",
         solver="auto",
-        alpha=1.0,
+        alpha="auto",
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
@@ -298,6 +336,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         class_weight=None,
         dtype="auto",
         n_init=1,
+        posterior=True,
+        moderate=True,
         warm_start=False,
         early_stopping=False,
         validation_fraction=0.1,
@@ -331,6 +371,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.class_weight = class_weight
         self.dtype = dtype
         self.n_init = n_init
+        self.posterior = posterior
+        self.moderate = moderate
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -414,7 +456,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def decision_function(self, X):
-        """Logits, from which the probabilities are made.
+        """Logits, from which the probabilities are made; moderated where these are.
 
         Parameters
         ----------
@@ -431,8 +473,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._raw_prediction(X)
-        return raw[:, 0] if self._is_binary else raw
+        logits = self._logits(X)
+        return logits[:, 0] if self._is_binary else logits
 
     def predict(self, X):
         """Predict the most probable label, or for multilabel y all labels more probable than not.
@@ -452,7 +494,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._raw_prediction(X)
+        raw = self._logits(X)
         if self._is_multilabel:
             return (raw > 0).astype(int)
         if self._is_binary:
@@ -477,7 +519,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._raw_prediction(X)
+        raw = self._logits(X)
         if self._is_binary:
             raw = np.column_stack([-raw, raw])
         return engine.LOSSES[self._loss].inverse_link(raw)
@@ -500,12 +542,20 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._raw_prediction(X)
+        raw = self._logits(X)
         if engine.LOSSES[self._loss].out_activation == "softmax":
             return raw - engine.softmax(raw, out=np.empty_like(raw))[:, None]
         if self._is_binary:
             raw = np.column_stack([-raw, raw])
         return -engine.softplus(-raw)
+
+    def _logits(self, X):
+        """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
+        check_is_fitted(self)
+        if self._belief is None or not self.moderate:
+            return self._raw_prediction(X)
+        moderation = engine.Moderation(self._belief["temperature"], self._belief["share"])
+        return moderation(*self._uncertain_prediction(X), engine.LOSSES[self._loss].labels)
 
     def _learn_targets(self, y, classes=None, streaming=False):
         self._is_multilabel = _is_multilabel(y)

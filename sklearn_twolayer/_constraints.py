@@ -61,6 +61,20 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Precision:
+    """A finite number of at least 0, or an array of such numbers."""
+
+    def accepts(self, value):
+        if isinstance(value, np.ndarray):
+            finite = value.ndim == 1 and value.dtype.kind in "fiu" and np.isfinite(value).all()
+            return bool(finite and (value >= 0).all())
+        return Interval(Real, 0).accepts(value)
+
+    def __str__(self):
+        return "a finite number of at least 0, or a 1-d array of such numbers"
+
+
+@dataclass(frozen=True)
 class Function:
     """Something to call."""
 
@@ -107,11 +121,13 @@ _FRACTION = Interval(Real, 0, 1, open_high=True)
 _COUNT = Interval(Integral, 1)
 
 CONSTRAINTS = {
-    "hidden_size": _COUNT,
-    "activation": Choice(tuple(ACTIVATIONS)),
-    "skip": Flag(),
+    "hidden_size": Either(_AUTO, _COUNT),
+    "activation": Choice(("auto", *ACTIVATIONS)),
+    "skip": Either(_AUTO, Flag()),
+    "posterior": Flag(),
+    "moderate": Flag(),
     "solver": Choice(("auto", *SOLVERS)),
-    "alpha": Interval(Real, 0),
+    "alpha": Either(_AUTO, Precision()),
     "batch_size": Either(_AUTO, _COUNT),
     "learning_rate": Choice(tuple(SCHEDULES)),
     "learning_rate_init": _POSITIVE,

@@ -4,7 +4,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
+from . import engine
 from ._base import BaseTwoLayer, can_go_on
 
 
@@ -16,31 +18,44 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     Parameters
     ----------
-    hidden_size : int, default=100
-        Number of hidden units.
+    hidden_size : int or "auto", default="auto"
+        Number of hidden units. ``"auto"`` is 10 for ``"lm"`` (20 from 3,000 rows on), else 100.
 
-    activation : str, default="relu"
-        The function each hidden unit applies to its input, one of ``"identity"``, ``"logistic"``,
+    activation : str, default="auto"
+        The function each hidden unit applies to its input, one of ``"auto"``,
+        ``"identity"``, ``"logistic"``,
         ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``,
         ``"softplus"``. ``"leaky_relu"`` has slope 0.01 below zero, ``"gelu"`` is exact (``x *
-        Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``.
+        Phi(x)``), ``"silu"`` is ``x * sigmoid(x)``. ``"auto"`` is tanh for ``"lm"``, else relu.
 
-    skip : bool, default=False
+    skip : bool or "auto", default="auto"
         Whether the inputs also reach the outputs directly, past the hidden layer: the network is
-        then a linear model plus what the hidden units add to it. Those weights start at zero.
+        then a linear model plus what the hidden units add to it. Those weights start at zero, or,
+        with ``alpha="auto"``, at the linear model that the evidence prefers. ``"auto"`` is True
+        where the evidence chooses `alpha` and there is one output.
 
     solver : {"auto", "lbfgs", "lm", "sgd", "rmsprop", "adam"}, default="auto"
         How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, and so
         does ``"lm"``, Levenberg-Marquardt [7]_: far fewer and dearer steps, for networks of at most
         3,000 parameters (or rows times outputs). The others walk through mini-batches: stochastic
-        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes L-BFGS up to
-        10,000 rows and Adam beyond; the choice stands in ``solver_``.
+        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes ``"lm"`` where
+        the evidence is to choose `alpha` and the table is small enough for it (see `alpha`), else
+        L-BFGS up to 10,000 rows and Adam beyond; the choice stands in ``solver_``.
 
-    alpha : float, default=1.0
+    alpha : float, array of shape (n_groups,) or "auto", default="auto"
         Precision of a Gaussian prior on the weights, biases excepted, in standardised units: the
         penalty is ``alpha / 2 * sum(W ** 2)``, divided like the loss by the sum of all weights of
         rows. Its meaning does not depend on `batch_size`. In a stream (:meth:`partial_fit`) every
         row that has arrived counts.
+
+        An array has a precision for each group of weights: those of each column of X, the hidden
+        biases, those of the output layer, and those of the skip path if there is one.
+
+        ``"auto"`` lets the data choose such an array, by the evidence [8]_: the probability of the
+        targets, the weights being averaged out. It takes ``solver="lm"`` or ``"auto"``, no
+        validation rows (they would choose instead), and for ``solver="auto"`` at most 10,000 rows
+        and ``n_rows * P ** 2 + P ** 3 <= 1e10``, P being the number of parameters; 3,000
+        parameters are the most in any case. Otherwise ``"auto"`` is 1.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by ``"lbfgs"`` and
@@ -129,7 +144,11 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     n_init : int, default=1
         Number of initial draws to train from; the best is kept, by validation score if there is
-        one, else by loss.
+        one, by ``log_evidence_`` if `alpha` was chosen by it, else by loss.
+
+    posterior : bool, default=True
+        Whether to keep, where ``alpha="auto"`` has found it, the covariance of the P parameters
+        (P x P numbers): what ``predict(X, return_std=True)`` needs.
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
@@ -162,6 +181,22 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
         ``activation(X @ W1 + b1) @ W2 + b2 + X @ skip_coef_``. None without `skip`.
+
+    alpha_ : float or ndarray of shape (n_groups,)
+        The `alpha` that was used; an array where the evidence chose it: prior precisions times the
+        noise variance, in standardised units. A fit from there with ``alpha=alpha_`` stays there.
+
+    noise_variance_ : float, ndarray of shape (n_outputs_,) or None
+        Variance of the noise of y, in its units squared, one for each of several targets; None
+        without evidence.
+
+    n_effective_parameters_ : float or None
+        How many parameters the data determine (MacKay's gamma, output biases included); None
+        without evidence.
+
+    log_evidence_ : float or None
+        Logarithm of the probability of the (standardised) targets under the chosen prior, by
+        Laplace's approximation: compare it between networks fitted to the same rows.
 
     loss_curve_ : list of float
         Loss in each iteration, penalty included, in standardised units of y. For stochastic solvers
@@ -238,6 +273,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     .. [7] K. Madsen, H. B. Nielsen, O. Tingleff, "Methods for non-linear least squares problems",
        2nd ed., 2004; curvature after N. Schraudolph, "Fast curvature matrix-vector products for
        second-order gradient descent", Neural Computation 14, 2002.
+    .. [8] D. MacKay, "A practical Bayesian framework for backpropagation networks", Neural
+       Computation 4, 1992; F. D. Foresee, M. Hagan, "Gauss-Newton approximation to Bayesian
+       learning", ICNN 1997.
 
     Examples
     --------
@@ -259,12 +297,12 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     def __init__(
         self,
-        hidden_size=100,
+        hidden_size="auto",
         *,
-        activation="relu",
-        skip=False,
+        activation="auto",
+        skip="auto",
         solver="auto",
-        alpha=1.0,
+        alpha="auto",
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
@@ -286,6 +324,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         standardize=True,
         dtype="auto",
         n_init=1,
+        posterior=True,
         warm_start=False,
         early_stopping=False,
         validation_fraction=0.1,
@@ -318,6 +357,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.standardize = standardize
         self.dtype = dtype
         self.n_init = n_init
+        self.posterior = posterior
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -394,7 +434,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict quantities in the units of y.
 
         Parameters
@@ -402,18 +442,49 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         X : array-like or sparse matrix of shape (n_rows, n_features)
             Rows in the units of those in training.
 
+        return_std : bool, default=False
+            Whether to return standard deviations too. They need the posterior that
+            ``alpha="auto"`` finds: with g the gradient of an output by the weights and A the
+            curvature of the log posterior, the variance is ``noise_variance_ + g' A^-1 g``
+            (Laplace's approximation for a linearised network).
+
         Returns
         -------
-        ndarray of shape (n_rows,) or (n_rows, n_targets)
+        prediction : ndarray of shape (n_rows,) or (n_rows, n_targets)
             As y was in training; float32 for float32 rows.
+
+        deviation : ndarray of the same shape
+            Only with ``return_std=True``: the standard deviation of a new y around the prediction,
+            which is the noise and what the training rows left open.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
+        ValueError
+            For ``return_std=True`` without a posterior.
         """
-        raw = self._raw_prediction(X)
-        return self._decode(raw)
+        if not return_std:
+            return self._decode(self._raw_prediction(X))
+        check_is_fitted(self)
+        if self._belief is None:
+            raise ValueError(
+                "return_std=True needs the posterior that alpha='auto' finds on a table small "
+                f"enough for solver='lm', got alpha={self.alpha!r}, posterior={self.posterior!r} "
+                f"and a fit by solver={self.solver_!r}"
+            )
+        raw, covariance = self._uncertain_prediction(X)
+        variance = np.einsum("ikk->ik", covariance) + self.noise_variance_
+        return self._decode(raw), self._decode(np.sqrt(variance))
+
+    @property
+    def noise_variance_(self):
+        """Variance of the noise of y, or None; see the attributes of the class."""
+        if self._noise is None:
+            return None
+        scale = engine.restore(self._state).scaling.Y_scale
+        variance = self._noise * scale**2
+        return float(variance[0]) if self._single_target else variance
 
     def _learn_targets(self, y, streaming=False):
         self._single_target = np.ndim(y) == 1

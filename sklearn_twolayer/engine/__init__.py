@@ -27,11 +27,22 @@ No module here imports anything but NumPy, SciPy and the standard library.
 
 from .activations import ACTIVATIONS
 from .callbacks import Monitor, Progress, Report
-from .fit import Continuation, Fit, Task, fit, partial_fit, preserve, product_size, restore
+from .fit import (
+    Continuation,
+    Fit,
+    Task,
+    fit,
+    outputs_and_covariance,
+    partial_fit,
+    preserve,
+    product_size,
+    restore,
+)
 from .gradient_check import numerical_gradient
 from .initializers import INITIALIZERS
 from .inputs import subset
 from .losses import LOSSES
+from .moderation import Moderation
 from .network import raw_prediction
 from .numerics import softmax, softplus
 from .optimizers import OPTIMIZERS
@@ -50,6 +61,7 @@ __all__ = [
     "SOLVERS",
     "Continuation",
     "Fit",
+    "Moderation",
     "Monitor",
     "Progress",
     "Report",
@@ -60,6 +72,7 @@ __all__ = [
     "Task",
     "fit",
     "numerical_gradient",
+    "outputs_and_covariance",
     "partial_fit",
     "preserve",
     "product_size",

@@ -35,10 +35,10 @@ def resolve(
     n_features: int,
     n_outputs: int,
     dtype: np.dtype,
-    early_stopping: bool = False,
+    validating: bool = False,
 ) -> Settings:
     """The settings with every ``"auto"`` made definite, but ``alpha="auto"`` where it is found."""
-    by_evidence = _by_evidence(settings, n_rows, n_features, n_outputs, early_stopping)
+    by_evidence = _by_evidence(settings, n_rows, n_features, n_outputs, validating)
     solver = settings.solver
     if solver == "auto":
         solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
@@ -67,10 +67,10 @@ def _hidden_size(solver: str, n_rows: int) -> int:
 
 
 def _by_evidence(
-    settings: Settings, n_rows: int, n_features: int, n_outputs: int, early_stopping: bool
+    settings: Settings, n_rows: int, n_features: int, n_outputs: int, validating: bool
 ) -> bool:
     """Whether the evidence is to choose alpha: it must be asked for, alone, and not too dear."""
-    if not is_auto(settings.alpha) or early_stopping or settings.solver not in ("auto", "lm"):
+    if not is_auto(settings.alpha) or validating or settings.solver not in ("auto", "lm"):
         return False
     n_hidden = settings.hidden_size
     if is_auto(n_hidden):

@@ -17,6 +17,7 @@ from .network import Network, block_size
 from .numerics import Array
 from .objective import Objective
 from .parameters import Shape
+from .posterior import output_covariance
 from .rows import ArrayRows, merge_equal_rows
 from .scaling import Moments, Scaling, moments, no_moments
 from .settings import Settings
@@ -29,7 +30,7 @@ from .stochastic import batch_size
 class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
-    `score` rates folded weights, ``score(coefs, intercepts)``, greater being better;
+    `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
     without it, `validation` rows (X, Y, weights) are rated by their negated loss.
     """
 
@@ -40,7 +41,7 @@ class Task:
     loss: str
     settings: Settings
     validation: tuple[Any, Array, Array | None] | None = None
-    score: Callable[[list[Array], list[Array]], float] | None = None
+    score: Callable[[list[Array], list[Array], str], float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
 
@@ -93,6 +94,7 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
+    alpha: float | Array
 
 
 def fit(
@@ -137,6 +139,18 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     return _walk(task, task.X.shape[0], scaling, random_state, start, keep_best=False)
 
 
+def outputs_and_covariance(
+    fitted: Continuation, loss: str, belief: dict[str, Any], X: Any
+) -> tuple[Array, Array]:
+    """Raw outputs for raw X (n_rows, n_outputs), in the units of Y, and their covariance."""
+    scaling, choices = fitted.scaling, fitted.network
+    Y_scale = scaling.Y_scale
+    shape = Shape(X.shape[1], choices["hidden_size"], len(Y_scale), choices["skip"])
+    network = Network(shape, ACTIVATIONS[choices["activation"]], LOSSES[loss])
+    Z2, covariance = output_covariance(network, belief["theta"], belief["covariance"], X, scaling)
+    return Z2 * Y_scale + scaling.Y.mean, covariance * np.outer(Y_scale, Y_scale)
+
+
 def measure(task: Task) -> Scaling:
     """What ``standardize`` asks for: moments of X, and of Y where the loss wants them."""
     n_rows, n_features = task.X.shape
@@ -176,7 +190,9 @@ def _resolved(task: Task, start: Continuation | None) -> Task:
     if start is not None:
         kept = {k: v for k, v in start.network.items() if is_auto(getattr(settings, k))}
         settings = replace(settings, **kept)
-    settings = resolve(settings, *task.X.shape, task.n_outputs, task.X.dtype, task.early_stopping)
+    settings = resolve(
+        settings, *task.X.shape, task.n_outputs, task.X.dtype, task.validation is not None
+    )
     return replace(task, settings=settings)
 
 
@@ -218,7 +234,7 @@ def _walk(
         monitor.scores,
         n_seen,
     )
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
+    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, alpha)
 
 
 def _begin(
@@ -256,7 +272,7 @@ def _monitor(task: Task, scaling: Scaling, start: Continuation | None, keep_best
 
 
 def _objective(
-    task: Task, scaling: Scaling, X: Any, Y: Array, weights: Array | None, alpha: float
+    task: Task, scaling: Scaling, X: Any, Y: Array, weights: Array | None, alpha: float | Array
 ) -> Objective:
     """F over some rows; weights are held relative to their mean, which no float overflows."""
     settings = task.settings
@@ -272,7 +288,8 @@ def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
     """The rating of theta, or None where there is nothing to rate it on."""
     if task.score is not None:
         score = task.score
-        return lambda theta: float(score(*_raw(task, scaling, theta)))
+        activation = task.settings.activation
+        return lambda theta: float(score(*_raw(task, scaling, theta), activation))
     if task.validation is not None:
         held_out = _objective(task, scaling, *task.validation, alpha=0.0)
         return lambda theta: -held_out.data_loss(theta)

@@ -78,10 +78,12 @@ def _descend(
 
 def _precision(objective: Objective) -> Array:
     """The penalty of F, times the weight of the rows at hand."""
-    shape, rows = objective.network.shape, objective.rows
+    shape, share = objective.network.shape, objective.rows.sum_weights / objective.total_weight
+    if objective.precision is not None:
+        return objective.precision * share
     precision = np.zeros(shape.size)
     for stretch in shape.penalized(precision):
-        stretch += objective.alpha * rows.sum_weights / objective.total_weight
+        stretch += objective.alpha * share
     return precision
 
 

@@ -22,12 +22,16 @@ class Objective:
         self,
         network: Network,
         rows: ArrayRows,
-        alpha: float,
+        alpha: float | Array,
         total_weight: float | None = None,
         mean_weight: float | None = None,
     ):
-        """Rows that are part of a stream come with the weight of all rows seen so far."""
+        """Rows that are part of a stream come with the weight of all rows seen so far.
+
+        An array for `alpha` has a precision for each group of weights (`Shape.groups`).
+        """
         self.network, self.rows, self.alpha = network, rows, alpha
+        self.precision = self._precision_of_each_weight() if np.ndim(alpha) else None
         self.total_weight = rows.sum_weights if total_weight is None else total_weight
         self.mean_weight = rows.sum_weights / rows.n_rows if mean_weight is None else mean_weight
 
@@ -55,6 +59,8 @@ class Objective:
 
     def penalty(self, theta: Array) -> float:
         """alpha/2 (|W1|^2 + |W2|^2 + |W0|^2) / sum_i w_i."""
+        if self.precision is not None:
+            return 0.5 * float(self.precision @ theta**2) / self.total_weight
         if self.alpha == 0:
             return 0.0
         squares = sum(float(W @ W) for W in self.network.shape.penalized(theta))
@@ -85,7 +91,7 @@ class Objective:
         """Whether W1 has no gradient for columns that a sparse batch does not store."""
         source = self.rows.source
         uncentred = isinstance(source, SparseSource) and source.offset is None
-        return uncentred and self.alpha == 0 and not self.network.shape.skip
+        return uncentred and not np.any(self.alpha) and not self.network.shape.skip
 
     def narrowed(self, index: Index) -> tuple[Array, "Objective"]:
         """The columns that sparse rows at `index` store, and F of a network that has no other."""
@@ -96,11 +102,24 @@ class Objective:
         rows = ArrayRows(compact.X, Y, w, None, compact.X.dtype, self.rows.block_size)
         return columns, Objective(network, rows, 0.0, mean_weight=self.mean_weight)
 
+    def _precision_of_each_weight(self) -> Array:
+        shape = self.network.shape
+        if len(self.alpha) != shape.n_groups:
+            raise ValueError(
+                f"alpha must be one number, or {shape.n_groups}: for each column of X, the hidden "
+                f"biases, the output weights{' and the skip path' if shape.skip else ''}, got "
+                f"{len(self.alpha)}"
+            )
+        return np.append(self.alpha, 0.0)[shape.groups()]
+
     def _part(self, kernel: Kernel, theta: Array, index: Index, share: float) -> tuple:
         X, Y, w = self.rows.take(index)
         return kernel(theta, X, Y, share if w is None else w * share)
 
     def _add_penalty_gradient(self, theta: Array, gradient: Array) -> None:
+        if self.precision is not None:
+            gradient += (self.precision * theta / self.total_weight).astype(theta.dtype)
+            return
         if self.alpha == 0:
             return
         axpy = AXPY[theta.dtype.char]
