@@ -18,7 +18,7 @@ LAYERS = (
     "engine.initializers engine.scaling",
     "engine.inputs",
     "engine.rows engine.network",
-    "engine.curvature",
+    "engine.curvature engine.sensitivity",
     "engine.posterior",
     "engine.objective",
     "engine.lbfgs engine.stochastic engine.gauss_newton",
