@@ -26,6 +26,7 @@ LAYERS = (
     "engine.fit",
     "engine",
     "_threads _class_weight _constraints _validation _callbacks distributed displays",
+    "_inspection",
     "_base",
     "_classifier _regressor",
     ".",
