@@ -75,8 +75,7 @@ def _slopes(
 ) -> Iterator[tuple[slice, Array]]:
     """activation'(Z1) of one block of rows after the other, in the precision of W1."""
     for block in _blocks(X, max(W1.shape)):
-        rows = X[block].astype(W1.dtype, copy=False)
-        Z1, A1 = hidden_layer(W1, b1, activation, rows)
+        Z1, A1 = hidden_layer(W1, b1, activation, X[block])
         # the slope far out is a limit, which overflow on the way does not change
         with np.errstate(over="ignore", under="ignore"):
             activation.slope(Z1, A1, A1)
