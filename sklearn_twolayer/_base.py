@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._constraints import check_parameters
+from ._inspection import InspectionMixin
 from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
@@ -32,7 +33,7 @@ def can_go_on(estimator):
     return solver is None or solver.incremental
 
 
-class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
+class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     """A network with one hidden layer behind the scikit-learn API."""
 
     @abstractmethod
@@ -231,11 +232,15 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _raw_prediction(self, X):
         """Raw outputs (n_rows, n_outputs) for X in raw units, in the precision of X."""
+        return engine.raw_prediction(*self._network_on(X))
+
+    def _network_on(self, X):
+        """The fitted network and checked rows: (coefs, intercepts, activation, X)."""
         check_is_fitted(self)
         X = check_X(self, X)
         activation = engine.ACTIVATIONS[self._activation]
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
-        return engine.raw_prediction(coefs, self.intercepts_, activation, X)
+        return coefs, self.intercepts_, activation, X
 
     def _uncertain_prediction(self, X):
         """Raw outputs as `_raw_prediction` gives them, and their covariance in each row."""

@@ -48,6 +48,7 @@ from .numerics import softmax, softplus
 from .optimizers import OPTIMIZERS
 from .parameters import Shape
 from .schedules import SCHEDULES
+from .sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .settings import Settings
 from .solution import Solution, Status
 from .solvers import SOLVERS
@@ -71,6 +72,9 @@ __all__ = [
     "Status",
     "Task",
     "fit",
+    "gradient_magnitude",
+    "hidden_features",
+    "input_gradient",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",

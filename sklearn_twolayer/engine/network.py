@@ -137,12 +137,18 @@ def raw_prediction(
     size = block_size(max(len(b1), len(b2)))
     for start in range(0, X.shape[0], size):
         block = slice(start, start + size)
-        Z1 = X[block] @ W1
-        Z1 += b1
-        A1 = np.empty_like(Z1) if activation.keeps_input else Z1
-        activation.value(Z1, A1)
+        _, A1 = hidden_layer(W1, b1, activation, X[block])
         np.dot(A1, W2, out=Z2[block])
         Z2[block] += b2
         for W0 in skip:
             Z2[block] += X[block] @ W0
     return Z2
+
+
+def hidden_layer(W1: Array, b1: Array, activation: Activation, X: Array) -> tuple[Array, Array]:
+    """Z1 = X W1 + b1 and A1; one array for both, unless the activation needs its input later."""
+    Z1 = X @ W1
+    Z1 += b1
+    A1 = np.empty_like(Z1) if activation.keeps_input else Z1
+    activation.value(Z1, A1)
+    return Z1, A1
