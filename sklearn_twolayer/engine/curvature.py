@@ -111,9 +111,9 @@ class Linearization(Tangent):
             blocks[:, p:, :, p] = block.transpose(1, 2, 0)
 
     def _fill_mixed(self, H: Array, bent: Array) -> None:
-        blocks = H.reshape(len(H), len(self.B), -1)
+        blocks = H.reshape(len(H), len(self.B), len(self.C))
         for k in range(blocks.shape[2]):
-            weighted = (self.X1[:, None] * bent[:, k]).reshape(len(H), -1)
+            weighted = (self.X1[:, None] * bent[:, k]).reshape(len(H), self.X1.shape[1])
             blocks[:, :, k] = weighted @ self.B.T
 
     def _fill_outputs(self, H: Array) -> None:
