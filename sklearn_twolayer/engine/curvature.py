@@ -10,8 +10,10 @@ W0, lie one behind the other in theta. With X1 = [X, 1], and C weighted by w, th
     hidden unit p, output k   X1' diag(slope_p (W2 C)_pk) B
     outputs k and l           B' diag(C_kl) B
 
-so that the first and largest of them costs the same for any number of outputs. All is computed
-in float64, whatever the precision of the fit; sparse rows are made dense, a block at a time.
+so that the first and largest of them costs the same for any number of outputs, and only
+as much as its different numbers: swapping two columns or two units changes nothing. All is
+computed in float64, whatever the precision of the fit; sparse rows are made dense, a block at a
+time.
 """
 
 from dataclasses import dataclass
@@ -93,28 +95,40 @@ class Linearization(Tangent):
         front, size = self.n_hidden_parameters, len(self.B) * self.W2.shape[1]
         H = np.empty((front + size, front + size))
         bent = self.slope[:, None] * np.tensordot(self.W2, self.C, 1)
-        self._fill_hidden(H[:front, :front], bent)
-        self._fill_mixed(H[:front, front:], bent)
+        if front:
+            self._fill_hidden(H[:front, :front], bent)
+            self._fill_mixed(H[:front, front:], bent)
         self._fill_outputs(H[front:, front:])
         H[front:, :front] = H[:front, front:].T
         return H
 
     def _fill_hidden(self, H: Array, bent: Array) -> None:
-        """One unit p with all q >= p in one product; `bent` is slope_p (W2 C)_pk."""
+        """All pairs of columns against all pairs of units; `bent` is slope_p (W2 C)_pk.
+
+        Each pair is taken once, and stands at four places of H.
+        """
         c, h = len(self.X1), len(self.slope)
-        blocks = H.reshape(c, h, c, h)
-        for p in range(h):
-            weights = (self.W2[p:] @ bent[p]) * self.slope[p:]
-            weighted = (self.X1[:, None] * weights).reshape(c * (h - p), -1)
-            block = (self.X1 @ weighted.T).reshape(c, c, h - p)
-            blocks[:, p, :, p:] = block
-            blocks[:, p:, :, p] = block.transpose(1, 2, 0)
+        of_columns, of_units = pairs(c), pairs(h)
+        n_columns, n_units = of_columns[-1, -1] + 1, of_units[-1, -1] + 1
+        G = np.zeros((n_columns, n_units))
+        for part in chunks(self.X1.shape[1], n_columns + n_units):
+            X1, slope = self.X1[:, part], self.slope[:, part]
+            products = np.concatenate([X1[a:] * X1[a] for a in range(c)])
+            weights = np.empty((n_units, X1.shape[1]))
+            for p in range(h):
+                of_p = weights[of_units[p, p] : of_units[p, -1] + 1]
+                np.matmul(self.W2[p:], bent[p, :, part], out=of_p)
+                of_p *= slope[p:]
+            G += products @ weights.T
+        spread = G[of_columns][:, :, of_units]
+        H.reshape(c, h, c, h)[...] = spread.transpose(0, 2, 1, 3)
 
     def _fill_mixed(self, H: Array, bent: Array) -> None:
-        blocks = H.reshape(len(H), len(self.B), len(self.C))
-        for k in range(blocks.shape[2]):
-            weighted = (self.X1[:, None] * bent[:, k]).reshape(len(H), self.X1.shape[1])
-            blocks[:, :, k] = weighted @ self.B.T
+        c, h, m, n_outputs = len(self.X1), len(self.slope), len(self.B), len(self.C)
+        blocks = H.reshape(c, h, m, n_outputs)
+        for p in range(h):
+            weighted = (bent[p][:, None] * self.B).reshape(n_outputs * m, -1)
+            blocks[:, p] = (self.X1 @ weighted.T).reshape(c, n_outputs, m).transpose(0, 2, 1)
 
     def _fill_outputs(self, H: Array) -> None:
         m, n_outputs = len(self.B), len(self.C)
@@ -124,6 +138,24 @@ class Linearization(Tangent):
                 weights = self.C[k, other]
                 block = (self.B * weights) @ self.B.T if weights.any() else 0.0
                 blocks[:, k, :, other] = blocks[:, other, :, k] = block
+
+
+PRODUCTS_AT_A_TIME = 2**17
+"""Products of pairs held at a time: about what a processor's cache holds."""
+
+
+def pairs(n: int) -> Array:
+    """The number (n, n) of each pair i <= j of n, counted row by row; (j, i) has that of (i, j)."""
+    number = np.empty((n, n), dtype=np.intp)
+    first, second = np.triu_indices(n)
+    number[first, second] = number[second, first] = np.arange(len(first))
+    return number
+
+
+def chunks(n_rows: int, n_products: int) -> list[slice]:
+    """Rows in parts for which that many products each may be held."""
+    size = max(64, PRODUCTS_AT_A_TIME // n_products)
+    return [slice(a, min(a + size, n_rows)) for a in range(0, n_rows, size)]
 
 
 def tangent(network: Network, theta: Array, X: Inputs) -> tuple[Array, Tangent]:

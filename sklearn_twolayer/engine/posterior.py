@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .curvature import Tangent, tangent
+from .curvature import Tangent, pairs, tangent
 from .inputs import Source, source
 from .network import Network, block_size
 from .numerics import Array
@@ -44,11 +44,39 @@ def covariance_of_rows(
 
 
 def _of_rows(rows: Tangent, covariance: Array) -> Array:
-    n_outputs = rows.W2.shape[1]
-    J = [rows.jacobian(k) for k in range(n_outputs)]
-    found = np.empty((rows.X1.shape[1], n_outputs, n_outputs))
-    for k, J_k in enumerate(J):
-        spread = covariance @ J_k
-        for other in range(k + 1):
-            found[:, k, other] = found[:, other, k] = np.einsum("pi,pi->i", J[other], spread)
-    return found
+    """J_i A^-1 J_i' of each row, from three blocks of A^-1: J is never formed.
+
+    For hidden units p and q, x' A^-1_pq x takes every pair of columns once.
+    """
+    front, n_outputs = rows.n_hidden_parameters, rows.W2.shape[1]
+    steep = rows.slope[:, None] * rows.W2[:, :, None]  # d Z2_k / d Z1_p
+    of_outputs = _products(covariance[front:, front:], rows.B, rows.B, n_outputs, n_outputs)
+    if front == 0:
+        return of_outputs.transpose(2, 0, 1)
+    h = len(rows.slope)
+    mixed = _products(covariance[:front, front:], rows.X1, rows.B, h, n_outputs)
+    mixed = np.einsum("pki,pli->kli", steep, mixed)
+    of_hidden = np.einsum("pki,pqi->kqi", steep, _of_pairs(rows.X1, covariance[:front, :front], h))
+    of_hidden = np.einsum("kqi,qli->kli", of_hidden, steep)
+    return (of_hidden + mixed + mixed.transpose(1, 0, 2) + of_outputs).transpose(2, 0, 1)
+
+
+def _products(block: Array, left: Array, right: Array, n_left: int, n_right: int) -> Array:
+    """sum_ab left_ai block[(a, p), (b, k)] right_bi, (n_left, n_right, n_rows)."""
+    m, n_rows = len(right), left.shape[1]
+    block = block.reshape(len(left), n_left * m * n_right)
+    along = (block.T @ left).reshape(n_left, m, n_right, n_rows)
+    return np.einsum("pbki,bi->pki", along, right)
+
+
+def _of_pairs(X1: Array, block: Array, h: int) -> Array:
+    """x_i' block_pq x_i (h, h, n_rows) for all pairs of units p, q."""
+    c, of_units = len(X1), pairs(h)
+    first, second = np.triu_indices(c)
+    p, q = np.triu_indices(h)
+    four = block.reshape(c, h, c, h)
+    weights = four[first[:, None], p, second[:, None], q]
+    weights += four[second[:, None], p, first[:, None], q]
+    weights[first == second] *= 0.5
+    products = np.concatenate([X1[a:] * X1[a] for a in range(c)])
+    return (weights.T @ products)[of_units]
