@@ -160,7 +160,11 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """What an earlier call left to go on from, or None."""
         if not self.__sklearn_is_fitted__():
             return None
-        fitted = {"hidden_size": self.coefs_[0].shape[1], "skip": self.skip_coef_ is not None}
+        network = self._state["network"]
+        fitted = {
+            "hidden_size": network["hidden_size"] // network["n_members"],
+            "skip": network["skip"],
+        }
         for name, value in fitted.items():
             if getattr(self, name) not in ("auto", value):
                 raise ValueError(

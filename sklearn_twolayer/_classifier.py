@@ -155,6 +155,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         Number of initial draws to train from; the best is kept, by validation score if there is
         one, by ``log_evidence_`` if `alpha` was chosen by it, else by loss.
 
+    n_members : int or "auto", default="auto"
+        Number of networks from different starts to average where the evidence chooses `alpha`, each
+        the best of `n_init`. Their average is one network with the hidden units of all, and
+        ``coefs_`` hold them side by side; ``alpha_`` and ``log_evidence_`` are those of the best.
+        ``"auto"`` is 3 where `hidden_size` is ``"auto"`` too and a step is cheap (``n_rows * P ** 2
+        + P ** 3 <= 5e7``), else 1.
+
     posterior : bool, default=True
         Whether to keep, where ``alpha="auto"`` has found it, the covariance of the P parameters
         (P x P numbers): what moderated probabilities need.
@@ -190,11 +197,12 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         The labels, sorted; for multilabel y the numbers of its columns.
 
     coefs_ : list of ndarray
-        ``[W1, W2]`` of shapes (n_features, hidden_size) and (hidden_size, n_outputs), for X in
+        ``[W1, W2]`` of shapes (n_features, n_hidden) and (n_hidden, n_outputs), n_hidden being
+        `hidden_size` times the number of networks averaged, for X in
         raw units.
 
     intercepts_ : list of ndarray
-        ``[b1, b2]`` of shapes (hidden_size,) and (n_outputs,).
+        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,).
 
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
@@ -336,6 +344,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         class_weight=None,
         dtype="auto",
         n_init=1,
+        n_members="auto",
         posterior=True,
         moderate=True,
         warm_start=False,
@@ -371,6 +380,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.class_weight = class_weight
         self.dtype = dtype
         self.n_init = n_init
+        self.n_members = n_members
         self.posterior = posterior
         self.moderate = moderate
         self.warm_start = warm_start

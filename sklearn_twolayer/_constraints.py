@@ -148,6 +148,7 @@ CONSTRAINTS = {
     "initializer": Choice(("auto", *INITIALIZERS)),
     "standardize": Flag(),
     "n_init": _COUNT,
+    "n_members": Either(_AUTO, _COUNT),
     "warm_start": Flag(),
     "verbose": Either(Flag(), Interval(Integral, 0)),
     "early_stopping": Flag(),

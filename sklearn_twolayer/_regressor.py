@@ -146,6 +146,13 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         Number of initial draws to train from; the best is kept, by validation score if there is
         one, by ``log_evidence_`` if `alpha` was chosen by it, else by loss.
 
+    n_members : int or "auto", default="auto"
+        Number of networks from different starts to average where the evidence chooses `alpha`, each
+        the best of `n_init`. Their average is one network with the hidden units of all, and
+        ``coefs_`` hold them side by side; ``alpha_`` and ``log_evidence_`` are those of the best.
+        ``"auto"`` is 3 where `hidden_size` is ``"auto"`` too and a step is cheap (``n_rows * P ** 2
+        + P ** 3 <= 5e7``), else 1.
+
     posterior : bool, default=True
         Whether to keep, where ``alpha="auto"`` has found it, the covariance of the P parameters
         (P x P numbers): what ``predict(X, return_std=True)`` needs.
@@ -172,11 +179,12 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     Attributes
     ----------
     coefs_ : list of ndarray
-        ``[W1, W2]`` of shapes (n_features, hidden_size) and (hidden_size, n_outputs), for X and y
+        ``[W1, W2]`` of shapes (n_features, n_hidden) and (n_hidden, n_outputs), n_hidden being
+        `hidden_size` times the number of networks averaged, for X and y
         in raw units.
 
     intercepts_ : list of ndarray
-        ``[b1, b2]`` of shapes (hidden_size,) and (n_outputs,).
+        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,).
 
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
@@ -324,6 +332,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         standardize=True,
         dtype="auto",
         n_init=1,
+        n_members="auto",
         posterior=True,
         warm_start=False,
         early_stopping=False,
@@ -357,6 +366,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.standardize = standardize
         self.dtype = dtype
         self.n_init = n_init
+        self.n_members = n_members
         self.posterior = posterior
         self.warm_start = warm_start
         self.early_stopping = early_stopping

@@ -23,6 +23,7 @@ LAYERS = (
     "engine.objective",
     "engine.lbfgs engine.stochastic engine.gauss_newton",
     "engine.solvers engine.evidence",
+    "engine.averaging",
     "engine.choices engine.bayesian",
     "engine.fit",
     "engine",

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.random import RandomState
 
 from .activations import ACTIVATIONS
+from .averaging import combine
 from .callbacks import Monitor
 from .evidence import Posterior, Prior, maximize_evidence
 from .losses import SquaredError
-from .moderation import choose_moderation
+from .moderation import choose_moderation, leave_one_out
 from .network import Network
 from .numerics import Array
 from .objective import Objective
@@ -78,27 +79,37 @@ def solve(
         status = Status.CONVERGED
     end = found.theta.astype(settings.dtype)
     carried = {"precision": found.precision, "beta": found.beta}
-    belief = _belief(network, rows, found) if settings.posterior else None
+    n_free = (prior.group < 0).sum()
     summary = {
+        "theta": found.theta,
+        "covariance": found.covariance,
         "precision": found.precision,
         "noise": 1 / found.beta,
-        "n_effective_parameters": float(found.gamma.sum() + (prior.group < 0).sum()),
+        "n_effective_parameters": float(found.gamma.sum() + n_free),
         "log_evidence": found.log_evidence,
-        "belief": belief,
     }
     return Solution(end, end, -found.log_evidence, found.n_iter, status, carried, summary)
 
 
-def _belief(network: Network, rows: ArrayRows, found: Posterior) -> dict[str, Any]:
-    """What predictions need to say how sure they are."""
-    belief = {"theta": found.theta, "covariance": found.covariance}
+def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Array) -> dict:
+    """What predictions need to say how sure they are, given the posterior of each member."""
+    network, rows = objective.network, objective.rows
+    belief = {
+        "theta": np.array([p["theta"] for p in posteriors]),
+        "covariance": np.array([p["covariance"] for p in posteriors]),
+        "shares": shares,
+    }
     if isinstance(network.loss, SquaredError):
         return belief
-    Z2, covariance = covariance_of_rows(
-        network, found.theta, found.covariance, rows.source, rows.n_rows
+    left_out = (
+        leave_one_out(network.loss, *found, rows.Y)
+        for found in (
+            covariance_of_rows(network, p["theta"], p["covariance"], rows.source, rows.n_rows)
+            for p in posteriors
+        )
     )
     weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
-    chosen = choose_moderation(network.loss, Z2, covariance, rows.Y, weights)
+    chosen = choose_moderation(network.loss, *combine(left_out, shares), rows.Y, weights)
     return belief | {"temperature": chosen.temperature, "share": chosen.share}
 
 

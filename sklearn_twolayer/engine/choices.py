@@ -25,6 +25,9 @@ FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
 
 ROWS_FOR_MORE = 3000
 
+SEVERAL_MEMBERS, CHEAP_TO_REPEAT = 3, 5e7
+"""Networks to average where a step costs no more multiplications than this: milliseconds."""
+
 USUAL_ALPHA = 1.0
 """The prior's precision where there is no evidence to choose it by."""
 
@@ -49,10 +52,18 @@ def resolve(
         "activation": "tanh" if solver == "lm" else "relu",
         "skip": by_evidence and n_outputs == 1,
         "alpha": "auto" if by_evidence else USUAL_ALPHA,
+        "n_members": 1,
         "dtype": "float32" if in_single else dtype.name,
     }
-    asked = {name: getattr(settings, name) for name in definite}
-    return replace(settings, **{k: v for k, v in definite.items() if is_auto(asked[k])})
+    open_choices = {k: v for k, v in definite.items() if is_auto(getattr(settings, k))}
+    resolved = replace(settings, **open_choices)
+    if not by_evidence:
+        return replace(resolved, n_members=1)
+    if {"n_members", "hidden_size"} <= open_choices.keys():
+        shape = Shape(n_features, resolved.hidden_size, n_outputs, resolved.skip)
+        if _cost(n_rows, shape.size) <= CHEAP_TO_REPEAT:
+            resolved = replace(resolved, n_members=SEVERAL_MEMBERS)
+    return resolved
 
 
 def is_auto(value: object) -> bool:
@@ -79,5 +90,10 @@ def _by_evidence(
     n_parameters = Shape(n_features, n_hidden, n_outputs, skip).size
     if settings.solver == "lm":
         return n_parameters <= LARGEST
-    cost = n_rows * n_parameters**2 + n_parameters**3
-    return n_rows <= FEW_ROWS and n_parameters <= LARGEST and cost <= CHEAP
+    few = n_rows <= FEW_ROWS and n_parameters <= LARGEST
+    return few and _cost(n_rows, n_parameters) <= CHEAP
+
+
+def _cost(n_rows: int, n_parameters: int) -> float:
+    """Multiplications of a step by curvature."""
+    return float(n_rows * n_parameters**2 + n_parameters**3)

@@ -9,6 +9,8 @@ from numpy.random import RandomState
 
 from . import bayesian
 from .activations import ACTIVATIONS
+from .averaging import combine, member, shares, side_by_side
+from .bayesian import believe
 from .callbacks import Monitor, Progress
 from .choices import FEW_ROWS, is_auto, resolve
 from .initializers import initialize
@@ -105,9 +107,9 @@ def fit(
 ) -> Fit:
     """Train until the solver stops; the best of ``n_init`` initial draws is kept.
 
-    `random_state` is consumed by the initial weights, then by the shuffles; with several
-    draws it only gives each its seed. `theta`, in standardised units, replaces the draw,
-    `start` goes on where an earlier fit ended.
+    Under the evidence ``n_members`` such networks are averaged. `random_state` is consumed by the
+    initial weights, then by the shuffles; with several draws it only gives each its seed. `theta`,
+    in standardised units, replaces the draw, `start` goes on where an earlier fit ended.
     """
     task = _resolved(task, start)
     n_rows = task.X.shape[0]
@@ -115,11 +117,41 @@ def fit(
         X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
         task = replace(task, X=X, Y=Y, weights=weights)
     scaling = measure(task)
-    if start is not None or theta is not None or task.settings.n_init == 1:
-        return _walk(task, n_rows, scaling, random_state, start, theta)
-    seeds = random_state.randint(np.iinfo(np.int32).max, size=task.settings.n_init)
-    fits = (_walk(task, n_rows, scaling, RandomState(seed)) for seed in seeds)
-    return min(fits, key=lambda fitted: fitted.solution.value)
+    n_init, n_members = task.settings.n_init, int(task.settings.n_members)
+    if start is not None or theta is not None or n_init == n_members == 1:
+        return _believing(task, [_walk(task, n_rows, scaling, random_state, start, theta)])
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
+    fits = [
+        min((_walk(task, n_rows, scaling, RandomState(seed)) for seed in row), key=_judgement)
+        for row in seeds
+    ]
+    return _believing(task, fits)
+
+
+def _judgement(fitted: Fit) -> float:
+    return fitted.solution.value
+
+
+def _believing(task: Task, fits: list[Fit]) -> Fit:
+    """The average of the fits, which says how sure it is where they do; the best tells the rest."""
+    best = min(fits, key=_judgement)
+    posteriors = [fitted.solution.posterior for fitted in fits]
+    if posteriors[0] is None:
+        return best
+    continuation, posterior = best.continuation, best.solution.posterior
+    log_evidence = np.array([p["log_evidence"] for p in posteriors])
+    weight = shares(log_evidence, continuation.scaling.weight)
+    posterior["noise"] = weight @ np.array([p["noise"] for p in posteriors])
+    if task.settings.posterior:
+        scaling, data = continuation.scaling, (task.X, task.Y, task.weights)
+        posterior["belief"] = believe(_objective(task, scaling, *data, 0.0), posteriors, weight)
+    if len(fits) > 1:
+        thetas = np.array([p["theta"] for p in posteriors])
+        shape, theta = side_by_side(task.shape, thetas, weight)
+        continuation.network |= {"hidden_size": shape.n_hidden, "n_members": len(fits)}
+        continuation.theta = theta.astype(continuation.theta.dtype)
+        best.coefs, best.intercepts = _raw(task, continuation.scaling, theta, shape)
+    return best
 
 
 def partial_fit(task: Task, random_state: RandomState, start: Continuation | None = None) -> Fit:
@@ -146,8 +178,11 @@ def outputs_and_covariance(
     scaling, choices = fitted.scaling, fitted.network
     Y_scale = scaling.Y_scale
     shape = Shape(X.shape[1], choices["hidden_size"], len(Y_scale), choices["skip"])
-    network = Network(shape, ACTIVATIONS[choices["activation"]], LOSSES[loss])
-    Z2, covariance = output_covariance(network, belief["theta"], belief["covariance"], X, scaling)
+    wide = Network(shape, ACTIVATIONS[choices["activation"]], LOSSES[loss])
+    network = member(wide, len(belief["shares"]))
+    pairs = zip(belief["theta"], belief["covariance"], strict=True)
+    outputs = (output_covariance(network, *pair, X, scaling) for pair in pairs)
+    Z2, covariance = combine(outputs, belief["shares"])
     return Z2 * Y_scale + scaling.Y.mean, covariance * np.outer(Y_scale, Y_scale)
 
 
@@ -189,6 +224,8 @@ def _resolved(task: Task, start: Continuation | None) -> Task:
     settings = task.settings
     if start is not None:
         kept = {k: v for k, v in start.network.items() if is_auto(getattr(settings, k))}
+        # what was an average goes on as the one network that it is
+        kept |= {"hidden_size": start.network["hidden_size"], "n_members": 1}
         settings = replace(settings, **kept)
     settings = resolve(
         settings, *task.X.shape, task.n_outputs, task.X.dtype, task.validation is not None
@@ -228,7 +265,12 @@ def _walk(
         solution.theta,
         scaling,
         settings.solver,
-        {name: getattr(settings, name) for name in ("hidden_size", "activation", "skip")},
+        {
+            "hidden_size": task.shape.n_hidden,
+            "activation": settings.activation,
+            "skip": task.shape.skip,
+            "n_members": 1,
+        },
         solution.state,
         monitor.loss_curve,
         monitor.scores,
@@ -296,8 +338,10 @@ def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
     return None
 
 
-def _raw(task: Task, scaling: Scaling, theta: Array) -> tuple[list[Array], list[Array]]:
+def _raw(
+    task: Task, scaling: Scaling, theta: Array, shape: Shape | None = None
+) -> tuple[list[Array], list[Array]]:
     """Weights and biases that act on raw units, in the wider of both precisions."""
-    coefs, intercepts = scaling.fold(task.shape, theta)
-    dtype = np.result_type(task.X.dtype, theta.dtype)
+    coefs, intercepts = scaling.fold(task.shape if shape is None else shape, theta)
+    dtype = np.result_type(task.X.dtype, task.settings.dtype)
     return [W.astype(dtype) for W in coefs], [b.astype(dtype) for b in intercepts]

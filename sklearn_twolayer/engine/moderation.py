@@ -46,8 +46,7 @@ class Moderation:
 def choose_moderation(
     loss: Loss, Z2: Array, covariance: Array, Y: Array, weights: Array
 ) -> Moderation:
-    """The one under which training rows, each left out in turn, are likeliest."""
-    Z2, covariance = leave_one_out(loss, Z2, covariance, Y)
+    """The one under which rows are likeliest, given outputs that do not know them."""
     scratch = np.empty_like(Z2, order="F")
 
     def score(choice: tuple[float, float]) -> float:

@@ -32,5 +32,6 @@ class Settings:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     n_init: int = 1
+    n_members: int | str = "auto"
     dtype: str = "auto"
     posterior: bool = True

@@ -1,0 +1,52 @@
+"""Several networks from different starts, averaged: one network with all their hidden units.
+
+Each start ends at a mode of its own. The average of their outputs predicts better than most of
+them, and where they disagree it says so: the covariance of an output is the mean of the
+members' own and the spread between them. A member's share is its evidence, tempered by the root
+of the number of rows: Laplace's approximation is not to be trusted to the last nat, but a member
+far worse than the others should not count.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import softmax
+
+from .network import Network
+from .numerics import Array
+from .parameters import Shape
+
+
+def shares(log_evidence: Array, n: float) -> Array:
+    """What each member counts in the average; they add up to one."""
+    return softmax(log_evidence / n**0.5)
+
+
+def side_by_side(shape: Shape, thetas: Array, shares: Array) -> tuple[Shape, Array]:
+    """The network that computes sum_m shares_m f_m, its hidden units those of all members."""
+    parts = [shape.views(theta) for theta in thetas]
+    wide = replace(shape, n_hidden=len(parts) * shape.n_hidden)
+    average = np.empty(wide.size)
+    views = wide.views(average)
+    np.concatenate([p.layer1 for p in parts], axis=1, out=views.layer1)
+    np.concatenate([s * p.W2 for s, p in zip(shares, parts, strict=True)], out=views.W2)
+    views.b2[:] = shares @ np.array([p.b2 for p in parts])
+    if views.W0 is not None:
+        views.W0[:] = np.tensordot(shares, np.array([p.W0 for p in parts]), 1)
+    return wide, average
+
+
+def combine(outputs: Iterator[tuple[Array, Array]], shares: Array) -> tuple[Array, Array]:
+    """Mean and covariance (n_rows, n_outputs[, n_outputs]) of what the members say."""
+    means, covariances = map(np.array, zip(*outputs, strict=True))
+    mean = np.tensordot(shares, means, 1)
+    spread = means - mean
+    covariances += spread[..., :, None] * spread[..., None, :]
+    return mean, np.tensordot(shares, covariances, 1)
+
+
+def member(network: Network, n_members: int) -> Network:
+    """One of the networks that stand side by side in a wide one."""
+    shape = network.shape
+    return replace(network, shape=replace(shape, n_hidden=shape.n_hidden // n_members))
