@@ -89,9 +89,7 @@ class Linearization(Tangent):
     def curvature(self) -> Array:
         """H of these rows."""
         if self.W2.shape[1] == 1:
-            J = self.jacobian(0)
-            J *= np.sqrt(self.C[0, 0])
-            return J @ J.T
+            return self._curvature_of_one_output()
         front, size = self.n_hidden_parameters, len(self.B) * self.W2.shape[1]
         H = np.empty((front + size, front + size))
         bent = self.slope[:, None] * np.tensordot(self.W2, self.C, 1)
@@ -101,6 +99,19 @@ class Linearization(Tangent):
         self._fill_outputs(H[front:, front:])
         H[front:, :front] = H[:front, front:].T
         return H
+
+    def _curvature_of_one_output(self) -> Array:
+        """J' C J by a product with its own transpose, of which BLAS computes one half."""
+        H, root = 0.0, np.sqrt(self.C[0, 0])
+        steep = self.slope * self.W2
+        steep *= root
+        c, h = len(self.X1), len(self.slope)
+        for part in chunks(self.X1.shape[1], c * h + len(self.B)):
+            J = np.empty((c * h + len(self.B), root[part].size))
+            np.multiply(self.X1[:, None, part], steep[:, part], out=J[: c * h].reshape(c, h, -1))
+            np.multiply(self.B[:, part], root[part], out=J[c * h :])
+            H = H + J @ J.T
+        return np.asarray(H)
 
     def _fill_hidden(self, H: Array, bent: Array) -> None:
         """All pairs of columns against all pairs of units; `bent` is slope_p (W2 C)_pk.
@@ -140,8 +151,8 @@ class Linearization(Tangent):
                 blocks[:, k, :, other] = blocks[:, other, :, k] = block
 
 
-PRODUCTS_AT_A_TIME = 2**17
-"""Products of pairs held at a time: about what a processor's cache holds."""
+PRODUCTS_AT_A_TIME = 2**19
+"""Products of pairs held at a time: four megabytes."""
 
 
 def pairs(n: int) -> Array:

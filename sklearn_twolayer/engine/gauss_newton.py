@@ -31,7 +31,7 @@ from .solution import Solution, Status
 LARGEST = 3000
 """Unknowns of the largest system to solve: a second for a step and 0.3 GB of memory."""
 
-FIRST_DAMPING, LEAST_DAMPING = 1e-3, 1e-12
+FIRST_DAMPING, LEAST_DAMPING = 1e-4, 1e-12
 """Relative to the sum of weights, which is the curvature of a squared error in its bias."""
 
 
