@@ -1,5 +1,6 @@
 """Bad input is answered by a clear error, and nothing is changed by it."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn_twolayer._constraints import (
     Flag,
     Function,
     Interval,
+    Precision,
 )
 
 CLASSIFIER = TwoLayerClassifier(3, random_state=0)
@@ -256,11 +258,22 @@ def bad_numbers(interval):
         yield interval.high
 
 
+BAD_ARRAYS = [
+    np.array([1.0, -1.0]),
+    np.array([1.0, np.nan]),
+    np.array([np.inf]),
+    np.ones((2, 2)),
+    np.array(1.0),
+    np.array(["auto"]),
+    np.array([True, False]),
+]
+
 BAD_VALUES = {
     Choice: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Flag: lambda constraint: ["yes", "", b"auto", ["auto"], 1j, None],
     Function: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Interval: bad_numbers,
+    Precision: lambda constraint: [*bad_numbers(Interval(Real, 0)), np.inf, *BAD_ARRAYS],
     ClassWeight: lambda constraint: ["nonsense", 2, True, {0: -1}, {0: np.nan}, {0: "a"}, ["a"]],
     Either: lambda constraint: [
         value
@@ -273,6 +286,8 @@ JUST_OUTSIDE = {
     "hidden_size": 0,
     "activation": "Relu",
     "skip": 1,
+    "posterior": 1,
+    "moderate": 1,
     "solver": "newton",
     "alpha": np.inf,
     "batch_size": 0,

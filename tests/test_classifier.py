@@ -132,7 +132,7 @@ def test_log_probabilities_are_logarithms_of_probabilities(fitted, kind):
 def test_huge_logits_have_finite_log_probabilities(kind, dtype):
     X, y = KINDS[kind](return_X_y=True)
     X = X.astype(dtype)
-    model = TwoLayerClassifier(10, random_state=0).fit(X, y)
+    model = TwoLayerClassifier(10, alpha=1.0, random_state=0).fit(X, y)
     model.coefs_[1] *= dtype(1e6)
     Z, L = model.decision_function(X), model.predict_log_proba(X)
     expected = {
@@ -151,7 +151,7 @@ def test_huge_logits_have_finite_log_probabilities(kind, dtype):
 def test_no_single_answer_is_claimed_with_certainty(kind, dtype):
     X, y = KINDS[kind](return_X_y=True)
     X = X.astype(dtype)
-    model = TwoLayerClassifier(10, random_state=0).fit(X, y)
+    model = TwoLayerClassifier(10, alpha=1.0, random_state=0).fit(X, y)
     model.coefs_[1] *= dtype(1e6)
     P = model.predict_proba(X)
     assert P.min() > 0

@@ -50,7 +50,10 @@ TASKS = {
 }
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
+
+# each solver under a fixed prior, and the evidence, which comes with one of them
+WAYS = {**{name: (name, 1.0) for name in SOLVERS}, "evidence": ("lm", "auto")}
+every_way = pytest.mark.parametrize(("solver", "alpha"), WAYS.values(), ids=WAYS)
 
 
 def outputs(model, X):
@@ -63,11 +66,11 @@ def scale_of(model, y):
 
 
 @every_task
-@every_solver
+@every_way
 @IGNORE_CONVERGENCE
-def test_fitted_attributes(task, solver):
+def test_fitted_attributes(task, solver, alpha):
     X, y = task.data()
-    model = task.estimator(7, solver=solver, max_iter=30, random_state=0).fit(X, y)
+    model = task.estimator(7, solver=solver, alpha=alpha, max_iter=30, random_state=0).fit(X, y)
     assert [W.shape for W in model.coefs_] == [(X.shape[1], 7), (7, task.n_outputs)]
     assert [b.shape for b in model.intercepts_] == [(7,), (task.n_outputs,)]
     assert model.n_layers_ == 3
@@ -105,11 +108,11 @@ def test_the_weights_of_the_best_iteration_are_kept():
 @IGNORE_CONVERGENCE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array])
-@every_solver
-def test_weights_and_outputs_have_the_precision_of_the_rows(task, dtype, container, solver):
+@every_way
+def test_weights_and_outputs_have_the_precision_of_the_rows(task, dtype, container, solver, alpha):
     X, y = task.data()
     rows = container(X.astype(dtype))
-    model = task.estimator(3, solver=solver, max_iter=3, random_state=0).fit(rows, y)
+    model = task.estimator(3, solver=solver, alpha=alpha, max_iter=3, random_state=0).fit(rows, y)
     assert {W.dtype for W in [*model.coefs_, *model.intercepts_]} == {np.dtype(dtype)}
     assert outputs(model, rows).dtype == dtype
     if hasattr(model, "decision_function"):
@@ -128,10 +131,12 @@ def test_whole_numbers_are_computed_in_float64(task):
 
 @every_task
 @IGNORE_CONVERGENCE
-@every_solver
-def test_half_the_digits_give_nearly_the_same(task, solver):
+@every_way
+def test_half_the_digits_give_nearly_the_same(task, solver, alpha):
     X, y = task.data()
-    model = task.estimator(5, solver=solver, activation="tanh", max_iter=3, random_state=0)
+    model = task.estimator(
+        5, solver=solver, alpha=alpha, activation="tanh", max_iter=3, random_state=0
+    )
     expected = outputs(model.fit(X, y), X)
     X = X.astype(np.float32)
     error = (outputs(model.fit(X, y), X) - expected) / scale_of(model, y)
@@ -140,14 +145,14 @@ def test_half_the_digits_give_nearly_the_same(task, solver):
 
 @every_task
 @IGNORE_CONVERGENCE
-@every_solver
+@every_way
 @pytest.mark.parametrize("standardize", [True, False])
-def test_sparse_rows_give_what_dense_rows_give(task, solver, standardize, rng):
+def test_sparse_rows_give_what_dense_rows_give(task, solver, alpha, standardize, rng):
     X, y = task.data()
     X = X * (rng.uniform(size=X.shape) < 0.3)
     # in raw units, long steps soon make much of the last digits
     n_iter = 5 if solver == "lm" else 10
-    settings = {"solver": solver, "max_iter": n_iter, "standardize": standardize}
+    settings = {"solver": solver, "alpha": alpha, "max_iter": n_iter, "standardize": standardize}
     model = task.estimator(5, activation="tanh", random_state=0, **settings)
     expected = outputs(model.fit(X, y), X)
     np.testing.assert_allclose(outputs(model, sparse.csr_matrix(X)), expected, rtol=1e-9)
@@ -172,22 +177,32 @@ def test_repeated_sparse_entries_are_summed_in_a_copy(task):
 
 @IGNORE_CONVERGENCE
 @pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
-@pytest.mark.parametrize(("n_rows", "solver"), [(10_000, "lbfgs"), (10_001, "adam")])
-def test_auto_takes_lbfgs_for_few_rows_and_adam_for_many(estimator, n_rows, solver, rng):
+@pytest.mark.parametrize(
+    ("n_rows", "alpha", "solver"),
+    [
+        (10_000, "auto", "lm"),
+        (10_000, 1.0, "lbfgs"),
+        (10_001, "auto", "adam"),
+        (10_001, 1.0, "adam"),
+    ],
+)
+def test_auto_goes_by_the_number_of_rows(estimator, n_rows, alpha, solver, rng):
     X = rng.randn(n_rows, 1)
-    model = estimator(1, solver="auto", max_iter=1, random_state=0).fit(X, X[:, 0] > 0)
+    model = estimator(1, solver="auto", alpha=alpha, max_iter=1, random_state=0)
+    model.fit(X, X[:, 0] > 0)
     assert model.solver_ == solver
-    assert model.solver == "auto"
+    assert (model.solver, model.alpha) == ("auto", alpha)
+    assert np.shape(model.alpha_) == ((4,) if solver == "lm" else ())
 
 
 @every_task
 @IGNORE_CONVERGENCE
-@every_solver
+@every_way
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_same_seed_gives_the_same_bits(task, solver, dtype):
+def test_the_same_seed_gives_the_same_bits(task, solver, alpha, dtype):
     X, y = task.data()
     X = X.astype(dtype)
-    model = task.estimator(5, solver=solver, batch_size=16, max_iter=5)
+    model = task.estimator(5, solver=solver, alpha=alpha, batch_size=16, max_iter=5)
 
     def weights(random_state):
         fitted = clone(model).set_params(random_state=random_state).fit(X, y)
@@ -214,15 +229,15 @@ def test_parameters_set_after_the_fit_do_not_change_predictions(task, name):
 
 @every_task
 @IGNORE_CONVERGENCE
-@every_solver
+@every_way
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("most", [1, 3])
-def test_weight_k_is_k_copies_and_weight_zero_is_absence(task, solver, container, most, rng):
+def test_weight_k_is_k_copies_and_weight_zero_is_absence(task, solver, alpha, container, most, rng):
     X, y = (array[::2][:60] for array in task.data())
     k = rng.randint(0, most + 1, size=len(X))
     assert 0 in k
     settings = {"batch_size": 1000, "learning_rate_init": 0.01, "max_iter": 20, "tol": 0.0}
-    model = task.estimator(5, solver=solver, random_state=0, **settings)
+    model = task.estimator(5, solver=solver, alpha=alpha, random_state=0, **settings)
     weighted = outputs(clone(model).fit(container(X), y, sample_weight=k), X)
     copied = outputs(clone(model).fit(container(np.repeat(X, k, axis=0)), np.repeat(y, k, 0)), X)
     error = (weighted - copied) / scale_of(model, y)
@@ -231,11 +246,11 @@ def test_weight_k_is_k_copies_and_weight_zero_is_absence(task, solver, container
 
 @every_task
 @IGNORE_CONVERGENCE
-@every_solver
-def test_weight_zero_is_absence_from_every_batch(task, solver):
+@every_way
+def test_weight_zero_is_absence_from_every_batch(task, solver, alpha):
     X, y = task.data()
     absent = np.arange(len(X)) % 3 == 0
-    model = task.estimator(5, solver=solver, batch_size=4, max_iter=3, random_state=0)
+    model = task.estimator(5, solver=solver, alpha=alpha, batch_size=4, max_iter=3, random_state=0)
     weighted = outputs(clone(model).fit(X, y, sample_weight=1.0 - absent), X)
     without = outputs(clone(model).fit(X[~absent], y[~absent]), X)
     error = (weighted - without) / scale_of(model, y)
@@ -244,10 +259,10 @@ def test_weight_zero_is_absence_from_every_batch(task, solver):
 
 @every_task
 @IGNORE_CONVERGENCE
-@every_solver
-def test_weights_matter(task, solver, rng):
+@every_way
+def test_weights_matter(task, solver, alpha, rng):
     X, y = task.data()
-    model = task.estimator(5, solver=solver, max_iter=5, random_state=0)
+    model = task.estimator(5, solver=solver, alpha=alpha, max_iter=5, random_state=0)
     plain = outputs(clone(model).fit(X, y), X)
     ones = outputs(clone(model).fit(X, y, sample_weight=np.ones(len(X))), X)
     uneven = outputs(clone(model).fit(X, y, sample_weight=rng.uniform(0, 9, len(X))), X)
@@ -264,10 +279,10 @@ def the_warning(model, X, y):
 
 
 @every_task
-@every_solver
-def test_too_few_iterations_are_reported_with_advice(task, solver):
+@every_way
+def test_too_few_iterations_are_reported_with_advice(task, solver, alpha):
     message = the_warning(
-        task.estimator(5, solver=solver, max_iter=2, random_state=0), *task.data()
+        task.estimator(5, solver=solver, alpha=alpha, max_iter=2, random_state=0), *task.data()
     )
     assert message.startswith(f"{task.estimator.__name__}(solver='{solver}')")
     assert "max_iter=2" in message

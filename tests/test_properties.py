@@ -92,6 +92,10 @@ TARGETS = {
 }
 
 every_target = pytest.mark.parametrize("kind", TARGETS)
+
+# each solver under a fixed prior, and the evidence, which comes with one of them
+WAYS = {**{name: (name, 1.0) for name in SOLVERS}, "evidence": ("lm", "auto")}
+every_way = pytest.mark.parametrize(("solver", "alpha"), WAYS.values(), ids=WAYS)
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
 row_counts = st.integers(1, 12)
 
@@ -124,16 +128,17 @@ def check_probabilities(model, X):
 
 
 @every_target
-@every_solver
+@every_way
 @given(data=st.data())
 @examples(20)
-def test_rows_and_targets_of_any_size(kind, solver, data):
+def test_rows_and_targets_of_any_size(kind, solver, alpha, data):
     estimator, targets = TARGETS[kind]
     n_rows = data.draw(row_counts)
     X, y = data.draw(rows(n_rows)), data.draw(targets(n_rows))
     activation = data.draw(st.sampled_from(sorted(ACTIVATIONS)))
     standardize = data.draw(st.booleans())
-    model = small(estimator, solver=solver, activation=activation, standardize=standardize)
+    options = {"activation": activation, "standardize": standardize}
+    model = small(estimator, solver=solver, alpha=alpha, **options)
     check_finite(model.fit(X, y), X)
 
 
@@ -157,7 +162,7 @@ def test_weights_of_any_size(kind, solver, data):
     n_rows = data.draw(row_counts)
     X = np.random.RandomState(0).randn(n_rows, 2)
     y, w = data.draw(targets(n_rows)), data.draw(weights(n_rows))
-    model = small(estimator, solver=solver, alpha=data.draw(st.sampled_from([0.0, 1.0])))
+    model = small(estimator, solver=solver, alpha=data.draw(st.sampled_from([0.0, 1.0, "auto"])))
     if kind in CLASS_WEIGHTS:
         model.set_params(class_weight=data.draw(st.sampled_from(CLASS_WEIGHTS[kind])))
     try:
@@ -226,7 +231,7 @@ OPTIONS = st.fixed_dictionaries(
         "initializer": st.sampled_from(sorted(INITIALIZERS)),
         "learning_rate": st.sampled_from(sorted(SCHEDULES)),
         "learning_rate_init": st.sampled_from([1e-30, 1e-3, 10.0, 1e10, 1e30]),
-        "alpha": st.sampled_from([0.0, 1e-30, 1.0, 1e10, 1e30]),
+        "alpha": st.sampled_from(["auto", 0.0, 1e-30, 1.0, 1e10, 1e30]),
         "batch_size": st.sampled_from(["auto", 1, 3]),
         "momentum": st.sampled_from([0.0, 0.9, 1.0]),
         "epsilon": st.sampled_from([1e-30, 1e-8, 1e30]),

@@ -50,13 +50,19 @@ def outputs(model, X):
 
 def fitted(estimator, X, y, **options):
     options = {"activation": "tanh", "skip": True, "max_iter": 15, "random_state": 0, **options}
+    if estimator is TwoLayerClassifier:
+        options.setdefault("moderate", False)
     return estimator(6, **options).fit(X, y)
+
+
+either_prior = pytest.mark.parametrize("alpha", [1.0, "auto"])
 
 
 @every_kind
 @every_solver
-def test_outputs_are_the_formula_in_raw_units(estimator, X, y, solver):
-    model = fitted(estimator, X, y, solver=solver)
+@either_prior
+def test_outputs_are_the_formula_in_raw_units(estimator, X, y, solver, alpha):
+    model = fitted(estimator, X, y, solver=solver, alpha=alpha)
     assert model.skip_coef_.shape == (5, model.n_outputs_)
     assert model.skip_coef_.any()
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
@@ -65,8 +71,9 @@ def test_outputs_are_the_formula_in_raw_units(estimator, X, y, solver):
 
 
 @every_kind
-def test_without_it_there_is_none(estimator, X, y):
-    model = fitted(estimator, X, y, skip=False)
+@either_prior
+def test_without_it_there_is_none(estimator, X, y, alpha):
+    model = fitted(estimator, X, y, skip=False, alpha=alpha)
     assert model.skip_coef_ is None
     assert len(model.coefs_) == 2
 
@@ -92,24 +99,27 @@ def test_sparse_columns_that_a_batch_lacks_are_left_alone(estimator, X, y, solve
 
 
 @every_kind
-def test_the_units_of_columns_do_not_matter(estimator, X, y):
+@either_prior
+def test_the_units_of_columns_do_not_matter(estimator, X, y, alpha):
     X_other = X * [1e3, 1e-3, 1, 5, 2] + [7, 0, 1e3, -50, 1]
-    expected = outputs(fitted(estimator, X, y), X)
-    actual = outputs(fitted(estimator, X_other, y), X_other)
+    expected = outputs(fitted(estimator, X, y, alpha=alpha), X)
+    actual = outputs(fitted(estimator, X_other, y, alpha=alpha), X_other)
     assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 @every_kind
-def test_pickled_and_loaded_it_predicts_the_same(estimator, X, y):
-    model = fitted(estimator, X, y)
+@either_prior
+def test_pickled_and_loaded_it_predicts_the_same(estimator, X, y, alpha):
+    model = fitted(estimator, X, y, alpha=alpha)
     copy = pickle.loads(pickle.dumps(model))
     assert_array_equal(outputs(copy, X), outputs(model, X))
 
 
 @every_kind
+@either_prior
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_has_the_precision_of_the_rows(estimator, X, y, dtype):
-    model = fitted(estimator, X.astype(dtype), y)
+def test_has_the_precision_of_the_rows(estimator, X, y, alpha, dtype):
+    model = fitted(estimator, X.astype(dtype), y, alpha=alpha)
     assert model.skip_coef_.dtype == dtype
     assert outputs(model, X.astype(dtype)).dtype == dtype
 
@@ -135,9 +145,10 @@ def test_a_new_chunk_is_met_with_what_was_learnt():
 
 
 @every_kind
+@either_prior
 @pytest.mark.parametrize("skip", [False, True])
-def test_a_network_cannot_gain_or_lose_it(estimator, X, y, skip):
-    model = fitted(estimator, X, y, skip=skip, warm_start=True)
+def test_a_network_cannot_gain_or_lose_it(estimator, X, y, alpha, skip):
+    model = fitted(estimator, X, y, skip=skip, alpha=alpha, warm_start=True)
     before = outputs(model, X)
     with pytest.raises(ValueError, match=f"skip={not skip} differs from .*{skip}"):
         model.set_params(skip=not skip).fit(X, y)

@@ -97,6 +97,39 @@ def test_common_checks_by_default(estimator, check):
     run(estimator, check)
 
 
+LM = {"hidden_size": 10, "solver": "lm", "max_iter": 50}
+OF_SECOND_ORDER = {
+    "fixed prior": {**LM, "alpha": 1.0},
+    "fixed prior, skip": {**LM, "alpha": 1.0, "skip": True},
+    "skip": {**LM, "skip": True},
+    "no skip, no posterior": {**LM, "skip": False, "posterior": False},
+    "single precision": {**LM, "dtype": "float32"},
+    "restarts": {**LM, "n_init": 2},
+    "raw columns": {**LM, "standardize": False},
+}
+# one of each pair by default
+ALWAYS = [
+    TwoLayerClassifier(**OF_SECOND_ORDER["fixed prior"]),
+    TwoLayerRegressor(**OF_SECOND_ORDER["fixed prior, skip"]),
+    TwoLayerClassifier(**OF_SECOND_ORDER["skip"]),
+    TwoLayerRegressor(**OF_SECOND_ORDER["skip"]),
+    TwoLayerRegressor(**OF_SECOND_ORDER["no skip, no posterior"]),
+    TwoLayerClassifier(**OF_SECOND_ORDER["single precision"]),
+    TwoLayerRegressor(**OF_SECOND_ORDER["single precision"]),
+]
+ALL = product([TwoLayerClassifier, TwoLayerRegressor], OF_SECOND_ORDER.values())
+NOT_ALWAYS = [
+    each
+    for each in (estimator(**options) for estimator, options in ALL)
+    if repr(each) not in map(repr, ALWAYS)
+]
+
+
+@with_checks(ALWAYS, NOT_ALWAYS)
+def test_common_checks_of_second_order(estimator, check):
+    run(estimator, check)
+
+
 @with_checks(estimators(BY_DEFAULT), estimators(rest(BY_DEFAULT)))
 def test_common_checks(estimator, check):
     run(estimator, check)

@@ -16,6 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 N_ROWS = 48
 
+# each solver under a fixed prior, and the evidence, which comes with one of them
+WAYS = {name: {"solver": name, "alpha": 1.0} for name in SOLVERS}
+WAYS["evidence"] = {"solver": "lm", "alpha": "auto"}
+
 
 class Table(NamedTuple):
     """Rows, targets, and the weights of rows: few whole numbers, zero among them."""
@@ -25,11 +29,11 @@ class Table(NamedTuple):
     y: np.ndarray
     copies: np.ndarray
 
-    def model(self, solver="lbfgs", **options):
+    def model(self, way="lbfgs", **options):
         """Twenty iterations, a stochastic solver seeing all rows in each step."""
         once = {"batch_size": 10_000, "learning_rate_init": 0.01}
         length = {"max_iter": 20, "tol": 0.0, "random_state": 0}
-        return self.estimator(6, solver=solver, **{**once, **length, **options})
+        return self.estimator(6, **{**WAYS[way], **once, **length, **options})
 
 
 def targets(kind, X, rng):
@@ -66,6 +70,7 @@ KINDS = [*CLASSES, "one target", "two targets"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_kind_of_labels = pytest.mark.parametrize("kind", CLASSES)
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
+every_way = pytest.mark.parametrize("way", WAYS)
 stored_as = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array], ids=["dense", "CSR"])
 
 
@@ -91,7 +96,7 @@ def check_unlike(first, second):
 @every_kind
 @every_solver
 @stored_as
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, 1.0, "auto"])
 def test_whole_weights_are_copies(kind, solver, storage, alpha):
     t, X, y, copies = drawn(kind)
     model = t.model(solver, alpha=alpha)
@@ -103,14 +108,14 @@ def test_whole_weights_are_copies(kind, solver, storage, alpha):
 
 
 @every_kind
-@every_solver
+@every_way
 @stored_as
-def test_rows_of_weight_zero_are_absent(kind, solver, storage):
+def test_rows_of_weight_zero_are_absent(kind, way, storage):
     t, X, y, copies = drawn(kind)
     absent = copies == 0
     wild = np.where(absent[:, None], 1e9, X)
     weights = np.where(absent, 0, 0.5 + copies / 7)
-    model = t.model(solver)
+    model = t.model(way)
     weighted = clone(model).fit(storage(wild), y, sample_weight=weights)
     removed = clone(model).fit(storage(X[~absent]), y[~absent], sample_weight=weights[~absent])
     assert_array_equal(outputs(weighted, X), outputs(removed, X))
@@ -188,14 +193,14 @@ def balanced(y, weights):
     return worth[np.searchsorted(classes, y)]
 
 
-def check_class_weight(t, class_weight, worth, solver, storage=np.asarray, weights=None):
+def check_class_weight(t, class_weight, worth, way, storage=np.asarray, weights=None):
     """`class_weight` does what it is worth as a weight of rows, multiplied into `weights`."""
     X = storage(t.X)
-    by_class = t.model(solver, class_weight=class_weight).fit(X, t.y, sample_weight=weights)
+    by_class = t.model(way, class_weight=class_weight).fit(X, t.y, sample_weight=weights)
     both = worth if weights is None else worth * weights
-    by_row = t.model(solver).fit(X, t.y, sample_weight=both)
+    by_row = t.model(way).fit(X, t.y, sample_weight=both)
     check_same(by_class, by_row, X)
-    check_unlike(t.model(solver).fit(X, t.y, sample_weight=weights), by_class)
+    check_unlike(t.model(way).fit(X, t.y, sample_weight=weights), by_class)
 
 
 DICTS = {
@@ -219,25 +224,25 @@ with_or_without_weights = pytest.mark.parametrize("weighted", [False, True])
 
 
 @every_kind_of_labels
-@every_solver
+@every_way
 @stored_as
 @with_or_without_weights
-def test_class_weights_by_name_of_label(kind, solver, storage, weighted):
+def test_class_weights_by_name_of_label(kind, way, storage, weighted):
     t = table(kind)
     weights = t.copies if weighted else None
     worth = worth_by_dict(t.y, DICTS[kind])
-    check_class_weight(t, DICTS[kind], worth, solver, storage, weights)
+    check_class_weight(t, DICTS[kind], worth, way, storage, weights)
 
 
 @every_kind_of_labels
-@every_solver
+@every_way
 @stored_as
 @with_or_without_weights
-def test_balanced_classes_count_weights(kind, solver, storage, weighted):
+def test_balanced_classes_count_weights(kind, way, storage, weighted):
     t = table(kind)
     weights = t.copies if weighted else None
     worth = worth_if_balanced(t.y, t.copies if weighted else np.ones(N_ROWS))
-    check_class_weight(t, "balanced", worth, solver, storage, weights)
+    check_class_weight(t, "balanced", worth, way, storage, weights)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
@@ -312,13 +317,13 @@ def test_class_weight_zero_removes_the_rows_of_a_class(solver, storage):
     assert not np.isin(3, longer.predict(t.X[kept]))
 
 
-@every_solver
-def test_class_weight_zero_removes_the_rows_of_one_of_two_labels(solver):
+@every_way
+def test_class_weight_zero_removes_the_rows_of_one_of_two_labels(way):
     t = table("multilabel")
     absent = t.y[:, 1] == 1
     wild = np.where(absent[:, None], 1e9, t.X)
-    by_class = t.model(solver, class_weight=[{}, {1: 0.0}, {}]).fit(wild, t.y)
-    removed = t.model(solver).fit(t.X[~absent], t.y[~absent])
+    by_class = t.model(way, class_weight=[{}, {1: 0.0}, {}]).fit(wild, t.y)
+    removed = t.model(way).fit(t.X[~absent], t.y[~absent])
     check_same(by_class, removed, t.X)
 
 

@@ -131,9 +131,10 @@ def test_a_noiseless_teacher_is_found_to_the_last_digit(rng):
 @pytest.mark.parametrize("tol", [1e-2, 1e-5])
 def test_stops_where_the_gradient_is_below_tol(tol, rng):
     X, y = rng.randn(60, 3), rng.randint(3, size=60)
-    options = {"activation": "tanh", "n_iter_no_change": 10**6, "random_state": 0}
+    options = {"activation": "tanh", "alpha": 1.0, "n_iter_no_change": 10**6, "random_state": 0}
     model = TwoLayerClassifier(4, solver="lm", tol=tol, **options).fit(X, y)
-    task = engine.Task(X, y, None, 3, "log_loss", engine.Settings(hidden_size=4, solver="lm"))
+    settings = engine.Settings(hidden_size=4, skip=False, solver="lm")
+    task = engine.Task(X, y, None, 3, "log_loss", settings)
     state = engine.restore(model._state)
     network = Network(task.shape, ACTIVATIONS["tanh"], LOSSES["log_loss"])
     rows = ArrayRows(X, y, None, state.scaling)
@@ -151,7 +152,7 @@ class TestSize:
     def test_is_named_with_what_to_do_about_it(self, estimator, monkeypatch, rng):
         monkeypatch.setattr(gauss_newton, "LARGEST", 31)
         X, y = rng.randn(50, 4), rng.randint(2, size=50)
-        model = estimator(5, solver="lm", max_iter=500).fit(X, y)
+        model = estimator(5, solver="lm", alpha=1.0, max_iter=500).fit(X, y)
         before = vars(model).copy()
         model.set_params(hidden_size=6)
         before["hidden_size"] = 6

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.evidence import maximize_evidence
+from sklearn_twolayer.engine.evidence import Prior, maximize_evidence
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.parameters import Shape
@@ -28,7 +28,7 @@ def some_covariance(size, rng):
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
-def test_is_the_covariance_of_small_changes_in_raw_units(n_outputs, skip, storage, rng):
+def test_is_the_covariance_of_small_changes_in_standardised_units(n_outputs, skip, storage, rng):
     network = network_of(n_outputs, skip)
     X, Y = rng.randn(4000, N_FEATURES) * [1, 9, 0.1] + [0, 50, 1], 7 * rng.randn(4000, n_outputs)
     scaling = Scaling(moments(X, None), moments(Y, None), 4000, 4000.0)
@@ -38,11 +38,12 @@ def test_is_the_covariance_of_small_changes_in_raw_units(n_outputs, skip, storag
     def outputs(at):
         p = network.shape.views(at)
         Z2 = np.tanh(standardized @ p.W1 + p.b1) @ p.W2 + p.b2
-        return (Z2 + standardized @ p.W0 if skip else Z2) * scaling.Y_scale
+        return Z2 + standardized @ p.W0 if skip else Z2
 
     steps = 1e-5 * np.eye(len(theta))
     J = np.stack([(outputs(theta + s) - outputs(theta - s)) / 2e-5 for s in steps], axis=-1)
-    found = output_covariance(network, theta, covariance, storage(X), scaling)
+    Z2, found = output_covariance(network, theta, covariance, storage(X), scaling)
+    assert_allclose(Z2, outputs(theta), rtol=1e-9, atol=1e-9)
     assert found.shape == (4000, n_outputs, n_outputs)
     assert_allclose(found, J @ covariance @ J.transpose(0, 2, 1), rtol=1e-5, atol=1e-5)
 
@@ -57,14 +58,21 @@ def test_is_exact_for_a_linear_model(rng):
     precision = np.array([1e12, 0.3])
     start = np.zeros(network.shape.size)
     found = maximize_evidence(
-        network, ArrayRows(X, Y), start, group, precision, np.array([2.0]), max_iter=1
+        network,
+        ArrayRows(X, Y),
+        start,
+        Prior.plain(group, precision),
+        np.array([2.0]),
+        max_iter=1,
     )
     design = np.column_stack([X, np.ones(60)])
     A = 2 * design.T @ design + np.diag([0.3] * N_FEATURES + [0])
     points = rng.randn(10, N_FEATURES)
     features = np.column_stack([points, np.ones(10)])
     expected = np.einsum("ia,ab,ib->i", features, np.linalg.inv(A), features)
-    covariance = output_covariance(network, found.theta, found.covariance, points)
+    Z2, covariance = output_covariance(network, found.theta, found.covariance, points)
+    parts = network.shape.views(found.theta)
+    assert_allclose(Z2, points @ parts.W0 + parts.b2, rtol=1e-8)
     assert_allclose(covariance[:, 0, 0], expected, rtol=1e-8)
 
 
@@ -73,9 +81,10 @@ def test_logits_vary_only_in_ways_that_probabilities_show(rng):
     group = np.zeros(network.shape.size, int)
     network.shape.views(group).b2[:] = -1
     rows = ArrayRows(X := rng.randn(90, N_FEATURES), rng.randint(3, size=90))
-    found = maximize_evidence(network, rows, 0.5 * rng.randn(network.shape.size), group)
+    start = 0.5 * rng.randn(network.shape.size)
+    found = maximize_evidence(network, rows, start, Prior.plain(group))
     b2 = network.shape.views(np.arange(network.shape.size)).b2
     assert_allclose(found.covariance[b2].sum(axis=0), 0, atol=1e-8)
-    covariance = output_covariance(network, found.theta, found.covariance, X)
+    _, covariance = output_covariance(network, found.theta, found.covariance, X)
     assert (np.linalg.eigvalsh(covariance) > -1e-10).all()
     assert np.trace(covariance, axis1=1, axis2=2).max() < 10

@@ -20,7 +20,7 @@ from sklearn_twolayer.engine.parameters import Shape
 from sklearn_twolayer.engine.rows import ArrayRows
 from sklearn_twolayer.engine.schedules import SCHEDULES
 from sklearn_twolayer.engine.settings import Settings
-from sklearn_twolayer.engine.solvers import FEW_ROWS, SOLVERS, choose_solver
+from sklearn_twolayer.engine.solvers import SOLVERS
 
 N_ROWS, N_FEATURES = 60, 3
 INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
@@ -330,16 +330,6 @@ def test_the_start_is_left_alone(solver):
     solution = SOLVERS[solver].solve(objective, theta, settings, monitor, np.random.RandomState(0))
     assert_array_equal(theta, before)
     assert (solution.last != theta).any()
-
-
-def test_auto_takes_lbfgs_for_few_rows_and_adam_for_many():
-    assert choose_solver("auto", FEW_ROWS) == "lbfgs"
-    assert choose_solver("auto", FEW_ROWS + 1) == "adam"
-
-
-@every_solver
-def test_a_named_solver_is_taken_at_its_word(solver):
-    assert choose_solver(solver, 1) == choose_solver(solver, 10**9) == solver
 
 
 class TestMonitor:
