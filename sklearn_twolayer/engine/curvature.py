@@ -107,8 +107,9 @@ class Linearization(Tangent):
         steep *= root
         c, h = len(self.X1), len(self.slope)
         for part in chunks(self.X1.shape[1], c * h + len(self.B)):
-            J = np.empty((c * h + len(self.B), root[part].size))
-            np.multiply(self.X1[:, None, part], steep[:, part], out=J[: c * h].reshape(c, h, -1))
+            n = root[part].size
+            J = np.empty((c * h + len(self.B), n))
+            np.multiply(self.X1[:, None, part], steep[:, part], out=J[: c * h].reshape(c, h, n))
             np.multiply(self.B[:, part], root[part], out=J[c * h :])
             H = H + J @ J.T
         return np.asarray(H)

@@ -186,10 +186,7 @@ def test_weights_are_copies(loss, n_outputs, table, rng):
     ours, theirs = weighted.posterior, plain.posterior
     for name in ("precision", "noise", "n_effective_parameters", "log_evidence"):
         assert_allclose(ours[name], theirs[name], rtol=1e-6, err_msg=name)
-    assert_allclose(ours["belief"]["theta"], theirs["belief"]["theta"], rtol=1e-5, atol=1e-6)
-    if loss != "squared_error":
-        for name in ("temperature", "share"):
-            assert ours["belief"][name] == theirs["belief"][name]
+    assert_allclose(ours["theta"], theirs["theta"], rtol=1e-5, atol=1e-6)
 
 
 @every_kind
@@ -199,12 +196,12 @@ def test_the_mode_and_its_precisions_are_kept_together(loss, n_outputs, table):
     solution = solve(network, X, Y)
     found = solution.posterior
     assert solution.status is Status.CONVERGED
-    assert_array_equal(solution.theta, found["belief"]["theta"])
+    assert_array_equal(solution.theta, found["theta"])
     assert_array_equal(solution.state["precision"], found["precision"])
     assert_allclose(solution.state["beta"], 1 / found["noise"])
     assert solution.value == -found["log_evidence"]
     size = network.shape.size
-    assert found["belief"]["covariance"].shape == (size, size)
+    assert found["covariance"].shape == (size, size)
     assert 0 < found["n_effective_parameters"] < size
 
 
@@ -218,20 +215,13 @@ def test_going_on_from_the_end_changes_little(loss, n_outputs, table):
     assert again.n_iter < first.n_iter
 
 
-def test_without_belief_there_is_no_matrix(table):
-    network = network_of("squared_error", 1)
-    found = solve(network, *table("squared_error", 1), posterior=False).posterior
-    assert found["belief"] is None
-    assert np.isfinite(found["log_evidence"])
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_theta_has_the_precision_asked_for_and_belief_that_of_the_computation(dtype, table):
+def test_theta_has_the_precision_asked_for_and_the_posterior_that_of_the_computation(dtype, table):
     network = network_of("squared_error", 1, skip=True)
     solution = solve(network, *table("squared_error", 1), dtype=dtype)
     assert solution.theta.dtype == dtype
-    assert solution.posterior["belief"]["theta"].dtype == np.float64
-    assert solution.posterior["belief"]["covariance"].dtype == np.float64
+    assert solution.posterior["theta"].dtype == np.float64
+    assert solution.posterior["covariance"].dtype == np.float64
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 5])

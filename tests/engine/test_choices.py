@@ -154,7 +154,10 @@ def test_precision_is_that_of_the_rows_but_in_many_small_steps(given):
 def test_other_settings_are_left_alone():
     settings = Settings(tol=0.5, batch_size=3, posterior=False)
     found = resolve(settings, 10, 2, 1, np.dtype(float))
-    assert replace(found, **{name: getattr(settings, name) for name in CHOSEN}) == settings
+    assert (
+        replace(found, **{name: getattr(settings, name) for name in [*CHOSEN, "n_members"]})
+        == settings
+    )
     assert is_auto(settings.solver)
 
 
@@ -162,3 +165,20 @@ def test_other_settings_are_left_alone():
 def test_nothing_else_is_auto(value):
     assert not is_auto(value)
     assert is_auto("auto")
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "asked", "expected"),
+    [
+        (100, {}, 3),
+        (9000, {}, 1),
+        (100, {"hidden_size": 10}, 1),
+        (100, {"hidden_size": 10, "n_members": 2}, 2),
+        (9000, {"n_members": 2}, 2),
+        (100, {"alpha": 1.0, "n_members": 2}, 1),
+        (100, {"solver": "adam", "n_members": 2}, 1),
+    ],
+)
+def test_networks_are_averaged_where_steps_are_cheap(n_rows, asked, expected):
+    found = resolve(Settings(**asked), n_rows, 10, 1, np.dtype(float))
+    assert found.n_members == expected
