@@ -12,8 +12,9 @@ from .activations import ACTIVATIONS
 from .averaging import combine, member, shares, side_by_side
 from .bayesian import believe
 from .callbacks import Monitor, Progress
-from .choices import FEW_ROWS, is_auto, resolve
+from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve
 from .initializers import initialize
+from .inputs import subset
 from .losses import LOSSES
 from .network import Network, block_size
 from .numerics import Array
@@ -62,7 +63,7 @@ class Continuation:
     theta: Array
     scaling: Scaling
     solver: str
-    network: dict[str, Any]
+    network: dict[str, Any]  # what was chosen: names of settings and their values
     state: dict[str, Any] = field(default_factory=dict)
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -117,6 +118,8 @@ def fit(
         X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
         task = replace(task, X=X, Y=Y, weights=weights)
     scaling = measure(task)
+    if isinstance(task.settings.alpha, tuple):
+        task = _with_tried_alpha(task, random_state)
     n_init, n_members = task.settings.n_init, int(task.settings.n_members)
     if start is not None or theta is not None or n_init == n_members == 1:
         return _believing(task, [_walk(task, n_rows, scaling, random_state, start, theta)])
@@ -126,6 +129,38 @@ def fit(
         for row in seeds
     ]
     return _believing(task, fits)
+
+
+HELD_OUT = 5
+"""One row in so many is held out to choose alpha by."""
+
+
+def _with_tried_alpha(task: Task, random_state: RandomState) -> Task:
+    """The task with that precision under which held-out rows are predicted best."""
+    settings, order = task.settings, random_state.permutation(task.X.shape[0])
+    if len(order) < HELD_OUT:
+        return replace(task, settings=replace(settings, alpha=USUAL_ALPHA))
+    held_out, kept = np.split(order, [len(order) // HELD_OUT])
+    kept_task, judge = (
+        replace(
+            task,
+            X=subset(task.X, rows),
+            Y=task.Y[rows],
+            weights=None if task.weights is None else task.weights[rows],
+            callback=None,
+        )
+        for rows in (kept, held_out)
+    )
+    seed = random_state.randint(np.iinfo(np.int32).max)
+
+    def loss(alpha: float) -> float:
+        tried = replace(kept_task, settings=replace(settings, alpha=alpha))
+        scaling = measure(tried)
+        fitted = _walk(tried, len(kept), scaling, RandomState(seed))
+        of_held_out = _objective(tried, scaling, judge.X, judge.Y, judge.weights, 0.0)
+        return of_held_out.data_loss(fitted.solution.theta)
+
+    return replace(task, settings=replace(settings, alpha=min(settings.alpha, key=loss)))
 
 
 def _judgement(fitted: Fit) -> float:
@@ -226,6 +261,7 @@ def _resolved(task: Task, start: Continuation | None) -> Task:
         kept = {k: v for k, v in start.network.items() if is_auto(getattr(settings, k))}
         # what was an average goes on as the one network that it is
         kept |= {"hidden_size": start.network["hidden_size"], "n_members": 1}
+        kept = {name: value for name, value in kept.items() if value is not None}
         settings = replace(settings, **kept)
     settings = resolve(
         settings, *task.X.shape, task.n_outputs, task.X.dtype, task.validation is not None
@@ -270,6 +306,7 @@ def _walk(
             "activation": settings.activation,
             "skip": task.shape.skip,
             "n_members": 1,
+            "alpha": None if is_auto(settings.alpha) else settings.alpha,
         },
         solution.state,
         monitor.loss_curve,
