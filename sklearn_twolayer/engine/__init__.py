@@ -27,17 +27,7 @@ No module here imports anything but NumPy, SciPy and the standard library.
 
 from .activations import ACTIVATIONS
 from .callbacks import Monitor, Progress, Report
-from .fit import (
-    Continuation,
-    Fit,
-    Task,
-    fit,
-    outputs_and_covariance,
-    partial_fit,
-    preserve,
-    product_size,
-    restore,
-)
+from .fit import fit, outputs_and_covariance, partial_fit, product_size
 from .gradient_check import numerical_gradient
 from .initializers import INITIALIZERS
 from .inputs import subset
@@ -52,6 +42,7 @@ from .sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .settings import Settings
 from .solution import Solution, Status
 from .solvers import SOLVERS
+from .task import Continuation, Fit, Task, preserve, restore
 
 __all__ = [
     "ACTIVATIONS",

@@ -64,8 +64,9 @@ def _tanh_slope(Z: Array, A: Array, out: Array) -> None:
 
 def _relu(Z: Array, out: Array) -> None:
     # against an array, NumPy's maximum is up to three times faster than against the number 0
-    order = "F" if Z.flags.f_contiguous else "C"
-    np.maximum(Z, _zeros(Z.size, Z.dtype).reshape(Z.shape, order=order), out=out)
+    zeros = _zeros(Z.size, Z.dtype)
+    fortran = Z.flags.f_contiguous
+    np.maximum(Z, zeros.reshape(Z.T.shape).T if fortran else zeros.reshape(Z.shape), out=out)
 
 
 @lru_cache(maxsize=4)

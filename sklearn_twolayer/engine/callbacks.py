@@ -111,7 +111,7 @@ class Monitor:
         """End the walk; if it led astray, as a score or a loss tells, the start is judged too."""
         losses = self.loss_curve[self.begin_iter : self.best_iter]
         astray = len(losses) < 2 or losses[-1] > losses[0]
-        if self.score is not None and self.keep_best and astray:
+        if self.score is not None and self.begin is not None and self.keep_best and astray:
             self.consider(-self.score(self.begin), self.begin, self.begin_iter)
 
     def improved(self, theta: Array) -> None:

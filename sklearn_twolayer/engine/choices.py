@@ -7,6 +7,7 @@ Adam and a fixed prior.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def resolve(
         solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
     by_trial = settings.solver == "auto" and solver == "lbfgs" and not validating
     in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
-    definite = {
+    definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": _hidden_size(solver, n_rows),
         "activation": "tanh" if solver == "lm" else "relu",

@@ -102,17 +102,19 @@ class Linearization(Tangent):
 
     def _curvature_of_one_output(self) -> Array:
         """J' C J by a product with its own transpose, of which BLAS computes one half."""
-        H, root = 0.0, np.sqrt(self.C[0, 0])
+        root = np.sqrt(self.C[0, 0])
         steep = self.slope * self.W2
         steep *= root
         c, h = len(self.X1), len(self.slope)
-        for part in chunks(self.X1.shape[1], c * h + len(self.B)):
+        size = c * h + len(self.B)
+        H = np.zeros((size, size))
+        for part in chunks(self.X1.shape[1], size):
             n = root[part].size
-            J = np.empty((c * h + len(self.B), n))
+            J = np.empty((size, n))
             np.multiply(self.X1[:, None, part], steep[:, part], out=J[: c * h].reshape(c, h, n))
             np.multiply(self.B[:, part], root[part], out=J[c * h :])
-            H = H + J @ J.T
-        return np.asarray(H)
+            H += J @ J.T
+        return H
 
     def _fill_hidden(self, H: Array, bent: Array) -> None:
         """All pairs of columns against all pairs of units; `bent` is slope_p (W2 C)_pk.

@@ -245,8 +245,9 @@ def maximize_evidence(
         found = estimate(quadratic, prior.group, precision, beta, unidentified)
         new_precision, new_beta = prior.update(found, precision), _bounded(found.beta, beta)
         change = before - walk.parabola.value
-        change += 0.5 * np.maximum(found.gamma, 1e-3) @ np.abs(np.log(new_precision / precision))
-        change += 0.05 * (quadratic.n or 0) * np.abs(np.log(new_beta / beta)).sum()
+        moved = np.abs(np.log(new_precision / precision))
+        change += 0.5 * float(np.maximum(found.gamma, 1e-3) @ moved)
+        change += 0.05 * (quadratic.n or 0) * float(np.abs(np.log(new_beta / beta)).sum())
         precision, beta = new_precision, new_beta
         calm = calm + 1 if change < tol else 0
         if calm == 2:
@@ -289,10 +290,10 @@ def _seen(walk: Walk, before: Quadratic, network: Network, beta: Array) -> Quadr
     if len(beta) > 1:
         return look(network, walk.target.rows, walk.theta)
     theta, parabola, prior = walk.theta, walk.parabola, walk.target.precision
-    error = parabola.value - 0.5 * prior @ theta**2
-    gradient = parabola.gradient - prior * theta
-    sums = (np.array([part]) / beta[0] for part in (error, gradient, parabola.H))
-    return Quadratic(theta, *sums, before.n)
+    assert isinstance(parabola, Primal)
+    errors = np.array([parabola.value - 0.5 * prior @ theta**2]) / beta
+    gradients = (parabola.gradient - prior * theta)[None] / beta
+    return Quadratic(theta, errors, gradients, parabola.H[None] / beta, before.n)
 
 
 def _walk(

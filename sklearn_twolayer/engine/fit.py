@@ -1,7 +1,7 @@
 """From rows to weights: scale, initialise, build the objective, solve, fold back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from . import bayesian
 from .activations import ACTIVATIONS
 from .averaging import combine, member, shares, side_by_side
 from .bayesian import believe
-from .callbacks import Monitor, Progress
+from .callbacks import Monitor
 from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve
 from .initializers import initialize
 from .inputs import subset
@@ -22,82 +22,11 @@ from .objective import Objective
 from .parameters import Shape
 from .posterior import output_covariance
 from .rows import ArrayRows, merge_equal_rows
-from .scaling import Moments, Scaling, moments, no_moments
-from .settings import Settings
-from .solution import Solution, Status
+from .scaling import Scaling, moments, no_moments
+from .solution import Status
 from .solvers import SOLVERS
 from .stochastic import batch_size
-
-
-@dataclass
-class Task:
-    """Rows of positive weight in raw units, and what is asked of them.
-
-    `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
-    without it, `validation` rows (X, Y, weights) are rated by their negated loss.
-    """
-
-    X: Any
-    Y: Array
-    weights: Array | None
-    n_outputs: int
-    loss: str
-    settings: Settings
-    validation: tuple[Any, Array, Array | None] | None = None
-    score: Callable[[list[Array], list[Array], str], float] | None = None
-    early_stopping: bool = False
-    callback: Callable[[Progress], bool | None] | None = None
-
-    @property
-    def shape(self) -> Shape:
-        """Of the network, once every ``"auto"`` is settled."""
-        settings = self.settings
-        hidden_size, skip = int(settings.hidden_size), bool(settings.skip)
-        return Shape(self.X.shape[1], hidden_size, self.n_outputs, skip)
-
-
-@dataclass
-class Continuation:
-    """What a later call needs to go on: weights and their units, solver state, history."""
-
-    theta: Array
-    scaling: Scaling
-    solver: str
-    network: dict[str, Any]  # what was chosen: names of settings and their values
-    state: dict[str, Any] = field(default_factory=dict)
-    loss_curve: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    n_seen: int = 0
-
-
-def preserve(continuation: Continuation) -> dict[str, Any]:
-    """The same as a dict of arrays, numbers, strings, lists and dicts; arrays are not copied."""
-    state, scaling = dict(vars(continuation)), dict(vars(continuation.scaling))
-    scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
-    histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
-    return state | histories | {"scaling": scaling}
-
-
-def restore(state: dict[str, Any]) -> Continuation:
-    """What `preserve` was given."""
-    scaling = dict(state["scaling"])
-    scaling["X"], scaling["Y"] = Moments(**scaling["X"]), Moments(**scaling["Y"])
-    return Continuation(**{**state, "scaling": Scaling(**scaling)})
-
-
-@dataclass
-class Fit:
-    """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units.
-    """
-
-    coefs: list[Array]
-    intercepts: list[Array]
-    solution: Solution
-    monitor: Monitor
-    continuation: Continuation
-    random_state: RandomState
-    alpha: float | Array
+from .task import Continuation, Fit, Task
 
 
 def fit(
@@ -263,9 +192,9 @@ def _resolved(task: Task, start: Continuation | None) -> Task:
         kept |= {"hidden_size": start.network["hidden_size"], "n_members": 1}
         kept = {name: value for name, value in kept.items() if value is not None}
         settings = replace(settings, **kept)
-    settings = resolve(
-        settings, *task.X.shape, task.n_outputs, task.X.dtype, task.validation is not None
-    )
+    n_rows, n_features = task.X.shape
+    validating = task.validation is not None
+    settings = resolve(settings, n_rows, n_features, task.n_outputs, task.X.dtype, validating)
     return replace(task, settings=settings)
 
 

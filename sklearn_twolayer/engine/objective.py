@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .inputs import Index, SparseSource, split
+from .inputs import Index, SparseInputs, SparseSource, split
 from .network import Network
 from .numerics import AXPY, Array
 from .rows import ArrayRows, Kernel
@@ -30,8 +30,9 @@ class Objective:
 
         An array for `alpha` has a precision for each group of weights (`Shape.groups`).
         """
-        self.network, self.rows, self.alpha = network, rows, alpha
-        self.precision = self._precision_of_each_weight() if np.ndim(alpha) else None
+        self.network, self.rows = network, rows
+        self.alpha = float(alpha) if np.ndim(alpha) == 0 else 1.0
+        self.precision = self._of_each_weight(np.asarray(alpha)) if np.ndim(alpha) else None
         self.total_weight = rows.sum_weights if total_weight is None else total_weight
         self.mean_weight = rows.sum_weights / rows.n_rows if mean_weight is None else mean_weight
 
@@ -91,26 +92,27 @@ class Objective:
         """Whether W1 has no gradient for columns that a sparse batch does not store."""
         source = self.rows.source
         uncentred = isinstance(source, SparseSource) and source.offset is None
-        return uncentred and not np.any(self.alpha) and not self.network.shape.skip
+        return uncentred and self.alpha == 0 and not self.network.shape.skip
 
     def narrowed(self, index: Index) -> tuple[Array, "Objective"]:
         """The columns that sparse rows at `index` store, and F of a network that has no other."""
         X, Y, w = self.rows.take(index)
+        assert isinstance(X, SparseInputs)
         columns, compact = X.compact()
         shape = replace(self.network.shape, n_features=len(columns))
         network = replace(self.network, shape=shape)
         rows = ArrayRows(compact.X, Y, w, None, compact.X.dtype, self.rows.block_size)
         return columns, Objective(network, rows, 0.0, mean_weight=self.mean_weight)
 
-    def _precision_of_each_weight(self) -> Array:
+    def _of_each_weight(self, alpha: Array) -> Array:
         shape = self.network.shape
-        if len(self.alpha) != shape.n_groups:
+        if len(alpha) != shape.n_groups:
             raise ValueError(
                 f"alpha must be one number, or {shape.n_groups}: for each column of X, the hidden "
                 f"biases, the output weights{' and the skip path' if shape.skip else ''}, got "
-                f"{len(self.alpha)}"
+                f"{len(alpha)}"
             )
-        return np.append(self.alpha, 0.0)[shape.groups()]
+        return np.append(alpha, 0.0)[shape.groups()]
 
     def _part(self, kernel: Kernel, theta: Array, index: Index, share: float) -> tuple:
         X, Y, w = self.rows.take(index)

@@ -8,9 +8,9 @@ from typing import Any
 class Settings:
     """The estimators' parameters that the engine reads; their docstrings explain each one."""
 
-    hidden_size: int | str = "auto"
+    hidden_size: Any = "auto"
     activation: str = "auto"
-    skip: bool | str = "auto"
+    skip: Any = "auto"
     initializer: str = "auto"
     standardize: bool = True
     solver: str = "auto"
@@ -32,6 +32,6 @@ class Settings:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     n_init: int = 1
-    n_members: int | str = "auto"
+    n_members: Any = "auto"
     dtype: str = "auto"
     posterior: bool = True

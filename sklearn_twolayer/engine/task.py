@@ -1,0 +1,85 @@
+"""What training is given, what it leaves behind, and what a later call goes on from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.random import RandomState
+
+from .callbacks import Monitor, Progress
+from .numerics import Array
+from .parameters import Shape
+from .scaling import Moments, Scaling
+from .settings import Settings
+from .solution import Solution
+
+
+@dataclass
+class Task:
+    """Rows of positive weight in raw units, and what is asked of them.
+
+    `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
+    without it, `validation` rows (X, Y, weights) are rated by their negated loss.
+    """
+
+    X: Any
+    Y: Array
+    weights: Array | None
+    n_outputs: int
+    loss: str
+    settings: Settings
+    validation: tuple[Any, Array, Array | None] | None = None
+    score: Callable[[list[Array], list[Array], str], float] | None = None
+    early_stopping: bool = False
+    callback: Callable[[Progress], bool | None] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Of the network, once every ``"auto"`` is settled."""
+        settings = self.settings
+        hidden_size, skip = int(settings.hidden_size), bool(settings.skip)
+        return Shape(self.X.shape[1], hidden_size, self.n_outputs, skip)
+
+
+@dataclass
+class Continuation:
+    """What a later call needs to go on: weights and their units, solver state, history."""
+
+    theta: Array
+    scaling: Scaling
+    solver: str
+    network: dict[str, Any]  # what was chosen: names of settings and their values
+    state: dict[str, Any] = field(default_factory=dict)
+    loss_curve: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    n_seen: int = 0
+
+
+def preserve(continuation: Continuation) -> dict[str, Any]:
+    """The same as a dict of arrays, numbers, strings, lists and dicts; arrays are not copied."""
+    state, scaling = dict(vars(continuation)), dict(vars(continuation.scaling))
+    scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
+    histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
+    return state | histories | {"scaling": scaling}
+
+
+def restore(state: dict[str, Any]) -> Continuation:
+    """What `preserve` was given."""
+    scaling = dict(state["scaling"])
+    scaling["X"], scaling["Y"] = Moments(**scaling["X"]), Moments(**scaling["Y"])
+    return Continuation(**{**state, "scaling": Scaling(**scaling)})
+
+
+@dataclass
+class Fit:
+    """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
+    act on raw units.
+    """
+
+    coefs: list[Array]
+    intercepts: list[Array]
+    solution: Solution
+    monitor: Monitor
+    continuation: Continuation
+    random_state: RandomState
+    alpha: float | Array
