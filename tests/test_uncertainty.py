@@ -439,6 +439,7 @@ class TestStarts:
         model.set_params(max_iter=1000)
         quietly(model, X, y)
         assert model.n_iter_ == len(model.loss_curve_) > 6
+        assert model.t_ == model.n_iter_ * N_ROWS
         assert model.log_evidence_ > first - 1
         assert outputs(model, X).shape[0] == N_ROWS
 
@@ -541,6 +542,25 @@ class TestTables:
         X = np.concatenate([rng.randn(50, 2) - 1e3, rng.randn(50, 2) + 1e3])
         y = np.repeat([0, 1], 50)
         assert self.check(TwoLayerClassifier(random_state=0), X, y).score(X, y) == 1
+
+    @every_kind
+    @pytest.mark.parametrize("activation", ["tanh", "relu", "softplus"])
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3, 1e6])
+    def test_raw_columns_of_any_size(self, estimator, X, y, activation, scale):
+        options = {"activation": activation, "standardize": False, "random_state": 0}
+        self.check(estimator(4, **options), scale * X, y)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_raw_wine_in_other_units(self, dtype):
+        X, y = load_wine(return_X_y=True)
+        model = TwoLayerClassifier(activation="relu", standardize=False, random_state=0)
+        self.check(model, (1e3 * X).astype(dtype), y)
+
+    def test_variances_beyond_single_precision(self):
+        X = np.array([[161.0]], dtype=np.float32)
+        options = {"activation": "elu", "standardize": False, "max_iter": 4, "random_state": 0}
+        model = quietly(TwoLayerClassifier(3, **options), X, [[0, 0]])
+        assert np.isfinite(model.predict_proba(X)).all()
 
     def test_targets_without_noise(self):
         X, _ = quantities()
