@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 
 N_ROWS = 120
 FOUND = ["alpha_", "n_effective_parameters_", "log_evidence_"]
@@ -640,7 +640,8 @@ class TestProbabilities:
         model = TwoLayerClassifier(4, random_state=0).fit(X, y)
         model._belief = model._belief | {"temperature": 0.7, "share": 1.0}
         Z = model.decision_function(X).reshape(N_ROWS, -1)
-        raw, covariance = model._uncertain_prediction(X)
+        state = engine.restore(model._state)
+        raw, covariance = engine.outputs_and_covariance(state, model._loss, model._belief, X)
         if y.ndim == 1 and len(model.classes_) == 3:
             of_pair = [
                 [
