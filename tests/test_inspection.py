@@ -48,11 +48,13 @@ every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_method = pytest.mark.parametrize(
     "method", ["input_gradients", "hidden_features", "gradient_importances"]
 )
+either_prior = pytest.mark.parametrize("alpha", [1.0, "auto"])
 with_and_without_skip = pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 
 
 def fitted(estimator, X, y, **options):
-    options = {"activation": "tanh", "skip": True, "max_iter": 15, "random_state": 0, **options}
+    network = {"activation": "tanh", "skip": True, "alpha": 1.0}
+    options = {**network, "max_iter": 15, "random_state": 0, **options}
     return estimator(6, **options).fit(X, y)
 
 
@@ -62,10 +64,11 @@ def outputs(model, X):
 
 
 @every_kind
+@either_prior
 @every_activation
 @with_and_without_skip
-def test_gradients_are_differences_of_outputs(estimator, X, y, activation, skip):
-    model = fitted(estimator, X, y, activation=activation, skip=skip)
+def test_gradients_are_differences_of_outputs(estimator, X, y, activation, skip, alpha):
+    model = fitted(estimator, X, y, activation=activation, skip=skip, alpha=alpha)
     # off the training rows, some of which are whole numbers
     X = X[:30] + 0.01 * X.std(axis=0) * np.random.RandomState(1).randn(30, 5)
     gradients = model.input_gradients(X)
@@ -78,9 +81,10 @@ def test_gradients_are_differences_of_outputs(estimator, X, y, activation, skip)
 
 
 @every_kind
+@either_prior
 @every_activation
-def test_hidden_features_are_what_the_output_layer_sees(estimator, X, y, activation):
-    model = fitted(estimator, X, y, activation=activation)
+def test_hidden_features_are_what_the_output_layer_sees(estimator, X, y, activation, alpha):
+    model = fitted(estimator, X, y, activation=activation, alpha=alpha)
     features = model.hidden_features(X)
     assert features.shape == (N_ROWS, 6)
     expected = features @ model.coefs_[1] + model.intercepts_[1] + X @ model.skip_coef_
@@ -88,21 +92,25 @@ def test_hidden_features_are_what_the_output_layer_sees(estimator, X, y, activat
 
 
 @every_kind
+@either_prior
 @every_method
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
-def test_sparse_rows_are_dense_rows(estimator, X, y, method, container):
+def test_sparse_rows_are_dense_rows(estimator, X, y, method, container, alpha):
     X = np.where(np.random.RandomState(1).rand(*X.shape) < 0.5, 0, X)
-    model = fitted(estimator, X, y)
+    model = fitted(estimator, X, y, alpha=alpha)
     result = getattr(model, method)(container(X))
     assert isinstance(result, np.ndarray)
     assert_allclose(result, getattr(model, method)(X), rtol=1e-9, atol=1e-12)
 
 
 @every_kind
+@either_prior
 @every_activation
 @with_and_without_skip
-def test_float32_rows_give_float32(estimator, X, y, activation, skip):
-    model = fitted(estimator, X.astype(np.float32), y, activation=activation, skip=skip)
+def test_float32_rows_give_float32(estimator, X, y, activation, skip, alpha):
+    model = fitted(
+        estimator, X.astype(np.float32), y, activation=activation, skip=skip, alpha=alpha
+    )
     for method in (model.input_gradients, model.hidden_features):
         result, exact = method(X.astype(np.float32)), method(X.astype(np.float32).astype(float))
         assert result.dtype == np.float32
@@ -145,9 +153,10 @@ def test_needs_the_columns_of_training(estimator, X, y, method):
 
 
 @every_kind
+@either_prior
 @every_method
-def test_changes_nothing(estimator, X, y, method):
-    model = fitted(estimator, X, y)
+def test_changes_nothing(estimator, X, y, method, alpha):
+    model = fitted(estimator, X, y, alpha=alpha)
     before, kept = outputs(model, X), X.copy()
     attributes = sorted(vars(model))
     getattr(model, method)(X)
@@ -172,9 +181,10 @@ def test_a_classifier_is_still_no_transformer():
 
 
 @every_kind
+@either_prior
 @with_and_without_skip
-def test_importances_are_their_formula(estimator, X, y, skip):
-    model = fitted(estimator, X, y, skip=skip)
+def test_importances_are_their_formula(estimator, X, y, skip, alpha):
+    model = fitted(estimator, X, y, skip=skip, alpha=alpha)
     gradients = model.input_gradients(X)
     if model.out_activation_ == "softmax":
         gradients = gradients - gradients.mean(axis=1, keepdims=True)
@@ -222,9 +232,10 @@ def test_what_adds_to_all_logits_alike_has_no_importance():
 
 
 @every_kind
+@either_prior
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_weights_count_as_copies(estimator, X, y, container):
-    model = fitted(estimator, X, y)
+def test_weights_count_as_copies(estimator, X, y, container, alpha):
+    model = fitted(estimator, X, y, alpha=alpha)
     copies = np.random.RandomState(2).randint(4, size=N_ROWS)
     expected = model.gradient_importances(container(np.repeat(X, copies, axis=0)))
     assert_allclose(model.gradient_importances(container(X), copies), expected, rtol=1e-9)
@@ -255,10 +266,11 @@ def test_wrong_weights_are_refused():
 
 
 @every_kind
-def test_importances_do_not_depend_on_the_units_of_columns(estimator, X, y):
+@either_prior
+def test_importances_do_not_depend_on_the_units_of_columns(estimator, X, y, alpha):
     other = X * [1e3, 1e-150, 1, 5, 1e150] + [7, 0, 10, -50, 0]
-    expected = fitted(estimator, X, y).gradient_importances(X)
-    actual = fitted(estimator, other, y).gradient_importances(other)
+    expected = fitted(estimator, X, y, alpha=alpha).gradient_importances(X)
+    actual = fitted(estimator, other, y, alpha=alpha).gradient_importances(other)
     assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -286,7 +298,8 @@ def test_importances_are_zero_where_no_output_moves():
 
 
 @every_kind
+@either_prior
 @every_method
-def test_a_clone_forgets(estimator, X, y, method):
+def test_a_clone_forgets(estimator, X, y, method, alpha):
     with pytest.raises(NotFittedError):
-        getattr(clone(fitted(estimator, X, y)), method)(X)
+        getattr(clone(fitted(estimator, X, y, alpha=alpha)), method)(X)

@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 
 N_ROWS = 120
 FOUND = ["alpha_", "n_effective_parameters_", "log_evidence_"]
@@ -439,6 +439,7 @@ class TestStarts:
         model.set_params(max_iter=1000)
         quietly(model, X, y)
         assert model.n_iter_ == len(model.loss_curve_) > 6
+        assert model.t_ == model.n_iter_ * N_ROWS
         assert model.log_evidence_ > first - 1
         assert outputs(model, X).shape[0] == N_ROWS
 
@@ -542,6 +543,25 @@ class TestTables:
         y = np.repeat([0, 1], 50)
         assert self.check(TwoLayerClassifier(random_state=0), X, y).score(X, y) == 1
 
+    @every_kind
+    @pytest.mark.parametrize("activation", ["tanh", "relu", "softplus"])
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3, 1e6])
+    def test_raw_columns_of_any_size(self, estimator, X, y, activation, scale):
+        options = {"activation": activation, "standardize": False, "random_state": 0}
+        self.check(estimator(4, **options), scale * X, y)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_raw_wine_in_other_units(self, dtype):
+        X, y = load_wine(return_X_y=True)
+        model = TwoLayerClassifier(activation="relu", standardize=False, random_state=0)
+        self.check(model, (1e3 * X).astype(dtype), y)
+
+    def test_variances_beyond_single_precision(self):
+        X = np.array([[161.0]], dtype=np.float32)
+        options = {"activation": "elu", "standardize": False, "max_iter": 4, "random_state": 0}
+        model = quietly(TwoLayerClassifier(3, **options), X, [[0, 0]])
+        assert np.isfinite(model.predict_proba(X)).all()
+
     def test_targets_without_noise(self):
         X, _ = quantities()
         model = self.check(TwoLayerRegressor(random_state=0), X, X[:, 0] - 2 * X[:, 1])
@@ -620,7 +640,8 @@ class TestProbabilities:
         model = TwoLayerClassifier(4, random_state=0).fit(X, y)
         model._belief = model._belief | {"temperature": 0.7, "share": 1.0}
         Z = model.decision_function(X).reshape(N_ROWS, -1)
-        raw, covariance = model._uncertain_prediction(X)
+        state = engine.restore(model._state)
+        raw, covariance = engine.outputs_and_covariance(state, model._loss, model._belief, X)
         if y.ndim == 1 and len(model.classes_) == 3:
             of_pair = [
                 [
