@@ -247,12 +247,12 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         return coefs, self.intercepts_, activation, X
 
     def _uncertain_prediction(self, X):
-        """Raw outputs as `_raw_prediction` gives them, and their covariance in each row."""
+        """Raw outputs and their covariance in each row, in float64, and the precision of X."""
         check_is_fitted(self)
         X = check_X(self, X)
         fitted = engine.restore(self._state)
-        found = engine.outputs_and_covariance(fitted, self._loss, self._belief, X)
-        return [array.astype(X.dtype, copy=False) for array in found]
+        with np.errstate(all="ignore"):
+            return *engine.outputs_and_covariance(fitted, self._loss, self._belief, X), X.dtype
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")

@@ -567,7 +567,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         if self._belief is None or not self.moderate:
             return self._raw_prediction(X)
         moderation = engine.Moderation(self._belief["temperature"], self._belief["share"])
-        return moderation(*self._uncertain_prediction(X), engine.LOSSES[self._loss].labels)
+        raw, covariance, dtype = self._uncertain_prediction(X)
+        logits = moderation(raw, covariance, engine.LOSSES[self._loss].labels)
+        return logits.astype(dtype, copy=False)
 
     def _learn_targets(self, y, classes=None, streaming=False):
         self._is_multilabel = _is_multilabel(y)

@@ -492,9 +492,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
                 f"enough for solver='lm', got alpha={self.alpha!r}, posterior={self.posterior!r} "
                 f"and a fit by solver={self.solver_!r}"
             )
-        raw, covariance = self._uncertain_prediction(X)
+        raw, covariance, dtype = self._uncertain_prediction(X)
         variance = np.einsum("ikk->ik", covariance) + self.noise_variance_
-        return self._decode(raw), self._decode(np.sqrt(variance))
+        found = (raw, np.sqrt(variance))
+        return tuple(self._decode(part.astype(dtype, copy=False)) for part in found)
 
     @property
     def noise_variance_(self):

@@ -151,7 +151,7 @@ def test_sparse_rows_give_what_dense_rows_give(task, solver, alpha, standardize,
     X, y = task.data()
     X = X * (rng.uniform(size=X.shape) < 0.3)
     # in raw units, long steps soon make much of the last digits
-    n_iter = 5 if solver == "lm" else 10
+    n_iter = 3 if solver == "lm" else 10
     settings = {"solver": solver, "alpha": alpha, "max_iter": n_iter, "standardize": standardize}
     model = task.estimator(5, activation="tanh", random_state=0, **settings)
     expected = outputs(model.fit(X, y), X)

@@ -35,11 +35,17 @@ ENOUGH_STEPS = 30
 WARM_STEPS = 3
 """Steps before the first estimates: a random start says nothing of good precisions."""
 
+LAST_STEPS = 10
+"""Steps at the end, under the precisions found, that close in on the mode."""
+
 NATS = 0.1
 """A change of the log posterior too small to matter."""
 
-SMALL_START = 0.1
-"""Share of the usual size that W2 starts with: the network begins almost linear."""
+SMALL_START = 0.5
+"""Share of the usual size that W2 starts with.
+
+Begun much smaller, hidden units are often put to sleep before they have learnt anything.
+"""
 
 
 def solve(
@@ -70,6 +76,7 @@ def solve(
         beta,
         max_iter=min(settings.max_iter, ENOUGH_STEPS),
         n_warm=WARM_STEPS if state is None else 0,
+        n_last=LAST_STEPS if settings.max_iter > ENOUGH_STEPS else 0,
         tol=NATS,
         callback=record,
     )
@@ -88,27 +95,28 @@ def solve(
         "n_effective_parameters": float(found.gamma.sum() + n_free),
         "log_evidence": found.log_evidence,
     }
-    return Solution(end, end, -found.log_evidence, found.n_iter, status, carried, summary)
+    n_iter = len(monitor.loss_curve)
+    return Solution(end, end, -found.log_evidence, n_iter, status, carried, summary)
 
 
 def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Array) -> dict:
     """What predictions need to say how sure they are, given the posterior of each member."""
-    network, rows = objective.network, objective.rows
-    belief = {
+    network, rows = objective.network, _with_true_weights(objective)
+    belief: dict[str, Any] = {
         "theta": np.array([p["theta"] for p in posteriors]),
         "covariance": np.array([p["covariance"] for p in posteriors]),
         "shares": shares,
     }
     if isinstance(network.loss, SquaredError):
         return belief
+    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
     left_out = (
-        leave_one_out(network.loss, *found, rows.Y)
+        leave_one_out(network.loss, *found, rows.Y, weights)
         for found in (
             covariance_of_rows(network, p["theta"], p["covariance"], rows.source, rows.n_rows)
             for p in posteriors
         )
     )
-    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
     chosen = choose_moderation(network.loss, *combine(left_out, shares), rows.Y, weights)
     return belief | {"temperature": chosen.temperature, "share": chosen.share}
 

@@ -198,6 +198,5 @@ def linearize(
     losses = network.loss.loss_gradient(Z2, Y, D2)
     w = np.broadcast_to(np.asarray(w, dtype=np.float64), len(losses))
     D2 *= w[:, None]
-    C = np.ascontiguousarray(network.loss.curvature(Z2, Y).transpose(1, 2, 0))
-    C *= w
+    C = np.multiply(network.loss.curvature(Z2, Y).transpose(1, 2, 0), w, order="C")
     return Linearization(rows.W2, rows.X1, rows.B, rows.slope, D2, C, float(w @ losses))

@@ -49,6 +49,9 @@ FEWEST_LEFT = 0.1
 FIRST_DAMPING = 1e-2
 """Of the first step, in units of the posterior's precision."""
 
+LEAST_JITTER = 1e-14
+"""Share of its diagonal that is added to a matrix which rounding has made indefinite."""
+
 TINY = 1e-10
 """What counts of parameters and of rows left over are kept above, so that their ratios exist."""
 
@@ -161,6 +164,12 @@ def _invert(A: Array, unidentified: Array | None) -> tuple[float, Array]:
     if unidentified is not None:
         A = A + strength * np.outer(unidentified, unidentified)
     factor, info = lapack.dpotrf(A, lower=1)
+    jitter = LEAST_JITTER
+    while info != 0 and jitter < 1:
+        # rounding has left a direction without curvature: none is weaker than rounding
+        ridge = jitter * (strength + A.diagonal())
+        factor, info = lapack.dpotrf(A + np.diag(ridge), lower=1)
+        jitter *= 10
     if info != 0:
         raise np.linalg.LinAlgError("the posterior has a direction of no curvature")
     log_det = 2 * float(np.log(factor.diagonal()).sum())
@@ -215,57 +224,98 @@ def maximize_evidence(
     beta: Array | None = None,
     max_iter: int = 100,
     n_warm: int = 0,
+    n_last: int = 0,
     tol: float = 1e-2,
     callback: Callable[[float, Array], bool] | None = None,
 ) -> Posterior:
     """One step to the mode and new estimates of precisions and noise, in turn, from `theta`.
 
-    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone. Settled
-    when a step and new estimates together change less than `tol` nats, twice in a row. `callback`
+    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, and so do
+    up to `n_last` more at the end, which close in on the mode. Settled when a step and new
+    estimates together change less than `tol` nats, twice in a row. `callback`
     is told -log posterior and theta after each step, and stops the walk by returning True. Theta,
     precisions and H belong together at the end.
     """
-    check_size(network.shape, n_rows=np.iinfo(int).max)
-    n_noises = network.shape.n_outputs if isinstance(network.loss, SquaredError) else 1
-    beta, precision = np.ones(n_noises) if beta is None else beta, prior.precision
-    unidentified = _unidentified(network, prior.group)
-    quadratic = look(network, rows, theta.astype(np.float64))
-    status, damping, calm = Status.MAX_ITER, FIRST_DAMPING, 0
-    for n_iter in range(1, max_iter + 1):
-        walk = _walk(network, rows, quadratic, spread(precision, prior.group), beta)
-        walk.damping, before = damping, walk.parabola.value
+    search = _Search(network, rows, theta.astype(np.float64), prior, beta)
+    status, calm, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
+    while n_iter < max_iter and calm < 2:
+        n_iter += 1
+        gain = search.step()
+        if is_to_stop(search.value, search.theta):
+            return search.posterior(n_iter, Status.STOPPED)
+        if n_warm < n_iter < max_iter:
+            calm = calm + 1 if gain + search.estimate() < tol else 0
+            status = Status.CONVERGED if calm == 2 else status
+    for _ in range(n_last):
+        n_iter += 1
+        gain = search.step()
+        if is_to_stop(search.value, search.theta) or gain < tol / 10:
+            break
+    return search.posterior(n_iter, status)
+
+
+def _never(value: float, theta: Array) -> bool:
+    return False
+
+
+class _Search:
+    """Theta, precisions and noise, and how the data look from there."""
+
+    def __init__(
+        self, network: Network, rows: ArrayRows, theta: Array, prior: Prior, beta: Array | None
+    ):
+        check_size(network.shape, n_rows=np.iinfo(int).max)
+        self.network, self.rows, self.prior = network, rows, prior
+        n_noises = network.shape.n_outputs if isinstance(network.loss, SquaredError) else 1
+        self.precision, self.beta = prior.precision, np.ones(n_noises) if beta is None else beta
+        self.unidentified = _unidentified(network, prior.group)
+        self.quadratic, self.damping = look(network, rows, theta), FIRST_DAMPING
+
+    @property
+    def theta(self) -> Array:
+        """Where the search is."""
+        return self.quadratic.theta
+
+    def step(self) -> float:
+        """One step of Levenberg-Marquardt; what -log posterior has fallen by."""
+        spread_out = spread(self.precision, self.prior.group)
+        walk = _walk(self.network, self.rows, self.quadratic, spread_out, self.beta)
+        walk.damping, before = self.damping, walk.parabola.value
         walk.advance()
-        damping = walk.damping
-        quadratic = _seen(walk, quadratic, network, beta)
-        if callback is not None and callback(walk.parabola.value, walk.theta):
-            status = Status.STOPPED
-            break
-        if n_iter <= n_warm or n_iter == max_iter:
-            continue
-        found = estimate(quadratic, prior.group, precision, beta, unidentified)
-        new_precision, new_beta = prior.update(found, precision), _bounded(found.beta, beta)
-        change = before - walk.parabola.value
-        moved = np.abs(np.log(new_precision / precision))
-        change += 0.5 * float(np.maximum(found.gamma, 1e-3) @ moved)
-        change += 0.05 * (quadratic.n or 0) * float(np.abs(np.log(new_beta / beta)).sum())
-        precision, beta = new_precision, new_beta
-        calm = calm + 1 if change < tol else 0
-        if calm == 2:
-            status = Status.CONVERGED
-            break
-    found = estimate(quadratic, prior.group, precision, beta, unidentified)
-    H = np.tensordot(beta, quadratic.curvatures, 1)
-    return Posterior(
-        quadratic.theta,
-        precision,
-        beta,
-        found.gamma,
-        found.log_evidence,
-        H,
-        found.covariance,
-        n_iter,
-        status,
-    )
+        self.damping, self.value = walk.damping, walk.parabola.value
+        self.quadratic = _seen(walk, self.quadratic, self.network, self.beta)
+        return before - self.value
+
+    def estimate(self) -> float:
+        """New precisions and noise; their change in nats, roughly."""
+        found = self._estimate()
+        precision = self.prior.update(found, self.precision)
+        beta = _bounded(found.beta, self.beta)
+        moved = np.abs(np.log(precision / self.precision))
+        change = 0.5 * float(np.maximum(found.gamma, 1e-3) @ moved)
+        n = self.quadratic.n or 0.0
+        change += 0.05 * n * float(np.abs(np.log(beta / self.beta)).sum())
+        self.precision, self.beta = precision, beta
+        return change
+
+    def _estimate(self) -> Estimate:
+        group, direction = self.prior.group, self.unidentified
+        return estimate(self.quadratic, group, self.precision, self.beta, direction)
+
+    def posterior(self, n_iter: int, status: Status) -> Posterior:
+        """What is known at the end."""
+        found = self._estimate()
+        return Posterior(
+            self.theta,
+            self.precision,
+            self.beta,
+            found.gamma,
+            found.log_evidence,
+            np.tensordot(self.beta, self.quadratic.curvatures, 1),
+            found.covariance,
+            n_iter,
+            status,
+        )
 
 
 def _bounded(new: Array, old: Array) -> Array:

@@ -190,11 +190,12 @@ def _resolved(task: Task, start: Continuation | None) -> Task:
         kept = {k: v for k, v in start.network.items() if is_auto(getattr(settings, k))}
         # what was an average goes on as the one network that it is
         kept |= {"hidden_size": start.network["hidden_size"], "n_members": 1}
-        kept = {name: value for name, value in kept.items() if value is not None}
         settings = replace(settings, **kept)
     n_rows, n_features = task.X.shape
     validating = task.validation is not None
     settings = resolve(settings, n_rows, n_features, task.n_outputs, task.X.dtype, validating)
+    if isinstance(settings.alpha, tuple) and start is not None and start.alpha is not None:
+        settings = replace(settings, alpha=start.alpha)
     return replace(task, settings=settings)
 
 
@@ -235,8 +236,8 @@ def _walk(
             "activation": settings.activation,
             "skip": task.shape.skip,
             "n_members": 1,
-            "alpha": None if is_auto(settings.alpha) else settings.alpha,
         },
+        None if is_auto(settings.alpha) else settings.alpha,
         solution.state,
         monitor.loss_curve,
         monitor.scores,

@@ -56,13 +56,19 @@ def choose_moderation(
     return Moderation(*min(product(TEMPERATURES, SHARES), key=score))
 
 
-def leave_one_out(loss: Loss, Z2: Array, covariance: Array, Y: Array) -> tuple[Array, Array]:
-    """Logits and their covariances V without the row itself, one Newton step from the mode.
+def leave_one_out(
+    loss: Loss, Z2: Array, covariance: Array, Y: Array, weights: Array
+) -> tuple[Array, Array]:
+    """Logits and their covariances V without one copy of the row, one Newton step from the mode.
 
-    V_i <- (I - V_i C_i)^-1 V_i and Z2_i <- Z2_i + V_i dloss_i/dZ2_i, C being the curvature.
+    V_i <- (I - V_i C_i)^-1 V_i and Z2_i <- Z2_i + V_i dloss_i/dZ2_i, C being the curvature; of a
+    row that weighs less than one copy, all is taken away.
     """
     gradient = np.empty_like(Z2, order="F")
     loss.loss_gradient(Z2, Y, gradient)
-    kept = np.eye(Z2.shape[1]) - ALMOST_ALL * covariance @ loss.curvature(Z2, Y)
+    taken = np.minimum(weights, 1)
+    gradient *= taken[:, None]
+    C = taken[:, None, None] * loss.curvature(Z2, Y)
+    kept = np.eye(Z2.shape[1]) - ALMOST_ALL * covariance @ C
     covariance = np.linalg.solve(kept, covariance)
     return Z2 + np.einsum("ikl,il->ik", covariance, gradient), covariance

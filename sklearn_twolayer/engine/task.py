@@ -48,7 +48,8 @@ class Continuation:
     theta: Array
     scaling: Scaling
     solver: str
-    network: dict[str, Any]  # what was chosen: names of settings and their values
+    network: dict[str, Any]
+    alpha: float | Array | None
     state: dict[str, Any] = field(default_factory=dict)
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)

@@ -153,7 +153,7 @@ def test_leaving_one_out_is_a_newton_step_without_the_row(
     Z2, _, gradient, C = model.look(model.theta)
     A, J = model.curvature(), model.J
     found_Z2, found_covariance = leave_one_out(
-        model.loss, Z2, J @ np.linalg.inv(A) @ J.transpose(0, 2, 1), model.Y
+        model.loss, Z2, J @ np.linalg.inv(A) @ J.transpose(0, 2, 1), model.Y, np.ones(N_ROWS)
     )
     for i in range(N_ROWS):
         without = A - J[i].T @ C[i] @ J[i]
@@ -172,7 +172,7 @@ def test_leaving_one_out_predicts_the_row_less_well(loss, n_outputs, rng, draw_t
     A, J = model.curvature(), model.J
     covariance = J @ np.linalg.inv(A) @ J.transpose(0, 2, 1)
     before = Z2.copy(), covariance.copy()
-    without, _ = leave_one_out(model.loss, Z2, covariance, model.Y)
+    without, _ = leave_one_out(model.loss, Z2, covariance, model.Y, np.ones(N_ROWS))
     scratch = np.empty_like(Z2, order="F")
     assert (model.loss.loss_gradient(np.asfortranarray(without), model.Y, scratch) >= losses).all()
     assert_allclose(Z2, before[0])
@@ -245,7 +245,7 @@ def test_a_row_that_determines_its_own_weights_leaves_finite_logits():
     loss = LOSSES["binary_log_loss"]
     Z2, Y = np.array([[9.0], [-9.0]]), np.array([[1.0], [0.0]])
     influence = 1 / loss.curvature(Z2, Y)
-    found = leave_one_out(loss, Z2, influence, Y)
+    found = leave_one_out(loss, Z2, influence, Y, np.ones(2))
     assert all(np.isfinite(part).all() for part in found)
     choice = choose_moderation(loss, Z2, influence, Y, np.ones(2))
     assert np.isfinite(choice(Z2, influence, False)).all()
