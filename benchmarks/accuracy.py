@@ -3,8 +3,8 @@
 Ours get raw columns; their peers, with scikit-learn's defaults, get standardised ones, and the MLP
 a standardised target too. Everybody gets the same five shuffled folds. Errors are nRMSE, the
 RMSE over that of predicting the training mean, and for classes the log-loss; means over tables and
-ratios are geometric, errors below 0.001 counting as 0.001. Seconds are the processor's for five fits
-and predictions, on one thread. Prints Markdown.
+ratios are geometric, errors below 0.001 counting as 0.001. Seconds are the processor's for five
+fits and predictions, on one thread. Prints Markdown.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def evaluate(make, table, scale):
 
 
 def regression_scores(folds):
-    """RMSE over that of the mean, and the part of the targets inside nominal 90 % intervals, where there are any."""
+    """The nRMSE, and where there are deviations the part of targets in 90 % intervals."""
     ours = np.mean([np.mean((out - y) ** 2) for _, y, out, _ in folds])
     null = np.mean([np.mean((past.mean() - y) ** 2) for past, y, _, _ in folds])
     scores = {"error": float(np.sqrt(ours / null)), "null": 1.0}

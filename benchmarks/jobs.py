@@ -137,12 +137,15 @@ def growth(repeats):
     found = {}
     steps = np.array([1, 3, 10, 30, 100])
     with threadpool_limits(1):
-        for name, sizes in {
-            "n_rows": 1000 * steps,
-            "hidden_size": 20 * steps,
-            "epochs": steps,
+        # sizes at which the products dominate
+        for name, (fixed, sizes) in {
+            "n_rows": ({}, 1000 * steps),
+            "hidden_size": ({"n_rows": 2000}, 50 * steps),
+            "epochs": ({"n_rows": 2000}, 3 * steps),
         }.items():
-            seconds = [np.median([fit(**{name: int(s)}) for _ in range(repeats)]) for s in sizes]
+            seconds = [
+                np.median([fit(**fixed, **{name: int(s)}) for _ in range(repeats)]) for s in sizes
+            ]
             slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
             found[name] = {"seconds": [round(float(s), 4) for s in seconds], "slope": float(slope)}
     return found

@@ -96,7 +96,7 @@ class InspectionMixin:
         >>> from sklearn.datasets import load_diabetes
         >>> from sklearn_twolayer import TwoLayerRegressor
         >>> X, y = load_diabetes(return_X_y=True)
-        >>> regressor = TwoLayerRegressor(20, random_state=0).fit(X, y)
+        >>> regressor = TwoLayerRegressor(20, skip=False, random_state=0).fit(X, y)
         >>> features = regressor.hidden_features(X)
         >>> features.shape
         (442, 20)

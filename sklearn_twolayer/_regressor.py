@@ -303,7 +303,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     >>> prediction, deviation = regressor.predict(X_test, return_std=True)
     >>> within = abs(y_test - prediction) < 1.645 * deviation  # nominal 90 % intervals
     >>> float(round(within.mean(), 2)), round(regressor.noise_variance_, 2)
-    (0.91, 0.26)
+    (0.91, 0.25)
 
     The units of X and y make no difference:
 

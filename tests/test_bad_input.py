@@ -284,6 +284,7 @@ BAD_VALUES = {
 
 JUST_OUTSIDE = {
     "hidden_size": 0,
+    "n_members": 0,
     "activation": "Relu",
     "skip": 1,
     "posterior": 1,
