@@ -38,6 +38,9 @@ WARM_STEPS = 3
 LAST_STEPS = 10
 """Steps at the end, under the precisions found, that close in on the mode."""
 
+MOST_COPIES = 1e12
+"""More rows than this, and the prior would have no say in float64 anyway."""
+
 NATS = 0.1
 """A change of the log posterior too small to matter."""
 
@@ -124,10 +127,11 @@ def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Arra
 def _with_true_weights(objective: Objective) -> ArrayRows:
     """The rows, their weights being copies rather than relative to their mean."""
     rows = copy.copy(objective.rows)
-    factor = objective.total_weight / rows.sum_weights
+    total = min(objective.total_weight, MOST_COPIES)
+    factor = total / rows.sum_weights
     if factor != 1:
         weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
-        rows.weights, rows.sum_weights = weights * factor, objective.total_weight
+        rows.weights, rows.sum_weights = weights * factor, total
     return rows
 
 

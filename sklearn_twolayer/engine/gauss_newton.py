@@ -54,6 +54,9 @@ def solve(
     if math.isfinite(target.value(theta.astype(np.float64))):
         last, status = _descend(target, theta, settings, monitor)
     monitor.finish()
+    if theta.dtype != np.float64 and not math.isfinite(objective.value(monitor.best_theta)):
+        # what the walk saw in double precision is beyond that of the weights
+        monitor.best_theta[:], status = theta, Status.DIVERGED
     return Solution(monitor.best_theta, last, monitor.best_value, len(monitor.loss_curve), status)
 
 
