@@ -130,7 +130,13 @@ def growth(repeats):
 
     def fit(n_rows=10_000, hidden_size=100, epochs=3):
         estimator = TwoLayerRegressor(
-            hidden_size, solver="adam", max_iter=epochs, tol=0, batch_size=500, standardize=False
+            hidden_size,
+            solver="adam",
+            dtype="float64",
+            max_iter=epochs,
+            tol=0,
+            batch_size=500,
+            standardize=False,
         )
         return seconds_of(lambda: estimator.fit(X[:n_rows], y[:n_rows]))
 
@@ -163,7 +169,9 @@ def memory(repeats):
 def _peak(n_rows, hidden_size):
     random_state = np.random.RandomState(0)
     X, y = random_state.standard_normal((n_rows, 100)), random_state.standard_normal(n_rows)
-    model = TwoLayerRegressor(hidden_size, solver="adam", max_iter=2, standardize=False)
+    model = TwoLayerRegressor(
+        hidden_size, solver="adam", dtype="float64", max_iter=2, standardize=False
+    )
     tracemalloc.start()
     try:
         seconds_of(lambda: model.fit(X, y))

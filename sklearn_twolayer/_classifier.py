@@ -58,9 +58,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         targets, the weights being averaged out. It takes ``solver="lm"`` or ``"auto"``, no
         validation rows (they would choose instead), and for ``solver="auto"`` at most 10,000 rows
         and ``n_rows * P ** 2 + P ** 3 <= 1e9``, P being the number of parameters; 3,000 parameters
-        are the most in any case. Where that is too many, ``solver="auto"`` tries 1, 10 and 100 on a
-        fifth of the rows, held out, and trains L-BFGS on all with the best; otherwise ``"auto"``
-        is 1.
+        are the most in any case. Where that is too many, ``solver="auto"`` tries 1, 10 and 100 on
+        up to 100,000 rows, a fifth of them held out, and trains on all with the best; otherwise
+        ``"auto"`` is 1.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by ``"lbfgs"`` and

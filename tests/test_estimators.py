@@ -362,3 +362,23 @@ def test_warm_start_goes_on_when_the_precision_changes(rng):
     assert (few, many["theta"].dtype) == (np.float64, np.float32)
     assert many["state"]["first_moment"].dtype == np.float32
     assert np.isfinite(model.predict(X)).all()
+
+
+def noisy_and_clean(noise):
+    rng = np.random.RandomState(0)
+    X = rng.randn(1500, 40)
+    return X, np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + noise * rng.randn(1500)
+
+
+@pytest.mark.parametrize(("noise", "expected"), [(0.0, 10.0), (5.0, 100.0)])
+def test_held_out_rows_choose_alpha_where_the_evidence_is_too_dear(noise, expected):
+    X, y = noisy_and_clean(noise)
+    model = TwoLayerRegressor(40, random_state=0).fit(X, y)
+    assert (model.solver_, model.alpha_, model.log_evidence_) == ("lbfgs", expected, None)
+    again = TwoLayerRegressor(40, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+    goes_on = clone(model).set_params(warm_start=True, max_iter=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        chosen = goes_on.fit(X, y).alpha_
+        assert goes_on.fit(X[:500], -y[:500]).alpha_ == chosen  # it is not chosen anew

@@ -2,8 +2,7 @@
 
 A table small enough for the curvature of the network is trained by Levenberg-Marquardt, its prior
 chosen by the evidence: few tanh units, started at the linear model where there is one output. A
-larger one gets many relu units and L-BFGS, its prior chosen by held-out rows, or, for many rows,
-Adam and a fixed prior.
+larger one gets many relu units and L-BFGS or, for many rows, Adam; held-out rows choose its prior.
 """
 
 from dataclasses import replace
@@ -54,7 +53,7 @@ def resolve(
     solver = settings.solver
     if solver == "auto":
         solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
-    by_trial = settings.solver == "auto" and solver == "lbfgs" and not validating
+    by_trial = settings.solver == "auto" and not validating
     in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
     definite: dict[str, Any] = {
         "solver": solver,

@@ -63,10 +63,14 @@ def fit(
 HELD_OUT = 5
 """One row in so many is held out to choose alpha by."""
 
+MOST_ROWS_TO_TRY, EPOCHS_TO_TRY = 100_000, 50
+"""What a trial is worth: so many rows, and of mini-batches so many epochs at a rate that falls."""
+
 
 def _with_tried_alpha(task: Task, random_state: RandomState) -> Task:
     """The task with that precision under which held-out rows are predicted best."""
     settings, order = task.settings, random_state.permutation(task.X.shape[0])
+    order = order[:MOST_ROWS_TO_TRY]
     if len(order) < HELD_OUT:
         return replace(task, settings=replace(settings, alpha=USUAL_ALPHA))
     held_out, kept = np.split(order, [len(order) // HELD_OUT])
@@ -80,10 +84,13 @@ def _with_tried_alpha(task: Task, random_state: RandomState) -> Task:
         )
         for rows in (kept, held_out)
     )
-    seed = random_state.randint(np.iinfo(np.int32).max)
+    seed, trial = random_state.randint(np.iinfo(np.int32).max), settings
+    if SOLVERS[settings.solver].incremental:
+        n_epochs = min(settings.max_iter, EPOCHS_TO_TRY)
+        trial = replace(settings, max_iter=n_epochs, learning_rate="cosine")
 
     def loss(alpha: float) -> float:
-        tried = replace(kept_task, settings=replace(settings, alpha=alpha))
+        tried = replace(kept_task, settings=replace(trial, alpha=alpha))
         scaling = measure(tried)
         fitted = _walk(tried, len(kept), scaling, RandomState(seed))
         of_held_out = _objective(tried, scaling, judge.X, judge.Y, judge.weights, 0.0)

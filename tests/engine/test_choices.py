@@ -48,7 +48,7 @@ def test_one_output_alone_has_a_skip_path(n_outputs, skip):
 
 def test_beyond_the_rows_for_curvature_there_are_mini_batches():
     check(chosen(FEW_ROWS, 1), **EVIDENCE, hidden_size=20, skip=True)
-    check(chosen(FEW_ROWS + 1, 1), solver="adam", **FIXED)
+    check(chosen(FEW_ROWS + 1, 1), solver="adam", **TRIED)
 
 
 def most_columns(n_rows, n_hidden, n_outputs=1):
