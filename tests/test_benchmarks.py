@@ -1,11 +1,15 @@
 """The benchmark harness runs; what it measures is no business of a test."""
 
+import gzip
 import importlib
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from sklearn_twolayer import TwoLayerRegressor
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -14,6 +18,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 def harness(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     names = ("problems", "contenders", "jobs", "run", "compare", "plot")
+    names += ("tables", "accuracy", "newcomer", "large", "band")
     yield {name: importlib.import_module(name) for name in names}
     for name in names:
         sys.modules.pop(name, None)
@@ -42,10 +47,6 @@ def test_a_case_is_slower_only_past_both_thresholds(harness):
 
 
 def test_reads_fashion_mnist_from_a_folder(harness, tmp_path, monkeypatch):
-    import gzip
-
-    import numpy as np
-
     pixels = np.arange(3 * 784, dtype=np.uint8)
     for name, header, content in (("images-idx3", 16, pixels), ("labels-idx1", 8, pixels[:3])):
         with gzip.open(tmp_path / f"train-{name}-ubyte.gz", "wb") as file:
@@ -54,3 +55,103 @@ def test_reads_fashion_mnist_from_a_folder(harness, tmp_path, monkeypatch):
     X, y = harness["problems"].PROBLEMS["10k x 784"].make()
     assert X.shape == (3, 784)
     assert y.tolist() == [0, 1, 2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two tiny tables, with missing cells, categories and a class too small to be used."""
+    random_state = np.random.RandomState(0)
+    rows = random_state.standard_normal((60, 2)).round(3).astype(str)
+    slopes = random_state.standard_normal(60)
+    makers = np.where(slopes > 0, "a", "b").astype(object)
+    rows[3, 0] = makers[5] = ""
+    targets = {"cars": slopes.round(3).astype(str), "coins": np.where(slopes > 0, "heads", "tails")}
+    targets["coins"][:2] = "edges"
+    (tmp_path / "data").mkdir()
+    manifest = []
+    for name, task in (("cars", "regression"), ("coins", "classification")):
+        lines = [",".join(row) for row in zip(*rows.T, makers, targets[name], strict=True)]
+        with gzip.open(tmp_path / "data" / f"{name}.csv.gz", "wt") as file:
+            file.write("\n".join(["weight,power,maker,target", *lines]))
+        columns = {"numeric": ["weight", "power"], "categorical": ["maker"]}
+        manifest.append({"name": name, "task": task, **columns})
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def test_reads_a_folder_of_tables(harness, folder):
+    cars, coins = harness["tables"].folder_tables(folder)
+    assert cars.X.shape == (60, 3)
+    assert len(coins.y) == 58
+    assert set(coins.y) == {0, 1}
+    encoded = cars.encoder(scale=False).fit_transform(cars.X).astype(float)
+    assert encoded.shape == (60, 2 + 3)  # a, b and the rare one that is missing
+    known = np.delete(cars.X[:, 0].astype(float), 3)
+    assert encoded[3, 0] == np.median(known)
+    assert [t.name for t in harness["tables"].folder_tables(folder, ["coins"])] == ["coins"]
+
+
+def test_large_tables_are_cut(harness):
+    X = np.arange(4000.0)[:, None]
+    table = harness["tables"].prepared("long", "regression", X, X[:, 0])
+    assert table.X.shape == (3000, 1)
+    np.testing.assert_array_equal(table.X[:, 0], table.y)
+
+
+def test_accuracy(harness, folder, monkeypatch, capsys):
+    accuracy = harness["accuracy"]
+    for task, models in accuracy.MODELS.items():
+        some = {name: models[name] for name in (accuracy.OURS, next(reversed(models)))}
+        monkeypatch.setitem(accuracy.MODELS, task, some)
+    results = folder / "results.json"
+    accuracy.main(["--data", str(folder), "--json", str(results)])
+    whole = json.loads(results.read_text())
+    cars = whole["tables"]["regression"]["cars"]
+    assert set(cars) == {"ours", "MLP"}
+    assert 0 < cars["ours"]["error"] < 1.5
+    assert 0.5 < cars["ours"]["coverage"] <= 1
+    assert 0 <= whole["tables"]["classification"]["coins"]["ours"]["calibration"] < 1
+    assert whole["summary"]["classification"]["ours"]["ours / theirs"] == 1
+    printed = capsys.readouterr().out
+    assert "| cars | 60 x 3 |" in printed
+    assert "| calibration error |" in printed
+
+
+def test_calibration_error(harness):
+    of = harness["accuracy"].calibration_error
+    sure = np.tile([0.05, 0.95], (4, 1))
+    assert of(np.ones(4), sure) == pytest.approx(0.05)
+    assert of(np.array([1, 1, 0, 0]), sure) == pytest.approx(0.45)
+
+
+def test_only_the_evidence_gives_deviations(harness):
+    X = np.linspace(-1, 1, 30)[:, None]
+    for model, answer in ((TwoLayerRegressor(), True), (TwoLayerRegressor(alpha=1.0), False)):
+        assert harness["accuracy"].gives_deviations(model.fit(X, X[:, 0] ** 2)) is answer
+
+
+def test_means_pass_over_tables_without_deviations(harness):
+    scores = {"error": 0.5, "null": 1.0, "seconds": 1.0, "warnings": 0}
+    found = harness["accuracy"].summary(
+        {"one": {"ours": scores | {"coverage": 0.9}}, "two": {"ours": scores}}
+    )
+    assert found["ours"]["coverage"] == 0.9
+
+
+def test_newcomer(harness, capsys):
+    found = harness["newcomer"].main(["--only", "iris", "--seeds", "1"])
+    assert -1 < found["iris"]["ours, raw"] < 0
+    assert "| iris | neg_log_loss |" in capsys.readouterr().out
+
+
+def test_large(harness, capsys):
+    found = harness["large"].main(["--rows", "200"])
+    for problem in found.values():
+        assert problem["best"]["error"] < min(problem[who]["error"] for who in ("ours", "MLP"))
+        assert problem["ours"]["peak, MB"] > 0
+    assert "| regression, nRMSE | best |" in capsys.readouterr().out
+
+
+def test_band(harness, tmp_path):
+    harness["band"].main([str(tmp_path / "band.png")])
+    assert (tmp_path / "band.png").stat().st_size > 10_000
