@@ -1,9 +1,10 @@
 """Many rows: ``python benchmarks/large.py [--rows 100000] [--only NAME ...] [--json FILE]``.
 
-Two generated problems of 20 columns, ten of them idle, with known noise. The untouched estimator on
-raw columns against scikit-learn's MLP with standardised columns (and target), on a fifth as many
-fresh rows. Seconds are the processor's, on one thread; the memory is the most that fit asks for
-beyond its data, as tracemalloc sees arrays in a fit of its own; `best` is how the truth scores.
+Two generated problems of 20 columns, at least ten of them idle, with known noise. The untouched
+estimator on raw columns against scikit-learn's MLP with standardised columns (and target), on a
+fifth as many fresh rows. Seconds are the processor's, on one thread; the memory is the most that
+fit asks for beyond its data, as tracemalloc sees arrays in a fit of its own; `best` is how the
+truth scores.
 """
 
 import argparse
