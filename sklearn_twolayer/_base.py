@@ -186,7 +186,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         solution, monitor = fitted.solution, fitted.monitor
         network = fitted.continuation.network
         self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"])
-        self._keep_posterior(solution.posterior, fitted.alpha)
+        self._keep_posterior(solution.posterior, fitted.continuation.alpha)
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
         self.best_loss_ = min(monitor.loss_curve, default=np.inf)
@@ -211,13 +211,11 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _keep_posterior(self, posterior, alpha):
         """What the evidence found, or None for all of it."""
         found = posterior or {}
-        self.alpha_ = alpha
+        self.alpha_ = found.get("alpha", alpha)
         self.n_effective_parameters_ = found.get("n_effective_parameters")
         self.log_evidence_ = found.get("log_evidence")
         self._noise = found.get("noise")
         self._belief = found.get("belief")
-        if posterior is not None:
-            self.alpha_ = found["precision"] * found["noise"].mean()
 
     def _warn(self, fitted):
         advice = _ADVICE.get(fitted.solution.status)

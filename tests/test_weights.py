@@ -348,3 +348,27 @@ def test_mini_batches_expect_the_weighted_gradient(kind, weights):
     # two batches of two rows and one of a single row: three steps
     assert_allclose(np.mean(steps, axis=0) / 3, whole, rtol=1e-3, atol=1e-4)
     assert np.ptp(steps, axis=0).max() > 0.1
+
+
+@pytest.mark.parametrize("n_rows", [1200, 3300])
+def test_what_is_chosen_untouched_does_not_depend_on_how_copies_come(n_rows):
+    # as copies they would pass the sizes at which other networks are chosen
+    rng = np.random.RandomState(0)
+    X = rng.randn(n_rows, 4)
+    y = np.sin(X[:, 0]) + 0.1 * rng.randn(n_rows)
+    weighted = TwoLayerRegressor(random_state=0).fit(X, y, sample_weight=np.full(n_rows, 3.0))
+    copied = TwoLayerRegressor(random_state=0).fit(np.repeat(X, 3, axis=0), np.repeat(y, 3))
+    assert weighted.coefs_[0].shape == copied.coefs_[0].shape
+    assert_array_equal(weighted.predict(X), copied.predict(X))
+    assert_array_equal(weighted.alpha_, copied.alpha_)
+
+
+@pytest.mark.parametrize("options", [{}, {"solver": "adam", "early_stopping": True}])
+def test_rows_of_weight_zero_may_be_set_aside_again(options):
+    # plain float32 rows of which some are dropped, and then some held out of the rest
+    rng = np.random.RandomState(0)
+    X = rng.randn(10_050, 3).astype(np.float32)
+    w = (np.arange(len(X)) % 300 > 0).astype(float)
+    model = TwoLayerRegressor(5, max_iter=2, standardize=False, random_state=0, **options)
+    expected = clone(model).fit(X[w > 0], X[w > 0, 0]).predict(X)
+    assert_array_equal(model.fit(X, X[:, 0], sample_weight=w).predict(X), expected)

@@ -87,19 +87,22 @@ def solve(
     status = found.status
     if status is Status.MAX_ITER and settings.max_iter > ENOUGH_STEPS:
         status = Status.CONVERGED
-    end = found.theta.astype(settings.dtype)
+    end, n_iter = found.theta.astype(settings.dtype), len(monitor.loss_curve)
     carried = {"precision": found.precision, "beta": found.beta}
-    n_free = (prior.group < 0).sum()
-    summary = {
+    return Solution(end, end, -found.log_evidence, n_iter, status, carried, _summary(found, prior))
+
+
+def _summary(found: Posterior, prior: Prior) -> dict[str, Any]:
+    """What a person may want to know of the posterior, and what `believe` needs."""
+    noise = 1 / found.beta
+    return {
         "theta": found.theta,
         "covariance": found.covariance,
-        "precision": found.precision,
-        "noise": 1 / found.beta,
-        "n_effective_parameters": float(found.gamma.sum() + n_free),
-        "log_evidence": found.log_evidence,
+        "alpha": found.precision * noise.mean(),
+        "noise": noise,
+        "n_effective_parameters": float(found.gamma.sum() + (prior.group < 0).sum()),
+        "log_evidence": float(found.log_evidence),
     }
-    n_iter = len(monitor.loss_curve)
-    return Solution(end, end, -found.log_evidence, n_iter, status, carried, summary)
 
 
 def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Array) -> dict:
@@ -143,7 +146,7 @@ def _prior(shape: Shape, precision: Array) -> Prior:
 
 
 def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:
-    """Where the walk begins: almost linear, and at the linear model where there is a skip path."""
+    """Where the walk begins: W2 small, and at the linear model where there is a skip path."""
     shape, beta = network.shape, None
     theta = theta.astype(np.float64)
     parameters = shape.views(theta)

@@ -61,15 +61,6 @@ class Tangent:
         D1 = (self.W2 @ U.T) * self.slope
         return np.concatenate([(self.X1 @ D1.T).ravel(), (self.B @ U).ravel()])
 
-    def jacobian(self, output: int) -> Array:
-        """The rows of J for one output, transposed: (n_parameters, n_rows)."""
-        front, n_outputs = self.n_hidden_parameters, self.W2.shape[1]
-        J = np.zeros((front + len(self.B) * n_outputs, self.X1.shape[1]))
-        steep = self.slope * self.W2[:, [output]]
-        np.multiply(self.X1[:, None], steep, out=J[:front].reshape(len(self.X1), *steep.shape))
-        J[front + output :: n_outputs] = self.B
-        return J
-
 
 @dataclass(frozen=True)
 class Linearization(Tangent):
@@ -127,13 +118,12 @@ class Linearization(Tangent):
         G = np.zeros((n_columns, n_units))
         for part in chunks(self.X1.shape[1], n_columns + n_units):
             X1, slope = self.X1[:, part], self.slope[:, part]
-            products = np.concatenate([X1[a:] * X1[a] for a in range(c)])
             weights = np.empty((n_units, X1.shape[1]))
             for p in range(h):
                 of_p = weights[of_units[p, p] : of_units[p, -1] + 1]
                 np.matmul(self.W2[p:], bent[p, :, part], out=of_p)
                 of_p *= slope[p:]
-            G += products @ weights.T
+            G += products_of_pairs(X1) @ weights.T
         spread = G[of_columns][:, :, of_units]
         H.reshape(c, h, c, h)[...] = spread.transpose(0, 2, 1, 3)
 
@@ -164,6 +154,11 @@ def pairs(n: int) -> Array:
     first, second = np.triu_indices(n)
     number[first, second] = number[second, first] = np.arange(len(first))
     return number
+
+
+def products_of_pairs(X1: Array) -> Array:
+    """x_i x_j for all pairs of the rows of X1, in the order of `pairs`."""
+    return np.concatenate([X1[i:] * X1[i] for i in range(len(X1))])
 
 
 def chunks(n_rows: int, n_products: int) -> list[slice]:

@@ -199,10 +199,10 @@ class NoisySquaredError(SquaredError):
 
 @dataclass(frozen=True)
 class Posterior:
-    """The mode, the precisions that suit the data best, and the curvature H there.
+    """The mode, the precisions that suit the data best, and the covariance A^-1 there.
 
-    H is weighted by beta, without the prior, and `covariance` is A^-1; `gamma` counts the
-    parameters determined in each group; `status` tells whether all of it has settled.
+    `gamma` counts the parameters determined in each group; `status` tells whether all of it has
+    settled.
     """
 
     theta: Array
@@ -210,7 +210,6 @@ class Posterior:
     beta: Array
     gamma: Array
     log_evidence: float
-    H: Array
     covariance: Array
     n_iter: int
     status: Status
@@ -232,9 +231,9 @@ def maximize_evidence(
 
     Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, and so do
     up to `n_last` more at the end, which close in on the mode. Settled when a step and new
-    estimates together change less than `tol` nats, twice in a row. `callback`
-    is told -log posterior and theta after each step, and stops the walk by returning True. Theta,
-    precisions and H belong together at the end.
+    estimates together change less than `tol` nats, twice in a row. `callback` is
+    told -log posterior and theta after each step, and stops the walk by returning True. Theta,
+    precisions and covariance belong together at the end.
     """
     search = _Search(network, rows, theta.astype(np.float64), prior, beta)
     status, calm, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
@@ -249,7 +248,9 @@ def maximize_evidence(
     for _ in range(n_last):
         n_iter += 1
         gain = search.step()
-        if is_to_stop(search.value, search.theta) or gain < tol / 10:
+        if is_to_stop(search.value, search.theta):
+            return search.posterior(n_iter, Status.STOPPED)
+        if gain < tol / 10:
             break
     return search.posterior(n_iter, status)
 
@@ -311,7 +312,6 @@ class _Search:
             self.beta,
             found.gamma,
             found.log_evidence,
-            np.tensordot(self.beta, self.quadratic.curvatures, 1),
             found.covariance,
             n_iter,
             status,

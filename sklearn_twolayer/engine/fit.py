@@ -41,11 +41,12 @@ def fit(
     initial weights, then by the shuffles; with several draws it only gives each its seed. `theta`,
     in standardised units, replaces the draw, `start` goes on where an earlier fit ended.
     """
-    task = _resolved(task, start)
-    n_rows = task.X.shape[0]
-    if not SOLVERS[task.settings.solver].incremental and n_rows <= FEW_ROWS:
+    solver, n_rows = task.settings.solver, task.X.shape[0]
+    if n_rows <= FEW_ROWS and (is_auto(solver) or not SOLVERS[solver].incremental):
         X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
         task = replace(task, X=X, Y=Y, weights=weights)
+    # only now: what is chosen must not depend on whether rows come as copies or with weights
+    task = _resolved(task, start)
     scaling = measure(task)
     if isinstance(task.settings.alpha, tuple):
         task = _with_tried_alpha(task, random_state)
@@ -181,9 +182,15 @@ def _check_range(what: str, size: Array, dtype: np.dtype) -> None:
 
 
 def product_size(task: Task, start: Continuation | None = None) -> int:
-    """Multiplications in one product with the first layer, as the solver will ask for it."""
+    """Multiplications in the largest matrix product that the solver will ask for.
+
+    Products of curvature stand among factorisations and other small steps that threads slow down:
+    they count a sixteenth, from where on two threads were measured to be level.
+    """
     task = _resolved(task, start)
     settings, n_rows = task.settings, task.X.shape[0]
+    if settings.solver == "lm":
+        return n_rows * task.shape.size**2 // 16
     at_a_time = block_size(task.shape.width)
     if SOLVERS[settings.solver].incremental:
         at_a_time = batch_size(settings, n_rows)
@@ -250,7 +257,7 @@ def _walk(
         monitor.scores,
         n_seen,
     )
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, alpha)
+    return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
 
 
 def _begin(

@@ -194,7 +194,9 @@ class Subset:
 
 def subset(X: Any, rows: Array) -> Any:
     """The given rows of X, without a copy where X is dense."""
-    return X[rows] if sparse.issparse(X) else Subset(X, rows)
+    if sparse.issparse(X):
+        return X[rows]
+    return Subset(X.X, X.rows[rows]) if isinstance(X, Subset) else Subset(X, rows)
 
 
 def lives_on_disk(X: Any) -> bool:

@@ -31,6 +31,7 @@ class Objective:
         An array for `alpha` has a precision for each group of weights (`Shape.groups`).
         """
         self.network, self.rows = network, rows
+        # where each weight has a precision of its own, alpha only says that there is a penalty
         self.alpha = float(alpha) if np.ndim(alpha) == 0 else 1.0
         self.precision = self._of_each_weight(np.asarray(alpha)) if np.ndim(alpha) else None
         self.total_weight = rows.sum_weights if total_weight is None else total_weight

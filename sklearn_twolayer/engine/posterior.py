@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .curvature import Tangent, pairs, tangent
+from .curvature import Tangent, pairs, products_of_pairs, tangent
 from .inputs import Source, source
 from .network import Network, block_size
 from .numerics import Array
@@ -35,30 +35,39 @@ def covariance_of_rows(
     """The same of rows that are standardised already."""
     n_outputs = network.shape.n_outputs
     Z2, found = np.empty((n_rows, n_outputs)), np.empty((n_rows, n_outputs, n_outputs))
+    of_theta = _Covariance(network, covariance)
     size = block_size(network.shape.size)
     for start in range(0, n_rows, size):
         block = slice(start, min(start + size, n_rows))
         Z2[block], tangents = tangent(network, theta, rows.take(block))
-        found[block] = _of_rows(tangents, covariance)
+        found[block] = of_theta.of_outputs(tangents)
     return Z2, found
 
 
-def _of_rows(rows: Tangent, covariance: Array) -> Array:
+class _Covariance:
     """J_i A^-1 J_i' of each row, from three blocks of A^-1: J is never formed.
 
     For hidden units p and q, x' A^-1_pq x takes every pair of columns once.
     """
-    front, n_outputs = rows.n_hidden_parameters, rows.W2.shape[1]
-    steep = rows.slope[:, None] * rows.W2[:, :, None]  # d Z2_k / d Z1_p
-    of_outputs = _products(covariance[front:, front:], rows.B, rows.B, n_outputs, n_outputs)
-    if front == 0:
-        return of_outputs.transpose(2, 0, 1)
-    h = len(rows.slope)
-    mixed = _products(covariance[:front, front:], rows.X1, rows.B, h, n_outputs)
-    mixed = np.einsum("pki,pli->kli", steep, mixed)
-    of_hidden = np.einsum("pki,pqi->kqi", steep, _of_pairs(rows.X1, covariance[:front, :front], h))
-    of_hidden = np.einsum("kqi,qli->kli", of_hidden, steep)
-    return (of_hidden + mixed + mixed.transpose(1, 0, 2) + of_outputs).transpose(2, 0, 1)
+
+    def __init__(self, network: Network, covariance: Array):
+        self.h, self.n_outputs = network.shape.n_hidden, network.shape.n_outputs
+        front = (network.shape.n_features + 1) * self.h
+        self.hidden = _weights_of_pairs(covariance[:front, :front], self.h) if front else None
+        self.mixed, self.behind = covariance[:front, front:], covariance[front:, front:]
+
+    def of_outputs(self, rows: Tangent) -> Array:
+        """(n_rows, n_outputs, n_outputs)."""
+        found = _products(self.behind, rows.B, rows.B, self.n_outputs, self.n_outputs)
+        if self.hidden is not None:
+            steep = rows.slope[:, None] * rows.W2[:, :, None]  # d Z2_k / d Z1_p
+            mixed = _products(self.mixed, rows.X1, rows.B, self.h, self.n_outputs)
+            mixed = np.einsum("pki,pli->kli", steep, mixed)
+            hidden = (self.hidden.T @ products_of_pairs(rows.X1))[pairs(self.h)]
+            hidden = np.einsum("pki,pqi->kqi", steep, hidden)
+            hidden = np.einsum("kqi,qli->kli", hidden, steep)
+            found = hidden + mixed + mixed.transpose(1, 0, 2) + found
+        return found.transpose(2, 0, 1)
 
 
 def _products(block: Array, left: Array, right: Array, n_left: int, n_right: int) -> Array:
@@ -69,14 +78,13 @@ def _products(block: Array, left: Array, right: Array, n_left: int, n_right: int
     return np.einsum("pbki,bi->pki", along, right)
 
 
-def _of_pairs(X1: Array, block: Array, h: int) -> Array:
-    """x_i' block_pq x_i (h, h, n_rows) for all pairs of units p, q."""
-    c, of_units = len(X1), pairs(h)
+def _weights_of_pairs(block: Array, h: int) -> Array:
+    """What a product of two columns counts in x' block_pq x, (pairs of columns, pairs of units)."""
+    c = len(block) // h
     first, second = np.triu_indices(c)
     p, q = np.triu_indices(h)
     four = block.reshape(c, h, c, h)
     weights = four[first[:, None], p, second[:, None], q]
     weights += four[second[:, None], p, first[:, None], q]
     weights[first == second] *= 0.5
-    products = np.concatenate([X1[a:] * X1[a] for a in range(c)])
-    return (weights.T @ products)[of_units]
+    return weights

@@ -83,4 +83,3 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
-    alpha: float | Array
