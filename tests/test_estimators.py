@@ -1,6 +1,7 @@
 """What classifier and regressor have in common."""
 
 import copy
+import sys
 import warnings
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import SOLVERS
+
+# the name `fit` of the engine is its function
+engine_fit = sys.modules["sklearn_twolayer.engine.fit"]
 
 IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -382,3 +386,23 @@ def test_held_out_rows_choose_alpha_where_the_evidence_is_too_dear(noise, expect
         warnings.simplefilter("ignore", ConvergenceWarning)
         chosen = goes_on.fit(X, y).alpha_
         assert goes_on.fit(X[:500], -y[:500]).alpha_ == chosen  # it is not chosen anew
+
+
+def test_trials_of_alpha_on_many_rows_are_short(monkeypatch, rng):
+    walks, walk = [], engine_fit._walk
+
+    def watched(task, *args, **options):
+        settings = task.settings
+        walks.append((task.X.shape[0], settings.alpha, settings.max_iter, settings.learning_rate))
+        return walk(task, *args, **options)
+
+    monkeypatch.setattr(engine_fit, "_walk", watched)
+    monkeypatch.setattr(engine_fit, "EPOCHS_TO_TRY", 1)
+    monkeypatch.setattr(engine_fit, "MOST_ROWS_TO_TRY", 1000)
+    X = rng.randn(MANY_ROWS, 2)
+    model = TwoLayerRegressor(3, max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, X[:, 0])
+    assert walks[:3] == [(800, alpha, 1, "cosine") for alpha in (1.0, 10.0, 100.0)]
+    assert walks[3:] == [(MANY_ROWS, model.alpha_, 2, "constant")]

@@ -252,3 +252,29 @@ def test_what_is_seen_of_each_output_adds_up(loss, n_outputs, rng, draw_targets)
     loss_sum, gradient = rows.reduce(network.loss_gradient, theta)
     assert_allclose(seen.errors.sum(), loss_sum, rtol=1e-12)
     assert_allclose(seen.gradients.sum(axis=0), gradient, rtol=1e-9, atol=1e-11)
+
+
+def test_warm_steps_leave_the_precisions_alone(rng, draw_targets):
+    network, rows, theta = problem("squared_error", 1, rng, draw_targets)
+    prior = Prior.plain(groups(network.shape), np.array([2.0, 3.0]))
+    cold = maximize_evidence(network, rows, theta, prior, max_iter=6)
+    warm = maximize_evidence(network, rows, theta, prior, max_iter=6, n_warm=5)
+    assert_allclose(warm.precision, [2, 3])
+    assert (np.abs(np.log(cold.precision / [2, 3])) > 1e-3).all()
+
+
+def test_last_steps_close_in_on_the_mode_under_the_same_precisions(rng, draw_targets):
+    network, rows, theta = problem("squared_error", 1, rng, draw_targets)
+    prior = Prior.plain(groups(network.shape))
+    short, long = (
+        maximize_evidence(network, rows, theta, prior, max_iter=6, n_last=n) for n in (0, 200)
+    )
+    assert_allclose(long.precision, short.precision)
+
+    def slope(found):
+        seen = look(network, rows, found.theta)
+        return np.abs(
+            found.beta @ seen.gradients + spread(found.precision, prior.group) * found.theta
+        )
+
+    assert slope(long).max() < 0.1 * slope(short).max()

@@ -191,3 +191,26 @@ def test_the_walk_leaves_its_start_alone(build):
     before = theta.copy()
     Walk(target, theta).advance()
     assert_array_equal(theta, before)
+
+
+def test_steps_that_fail_are_cut_ever_faster():
+    class Wall:
+        """Higher wherever one steps."""
+
+        rows = ArrayRows(np.zeros((1, 1)), np.zeros((1, 1)))
+        n_tried = 0
+
+        def value(self, theta):
+            self.n_tried += 1
+            return 1.0
+
+    class Slope:
+        value, gradient = 0.0, np.ones(1)
+
+        def step(self, damping):
+            return -self.gradient / (1 + damping)
+
+    wall = Wall()
+    assert not Walk(wall, np.zeros(1), Slope()).advance()
+    # the damping grows by 2, 4, 8 ...: past 1e308 in some forty-five steps, not in a thousand
+    assert 20 < wall.n_tried < 100

@@ -257,6 +257,14 @@ def test_a_row_of_little_weight_has_little_to_take_away(loss, n_outputs, rng, dr
     model, weights = Linear(loss, n_outputs, rng, draw_targets), np.full(N_ROWS, 0.05)
     Z2, _, _, C = model.look(model.theta)
     A = np.einsum("i,ika,ikl,ilb->ab", weights, model.J, C, model.J) + 0.05 * np.eye(3 * n_outputs)
-    covariance = model.J @ np.linalg.inv(A) @ model.J.transpose(0, 2, 1)
+    J, scratch = model.J, np.empty_like(Z2, order="F")
+    covariance = J @ np.linalg.inv(A) @ J.transpose(0, 2, 1)
+    _, without = leave_one_out(model.loss, Z2, covariance, model.Y, weights)
+    for i in range(N_ROWS):
+        # up to the share of its influence that a row keeps
+        expected = J[i] @ np.linalg.inv(A - 0.05 * J[i].T @ C[i] @ J[i]) @ J[i].T
+        assert_allclose(without[i], expected, rtol=0.02)
     with np.errstate(invalid="raise"):
-        choose_moderation(model.loss, Z2, covariance, model.Y, weights)
+        chosen = choose_moderation(model.loss, Z2, without, model.Y, weights)
+    logits = np.asfortranarray(chosen(Z2, without, model.loss.labels))
+    assert np.isfinite(model.loss.loss_gradient(logits, model.Y, scratch)).all()
