@@ -20,7 +20,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, learning_curve
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
@@ -327,6 +327,16 @@ def test_rows_on_disk_are_not_copied_by_partial_fit(large):
     model = TwoLayerRegressor(4, solver="adam", batch_size=1000, random_state=0)
     y = np.arange(len(large)) % 3
     assert peak_memory(lambda: model.partial_fit(large, y)) < 0.25 * large.nbytes
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_large_columns_that_were_standardised_before_are_not_copied(solver, large, rng):
+    X = np.tile(StandardScaler().fit_transform(rng.randn(1250, large.shape[1])), (140, 1))
+    y = X[:, 0] ** 2
+    model = TwoLayerRegressor(4, solver=solver, dtype="float64", max_iter=2, random_state=0)
+    assert peak_memory(lambda: model.fit(X, y)) < 0.25 * X.nbytes
+    copied = clone(model).fit(X + 1, y)
+    assert_allclose(model.predict(X[:1250]), copied.predict(X[:1250] + 1), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("hidden_size", [4, 100])

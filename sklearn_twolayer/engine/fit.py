@@ -158,6 +158,10 @@ def outputs_and_covariance(
     return Z2 * Y_scale + scaling.Y.mean, covariance * np.outer(Y_scale, Y_scale)
 
 
+AS_GOOD_AS_STANDARD = 1e-6
+"""Columns whose mean and deviation are so near 0 and 1, as other scalers leave them, stay."""
+
+
 def measure(task: Task) -> Scaling:
     """What ``standardize`` asks for: moments of X, and of Y where the loss wants them."""
     n_rows, n_features = task.X.shape
@@ -166,6 +170,8 @@ def measure(task: Task) -> Scaling:
     if task.settings.standardize:
         X = moments(task.X, task.weights)
         _check_range("a column of X", X.deviation, task.X.dtype)
+        if X.are_standard(AS_GOOD_AS_STANDARD):
+            X = no_moments(n_features)
         if LOSSES[task.loss].standardizes_target:
             Y = moments(task.Y, task.weights)
             _check_range("y", Y.magnitude, task.X.dtype)

@@ -33,6 +33,10 @@ class Inputs(Protocol):
         """Write [X, 1]' D1 into `out`."""
         ...
 
+    def times(self, factors: Array) -> "Inputs | None":
+        """[X, 1] with each row multiplied by its factor (n_rows, 1); None where X is sparse."""
+        ...
+
     def add_skip(self, W0: Array, out: Array) -> None:
         """Add X W0 to `out`."""
         ...
@@ -63,6 +67,9 @@ class DenseInputs:
     def backward(self, D1: Array, out: Array) -> None:
         np.dot(self.X1.T, D1, out=out)
 
+    def times(self, factors: Array) -> "DenseInputs":
+        return DenseInputs(self.X1 * factors)
+
     def add_skip(self, W0: Array, out: Array) -> None:
         out += self.X1[:, :-1] @ W0
 
@@ -90,6 +97,12 @@ class PlainInputs:
     def backward(self, D1: Array, out: Array) -> None:
         np.dot(self.X.T, D1, out=out[:-1])
         np.sum(D1, axis=0, out=out[-1])
+
+    def times(self, factors: Array) -> DenseInputs:
+        X1 = np.empty((len(self.X), self.X.shape[1] + 1), self.X.dtype)
+        np.multiply(self.X, factors, out=X1[:, :-1])
+        X1[:, -1:] = factors
+        return DenseInputs(X1)
 
     def add_skip(self, W0: Array, out: Array) -> None:
         out += self.X @ W0
@@ -127,6 +140,9 @@ class SparseInputs:
         else:
             np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
             gradient_W1[stored] += compact.X.T @ D1
+
+    def times(self, factors: Array) -> None:
+        return None
 
     def compact(self) -> tuple[Array, "SparseInputs"]:
         """The columns that are stored at all, and the rows with no other column, not centred.
@@ -208,19 +224,26 @@ def lives_on_disk(X: Any) -> bool:
     return False
 
 
+LARGE = 2**27
+"""Bytes of X from which on a copy costs more than the few per cent of time it may save."""
+
+
 class DenseSource:
     """Dense rows, read as they are, standardised block by block, or standardised in memory.
 
-    Rows that need no change are never copied as a whole; others are copied once, unless they
-    live on disk: these are changed as they are read.
+    Rows that need no change are never copied as a whole. Others are copied once, unless they
+    live on disk, where they are changed as they are read; so are small ones that need no change,
+    for the sake of the column of ones.
     """
 
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
         self.X, self.scaling, self.dtype = X, scaling, dtype
         self.inverse_scale = np.ones(X.shape[1]) if scaling is None else 1 / scaling.X.scale
         self.X1: Array | None = None
-        self.as_it_is = scaling is None and X.dtype == dtype
-        self.buffer = self._empty(0)
+        large = X.shape[0] * X.shape[1] * X.dtype.itemsize >= LARGE
+        unchanged = scaling is None or (large and scaling.X.are_standard())
+        self.as_it_is = unchanged and X.dtype == dtype
+        self.buffer, self.gathered = self._empty(0), np.empty((0, X.shape[1]), dtype)
         if not self.as_it_is and not lives_on_disk(X):
             self.X1 = self._empty(X.shape[0])
             self._load(slice(0, X.shape[0]), self.X1)
@@ -240,8 +263,9 @@ class DenseSource:
             X, rows = (
                 (self.X.X, self.X.rows[index]) if isinstance(self.X, Subset) else (self.X, index)
             )
-            np.take(X, rows, axis=0, out=out, mode="clip")
-            return PlainInputs(out)
+            # np.take is fast into contiguous rows only
+            gathered = self.gathered[: len(index)]
+            out[:, :-1] = np.take(X, rows, axis=0, out=gathered, mode="clip")
         else:
             self._load(index, out)
         return DenseInputs(out)
@@ -260,12 +284,14 @@ class DenseSource:
                 np.multiply(block, self.inverse_scale, out=columns, casting="same_kind")
 
     def _empty(self, n_rows: int) -> Array:
-        """Rows to write to, with a column of ones unless they stay as they are."""
-        return np.ones((n_rows, self.X.shape[1] + (not self.as_it_is)), dtype=self.dtype)
+        """Rows to write to, with a column of ones."""
+        return np.ones((n_rows, self.X.shape[1] + 1), dtype=self.dtype)
 
     def _rows_of_buffer(self, n_rows: int) -> Array:
         if n_rows > len(self.buffer):
             self.buffer = self._empty(n_rows)
+            if self.as_it_is:
+                self.gathered = np.empty_like(self.buffer[:, :-1], order="C")
         return self.buffer[:n_rows]
 
 

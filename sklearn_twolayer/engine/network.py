@@ -77,11 +77,17 @@ class Network:
         D2 *= w[:, None] if isinstance(w, np.ndarray) else w
         gradient = self._gradient_parameters
         np.dot(buffers.with_ones.T, D2, out=gradient.layer2)
-        np.dot(self._parameters.W2, D2.T, out=D1.T)
         # A1 has done its work; the slope takes its place
         self.activation.slope(buffers.Z1, A1, A1)
-        D1 *= A1
-        X.backward(D1, gradient.layer1)
+        scaled = X.times(D2) if self.shape.rows_are_cheaper_than_units(X.n_rows) else None
+        if scaled is not None:
+            # [X, 1]' D1 = ([X, 1] * D2)' slope * W2' for a single output: D1 is never formed
+            scaled.backward(A1, gradient.layer1)
+            np.multiply(gradient.layer1, self._parameters.W2.T, out=gradient.layer1)
+        else:
+            np.dot(self._parameters.W2, D2.T, out=D1.T)
+            D1 *= A1
+            X.backward(D1, gradient.layer1)
         if gradient.W0 is not None:
             X.backward_skip(D2, gradient.W0)
         return _weighted_sum(losses, w), self._gradient

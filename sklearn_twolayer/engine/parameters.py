@@ -47,6 +47,14 @@ class Shape:
         """Units in the wider of the two layers."""
         return max(self.n_hidden, self.n_outputs)
 
+    def rows_are_cheaper_than_units(self, n_rows: int) -> bool:
+        """Whether one output's error is passed on sooner by scaling input rows than hidden units.
+
+        That touches X and dW1 instead of D1, twice.
+        """
+        d, h = self.n_features + 1, self.n_hidden
+        return self.n_outputs == 1 and d * (n_rows + h) < 2 * n_rows * h
+
     @property
     def n_groups(self) -> int:
         """Groups of weights that may have a prior of their own; see `groups`."""

@@ -60,8 +60,13 @@ class ArrayRows:
 
     def take(self, index: Index) -> tuple[Inputs, Array, Array | None]:
         """The rows at `index`: inputs, targets, weights (None: all one)."""
-        w = None if self.weights is None else self.weights[index]
-        return self.source.take(index), self.Y[index], w
+        w = None if self.weights is None else _take(self.weights, index)
+        return self.source.take(index), _take(self.Y, index), w
+
+
+def _take(array: Array, index: Index) -> Array:
+    # twice as fast as an index in brackets, where there are two dimensions
+    return array[index] if isinstance(index, slice) else array.take(index, axis=0, mode="clip")
 
 
 def merge_equal_rows(

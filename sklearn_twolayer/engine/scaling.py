@@ -42,6 +42,11 @@ class Moments:
         threshold = np.maximum(self.rounding * self.magnitude, self.smallest)
         return np.where(self.deviation > threshold, self.deviation, np.inf)
 
+    def are_standard(self, tolerance: float = 0.0) -> bool:
+        """Whether mean and deviation are 0 and 1."""
+        off = np.maximum(np.abs(self.mean), np.abs(self.deviation - 1))
+        return bool((off <= tolerance).all())
+
     def merged(self, other: "Moments", share: float) -> "Moments":
         """Moments of both sets of rows, `share` of the weight being the other's.
 

@@ -3,6 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sklearn_twolayer.engine import inputs as module
 from sklearn_twolayer.engine.inputs import lives_on_disk, source, subset
 from sklearn_twolayer.engine.scaling import Scaling, moments, no_moments
 
@@ -89,6 +90,48 @@ def test_products_are_those_of_the_selected_rows(X, store, storage, standardize,
     assert_allclose(skipped, 1 + X1[:, :-1] @ W0, rtol=1e-11, atol=1e-11)
     assert_allclose(gradient_W0, X1[:, :-1].T @ D1, rtol=1e-10, atol=1e-10)
     assert_allclose(inputs.with_ones(), X1, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("storage", ["array", "Fortran", "memmap"])
+@standardized
+@every_selection
+def test_rows_times_factors(X, store, storage, standardize, index, rng):
+    scaling = scaling_of(X, standardize)
+    inputs = source(store(X, storage), scaling, np.dtype(np.float64)).take(index)
+    X1 = with_ones(X, scaling)[index]
+    factors = rng.randn(len(X1), 1)
+    times = inputs.times(factors)
+    assert_allclose(times.with_ones(), X1 * factors, rtol=1e-11, atol=1e-11)
+    assert_allclose(inputs.with_ones(), X1, rtol=1e-11, atol=1e-11)
+
+
+def test_sparse_rows_are_not_multiplied(X):
+    inputs = source(sparse.csr_array(X), None, np.dtype(np.float64)).take(slice(0, 5))
+    assert inputs.times(np.ones((5, 1))) is None
+
+
+@pytest.mark.parametrize("storage", ["array", "Fortran", "memmap"])
+@pytest.mark.parametrize("large", [True, False])
+@every_selection
+def test_large_standard_columns_are_not_copied(X, store, storage, large, index, rng, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", X.nbytes + (not large))
+    scaling = Scaling(no_moments(N_FEATURES), no_moments(1), len(X), float(len(X)))
+    rows = source(store(X, storage), scaling, np.dtype(np.float64))
+    assert rows.as_it_is == large
+    assert (rows.X1 is None) == (large or storage == "memmap")
+    X1 = with_ones(X, None)[index]
+    layer1 = rng.randn(N_FEATURES + 1, N_HIDDEN)
+    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN))
+    Z1, gradient = products(rows.take(index), layer1, D1)
+    assert_allclose(Z1, X1 @ layer1, rtol=1e-11, atol=1e-11)
+    assert_allclose(gradient, X1.T @ D1, rtol=1e-10, atol=1e-10)
+
+
+def test_large_columns_that_need_a_change_are_copied(X, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 0)
+    assert source(X, scaling_of(X, standardize=True), np.dtype(np.float64)).X1 is not None
+    standard = Scaling(no_moments(N_FEATURES), no_moments(1), len(X), float(len(X)))
+    assert source(X, standard, np.dtype(np.float32)).X1 is not None
 
 
 @every_storage

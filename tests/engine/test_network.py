@@ -60,11 +60,12 @@ def some_inputs(X):
 @pytest.mark.parametrize("n_outputs", [1, 4])
 @pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 @pytest.mark.parametrize("one_weight", [True, False], ids=["one weight", "weight of each row"])
+@pytest.mark.parametrize("n_hidden", [1, 5], ids=["fewer units than columns", "more units"])
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_loss_and_gradient_are_the_formulas(
-    X, loss, n_outputs, skip, one_weight, storage, rng, draw_targets
+    X, loss, n_outputs, skip, one_weight, n_hidden, storage, rng, draw_targets
 ):
-    shape = Shape(3, 5, n_outputs, skip)
+    shape = Shape(3, n_hidden, n_outputs, skip)
     theta, Y = rng.randn(shape.size), draw_targets(LOSSES[loss], N_ROWS, n_outputs)
     w = np.full(N_ROWS, 0.3) if one_weight else rng.rand(N_ROWS)
     expected_loss, expected_gradient = backpropagation(theta, X, Y, w, shape, loss)

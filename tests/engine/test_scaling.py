@@ -125,6 +125,19 @@ def test_float32_columns_are_measured_in_float64(storage, rng):
 
 
 @weighted
+def test_standard_columns_are_recognised(with_weights, rng):
+    X, weights = columns(rng), rng.rand(50) if with_weights else None
+    found = moments(X, weights)
+    assert not found.are_standard(1e-6)
+    standard = moments((X - found.mean) / found.deviation, weights)
+    assert standard.are_standard(1e-6)
+    step = np.array([0, 2e-6, 0, 0])
+    assert not replace(standard, mean=standard.mean - step).are_standard(1e-6)
+    assert not replace(standard, deviation=standard.deviation - step).are_standard(1e-6)
+    assert no_moments(4).are_standard()
+
+
+@weighted
 @pytest.mark.parametrize("factor", [1e-300, 1, 1e300])
 def test_merged_measurements_are_those_of_all_rows(with_weights, factor, rng):
     X, Y = factor * columns(rng), rng.randn(50, 2)
