@@ -224,16 +224,15 @@ def lives_on_disk(X: Any) -> bool:
     return False
 
 
-LARGE = 2**27
+LARGE = 2**26
 """Bytes of X from which on a copy costs more than the few per cent of time it may save."""
 
 
 class DenseSource:
     """Dense rows, read as they are, standardised block by block, or standardised in memory.
 
-    Rows that need no change are never copied as a whole. Others are copied once, unless they
-    live on disk, where they are changed as they are read; so are small ones that need no change,
-    for the sake of the column of ones.
+    Large rows that need no change are never copied as a whole. Others are copied once, if only
+    for the column of ones, unless they live on disk, where they are changed as they are read.
     """
 
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
@@ -241,8 +240,8 @@ class DenseSource:
         self.inverse_scale = np.ones(X.shape[1]) if scaling is None else 1 / scaling.X.scale
         self.X1: Array | None = None
         large = X.shape[0] * X.shape[1] * X.dtype.itemsize >= LARGE
-        unchanged = scaling is None or (large and scaling.X.are_standard())
-        self.as_it_is = unchanged and X.dtype == dtype
+        unchanged = X.dtype == dtype and (scaling is None or scaling.X.are_standard())
+        self.as_it_is = large and unchanged
         self.buffer, self.gathered = self._empty(0), np.empty((0, X.shape[1]), dtype)
         if not self.as_it_is and not lives_on_disk(X):
             self.X1 = self._empty(X.shape[0])

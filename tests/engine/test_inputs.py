@@ -25,6 +25,11 @@ every_storage = pytest.mark.parametrize(
 standardized = pytest.mark.parametrize("standardize", [False, True], ids=["raw", "standardized"])
 
 
+@pytest.fixture(autouse=True)
+def everything_is_large(monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 0)
+
+
 @pytest.fixture
 def X(rng):
     X = rng.randn(N_ROWS, N_FEATURES) + np.array([0, 1, -3, 10])
@@ -112,10 +117,14 @@ def test_sparse_rows_are_not_multiplied(X):
 
 @pytest.mark.parametrize("storage", ["array", "Fortran", "memmap"])
 @pytest.mark.parametrize("large", [True, False])
+@standardized
 @every_selection
-def test_large_standard_columns_are_not_copied(X, store, storage, large, index, rng, monkeypatch):
+def test_large_standard_columns_are_not_copied(
+    X, store, storage, large, standardize, index, rng, monkeypatch
+):
     monkeypatch.setattr(module, "LARGE", X.nbytes + (not large))
     scaling = Scaling(no_moments(N_FEATURES), no_moments(1), len(X), float(len(X)))
+    scaling = scaling if standardize else None
     rows = source(store(X, storage), scaling, np.dtype(np.float64))
     assert rows.as_it_is == large
     assert (rows.X1 is None) == (large or storage == "memmap")
@@ -127,8 +136,7 @@ def test_large_standard_columns_are_not_copied(X, store, storage, large, index, 
     assert_allclose(gradient, X1.T @ D1, rtol=1e-10, atol=1e-10)
 
 
-def test_large_columns_that_need_a_change_are_copied(X, monkeypatch):
-    monkeypatch.setattr(module, "LARGE", 0)
+def test_large_columns_that_need_a_change_are_copied(X):
     assert source(X, scaling_of(X, standardize=True), np.dtype(np.float64)).X1 is not None
     standard = Scaling(no_moments(N_FEATURES), no_moments(1), len(X), float(len(X)))
     assert source(X, standard, np.dtype(np.float32)).X1 is not None
