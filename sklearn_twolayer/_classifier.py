@@ -92,21 +92,24 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     max_iter : int, default=1000
         The most iterations of one call of ``fit``: epochs of a stochastic solver, steps of the
-        others.
+        others. Where the evidence chooses `alpha`, at most 30 steps and ten more that close in on
+        the mode.
 
     shuffle : bool, default=True
         Whether the rows are drawn in a new order in each epoch.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the random numbers, used in this order: the rows set aside for validation, the
-        initial weights (W1, W2), the order of rows in each epoch. With ``n_init > 1`` it gives each
-        restart its seed instead. An int gives the same bits in every fit on the same machine.
+        Source of the random numbers, used in this order: the rows set aside for validation, those
+        held out to try `alpha` on and a seed for the trials, the initial weights (W1, W2), the
+        order of rows in each epoch. With ``n_init > 1`` or ``n_members > 1`` it gives each walk its
+        seed instead of the last two. An int gives the same bits in every fit on the same machine.
 
     tol : float, default=1e-4
         An iteration counts as an improvement if it brings the loss (with `early_stopping`: the
         validation score) beyond its best value by more than `tol` times that value, or times a
         thousandth of the first one, if that is more. ``"lbfgs"`` and ``"lm"`` also stop where no
-        component of the gradient exceeds `tol`.
+        component of the gradient exceeds `tol`. Where the evidence chooses `alpha` this has no
+        say: it has settled when nothing changes the log posterior by a tenth of a nat any more.
 
     momentum : float in [0, 1], default=0.9
         Momentum of ``solver="sgd"``.
@@ -127,7 +130,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         Iterations in a row without improvement after which a fit stops.
 
     max_fun : int, default=15000
-        The most evaluations of the loss by L-BFGS.
+        The most evaluations of the loss by ``solver="lbfgs"``.
 
     initializer : str, default="auto"
         How initial weights are drawn [1]_ [2]_ [3]_, one of ``"auto"``, ``"he_uniform"``,
@@ -223,8 +226,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         Laplace's approximation: compare it between networks fitted to the same rows.
 
     loss_curve_ : list of float
-        Loss in each iteration, penalty included. For stochastic solvers
-        the mean over the epoch, in which the weights moved.
+        Loss in each iteration, penalty included. For stochastic solvers the mean over the epoch,
+        in which the weights moved; where the evidence chooses `alpha`, -log posterior per row, up
+        to a constant, under the precisions of that step.
 
     loss_ : float
         The last entry of ``loss_curve_``.

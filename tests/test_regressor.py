@@ -39,7 +39,8 @@ def test_several_targets_give_a_matrix():
 def test_the_same_target_twice_gives_the_same_prediction_twice():
     X, y = load_diabetes(return_X_y=True)
     Y = np.column_stack([y, 100 - y])
-    settings = {"activation": "identity", "alpha": 0.0, "tol": 1e-9}
+    # to the very end of the walk: on the way there the two differ
+    settings = {"activation": "identity", "alpha": 0.0, "tol": 1e-12}
     model = TwoLayerRegressor(5, random_state=0, **settings).fit(X, Y)
     predicted = model.predict(X)
     np.testing.assert_allclose(predicted[:, 0], 100 - predicted[:, 1], rtol=1e-5, atol=1e-3)
