@@ -35,6 +35,7 @@ def _ours(dtype):
             batch_size=problem.batch_size,
             max_iter=problem.epochs,
             dtype=dtype,
+            standardize=problem.standardize,
             **ADAM,
         )
         return _fit(estimator, X, y)

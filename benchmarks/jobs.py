@@ -106,12 +106,16 @@ class _Reached(Exception):
 
 
 def _seconds_until(target, X, y, X_val, y_val):
-    start = time.perf_counter()
+    """Seconds of training; looking whether it is good enough, which nobody else does, is free."""
+    start, looking = time.perf_counter(), 0.0
 
     def watch(estimator, X, y):
+        nonlocal looking
+        looked = time.perf_counter()
         loss = log_loss(y, estimator.predict_proba(X))
         if loss <= target:
-            raise _Reached(time.perf_counter() - start)
+            raise _Reached(looked - start - looking)
+        looking += time.perf_counter() - looked
         return -loss
 
     estimator = TwoLayerClassifier(random_state=0, scoring=watch)
