@@ -231,8 +231,9 @@ LARGE = 2**26
 class DenseSource:
     """Dense rows, read as they are, standardised block by block, or standardised in memory.
 
-    Large rows that need no change are never copied as a whole. Others are copied once, if only
-    for the column of ones, unless they live on disk, where they are changed as they are read.
+    Large rows that need no change but of precision are never copied as a whole. Others are copied
+    once, if only for the column of ones, unless they live on disk, where they are changed as they
+    are read.
     """
 
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
@@ -240,9 +241,8 @@ class DenseSource:
         self.inverse_scale = np.ones(X.shape[1]) if scaling is None else 1 / scaling.X.scale
         self.X1: Array | None = None
         large = X.shape[0] * X.shape[1] * X.dtype.itemsize >= LARGE
-        unchanged = X.dtype == dtype and (scaling is None or scaling.X.are_standard())
-        self.as_it_is = large and unchanged
-        self.buffer, self.gathered = self._empty(0), np.empty((0, X.shape[1]), dtype)
+        self.as_it_is = large and (scaling is None or scaling.X.are_standard())
+        self.buffer, self.gathered = self._empty(0), np.empty((0, X.shape[1]), X.dtype)
         if not self.as_it_is and not lives_on_disk(X):
             self.X1 = self._empty(X.shape[0])
             self._load(slice(0, X.shape[0]), self.X1)
@@ -252,7 +252,7 @@ class DenseSource:
         if isinstance(index, slice):
             if self.X1 is not None:
                 return DenseInputs(self.X1[index])
-            if self.as_it_is:
+            if self.as_it_is and self.X.dtype == self.dtype:
                 return PlainInputs(self.X[index])
             index = np.arange(*index.indices(self.X.shape[0]))
         out = self._rows_of_buffer(len(index))
@@ -290,7 +290,7 @@ class DenseSource:
         if n_rows > len(self.buffer):
             self.buffer = self._empty(n_rows)
             if self.as_it_is:
-                self.gathered = np.empty_like(self.buffer[:, :-1], order="C")
+                self.gathered = np.empty((n_rows, self.X.shape[1]), self.X.dtype)
         return self.buffer[:n_rows]
 
 

@@ -138,8 +138,19 @@ def test_large_standard_columns_are_not_copied(
 
 def test_large_columns_that_need_a_change_are_copied(X):
     assert source(X, scaling_of(X, standardize=True), np.dtype(np.float64)).X1 is not None
-    standard = Scaling(no_moments(N_FEATURES), no_moments(1), len(X), float(len(X)))
-    assert source(X, standard, np.dtype(np.float32)).X1 is not None
+
+
+@every_selection
+def test_large_columns_change_their_precision_when_they_are_taken(X, index, rng):
+    rows = source(X, None, np.dtype(np.float32))
+    assert rows.X1 is None
+    inputs, X1 = rows.take(index), with_ones(X, None)[index]
+    layer1 = rng.randn(N_FEATURES + 1, N_HIDDEN).astype(np.float32)
+    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN).astype(np.float32))
+    Z1, gradient = products(inputs, layer1, D1)
+    assert inputs.X1.dtype == np.float32
+    assert_allclose(Z1, X1 @ layer1, atol=1e-4)
+    assert_allclose(gradient, X1.T @ D1, rtol=1e-4, atol=5e-3)
 
 
 @every_storage
