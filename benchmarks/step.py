@@ -47,7 +47,8 @@ def prepared(problem, dtype):
     shape = Shape(X.shape[1], problem.hidden_size, n_outputs)
     scaling = Scaling(moments(X, None), no_moments(n_outputs), len(Y), len(Y))
     network = Network(shape, ACTIVATIONS["relu"], loss)
-    rows = ArrayRows(X, Y, None, scaling, dtype, block_size(shape.width))
+    units = scaling if problem.standardize else None
+    rows = ArrayRows(X, Y, None, units, dtype, block_size(shape.width))
     index = np.random.RandomState(0).permutation(len(Y))[: problem.batch_size]
     return Objective(network, rows, 1e-4, len(Y), 1.0), index
 
@@ -64,18 +65,23 @@ def parts_of(objective, index, dtype, repeats):
     b = network._buffers_for(len(index_of_part), theta.dtype)
     p, g = shape.views(theta), shape.views(np.empty_like(theta))
     X, Y, _ = rows.take(index_of_part)
+    one_output = not sparse.issparse(rows.source.X) and shape.rows_are_cheaper_than_units(X.n_rows)
 
     def products():
         X.forward(p.layer1, b.Z1)
         np.dot(p.layer2.T, b.with_ones.T, out=b.Z2.T)
         np.dot(b.with_ones.T, b.D2, out=g.layer2)
-        np.dot(p.W2, b.D2.T, out=b.D1.T)
-        X.backward(b.D1, g.layer1)
+        if one_output:
+            X.times(b.D2).backward(b.A1, g.layer1)
+        else:
+            np.dot(p.W2, b.D2.T, out=b.D1.T)
+            X.backward(b.D1, g.layer1)
 
     def activation():
         network.activation.value(b.Z1, b.A1)
         network.activation.slope(b.Z1, b.A1, b.A1)
-        np.multiply(b.D1, b.A1, out=b.D1)
+        if not one_output:
+            np.multiply(b.D1, b.A1, out=b.D1)
 
     adam, settings = OPTIMIZERS["adam"], Settings()
     state, gradient = adam.start(theta), np.full_like(theta, 1e-3)

@@ -141,6 +141,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         1. The map is folded into ``coefs_`` and ``intercepts_``, which act on raw units, so
         prediction costs nothing extra. Sparse X is never centred: its mean travels in the bias.
         Columns that are constant in training have no influence on predictions.
+        If all columns have mean 0 and deviation 1 already, to within 1e-6, they stay as they are,
+        and X of 64 MB or more is then not copied.
 
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 where a stochastic solver
