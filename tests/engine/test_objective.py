@@ -130,7 +130,7 @@ def test_many_rows_are_judged_by_evenly_spaced_ones(X, theta, rng, with_weights)
 
 @weighted
 def test_absent_columns_of_sparse_rows_can_be_left_out(rng, with_weights):
-    X = sparse.random_array((N_ROWS, 3), density=0.3, format="csr", rng=np.random.default_rng(0))
+    X = sparse.csr_array(sparse.random(N_ROWS, 3, density=0.3, random_state=0))
     Y = rng.randn(N_ROWS, 2)
     weights = rng.rand(N_ROWS) if with_weights else None
     shape = Shape(3, 4, 2)

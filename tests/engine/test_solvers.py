@@ -449,7 +449,7 @@ def test_a_loss_that_vanishes_stalls_at_a_thousandth_of_the_first():
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_sparse_rows_give_what_dense_rows_give(momentum, rng):
     # without momentum, plain steps visit only the columns a batch stores
-    X = sparse.random_array((60, 30), density=0.05, format="csr", rng=np.random.default_rng(0))
+    X = sparse.csr_array(sparse.random(60, 30, density=0.05, random_state=0))
     Y = rng.randn(60, 1)
     shape = Shape(30, 4, 1)
     theta = rng.randn(shape.size)
