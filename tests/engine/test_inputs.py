@@ -76,6 +76,16 @@ def products(inputs, layer1, D1):
     return Z1, gradient
 
 
+def check_products(inputs, X1, rng):
+    """Both products against the formula; the factors drawn for it."""
+    layer1 = rng.randn(N_FEATURES + 1, N_HIDDEN)
+    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN))
+    Z1, gradient = products(inputs, layer1, D1)
+    assert_allclose(Z1, X1 @ layer1, rtol=1e-11, atol=1e-11)
+    assert_allclose(gradient, X1.T @ D1, rtol=1e-10, atol=1e-10)
+    return layer1, D1
+
+
 @every_storage
 @standardized
 @every_selection
@@ -84,11 +94,7 @@ def test_products_are_those_of_the_selected_rows(X, store, storage, standardize,
     inputs = source(store(X, storage), scaling, np.dtype(np.float64)).take(index)
     X1 = with_ones(X, scaling)[index]
     assert inputs.n_rows == len(X1)
-    layer1 = rng.randn(N_FEATURES + 1, N_HIDDEN)
-    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN))
-    Z1, gradient = products(inputs, layer1, D1)
-    assert_allclose(Z1, X1 @ layer1, rtol=1e-11, atol=1e-11)
-    assert_allclose(gradient, X1.T @ D1, rtol=1e-10, atol=1e-10)
+    layer1, D1 = check_products(inputs, X1, rng)
     skipped, W0 = np.ones_like(D1), layer1[:-1]
     inputs.add_skip(W0, skipped)
     inputs.backward_skip(D1, gradient_W0 := np.empty_like(W0))
@@ -129,11 +135,7 @@ def test_large_standard_columns_are_not_copied(
     assert rows.as_it_is == large
     assert (rows.X1 is None) == (large or storage == "memmap")
     X1 = with_ones(X, None)[index]
-    layer1 = rng.randn(N_FEATURES + 1, N_HIDDEN)
-    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN))
-    Z1, gradient = products(rows.take(index), layer1, D1)
-    assert_allclose(Z1, X1 @ layer1, rtol=1e-11, atol=1e-11)
-    assert_allclose(gradient, X1.T @ D1, rtol=1e-10, atol=1e-10)
+    check_products(rows.take(index), X1, rng)
 
 
 def test_large_columns_that_need_a_change_are_copied(X):

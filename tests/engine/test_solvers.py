@@ -240,7 +240,7 @@ def test_the_best_weights_are_kept_when_the_last_are_worse(solver):
         solver, learning_rate_init=1.5, batch_size=N_ROWS, max_iter=40, tol=0
     )
     # evaluated anew, in another order of the rows: equal but for rounding
-    assert fitted.solution.value <= min(fitted.monitor.loss_curve) * (1 + 1e-12)
+    assert_allclose(fitted.solution.value, min(fitted.monitor.loss_curve), rtol=1e-14)
     assert fitted.monitor.loss_curve[-1] > fitted.solution.value
 
 
