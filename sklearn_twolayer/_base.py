@@ -25,6 +25,7 @@ from ._validation import (
     held_out_rows,
     unchanged_on_error,
 )
+from ._verbose import summary
 
 
 def can_go_on(estimator):
@@ -69,6 +70,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             with one_blas_thread_if_small(engine.product_size(task, start)):
                 fitted = engine.fit(task, random_state, start)
             self._keep(fitted, task)
+        if self.verbose:
+            print(summary(self, fitted), flush=True)
         self._warn(fitted)
         return self
 

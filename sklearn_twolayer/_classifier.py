@@ -196,7 +196,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         callable ``(estimator, X, y)`` as in scikit-learn; greater is better.
 
     verbose : bool or int, default=False
-        Whether to print progress, at most once a second; every iteration with 2 or more.
+        Whether to print progress, at most once a second; every iteration with 2 or more. Each line
+        names the trial, member or start that it tells of, and the last one says how the fit ended.
 
     Attributes
     ----------
