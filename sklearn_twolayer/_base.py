@@ -230,7 +230,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
                 n_iter=self.n_iter_,
                 last=""
                 if change is None
-                else f": the last one lowered the loss by {change:.1e} of it",
+                else f": the last one {'raised' if change < 0 else 'lowered'} the loss by "
+                f"{abs(change):.1e} of it",
             )
             text = f"{type(self).__name__}(solver={self.solver_!r}) {message}"
             warnings.warn(text, ConvergenceWarning, stacklevel=4)

@@ -183,10 +183,14 @@ def test_ticks_are_whole_iterations_and_losses_that_can_be_told_apart(n_iter, lo
     np.testing.assert_array_equal(ticks, np.round(ticks))
 
 
-@pytest.mark.parametrize("name", ["fitted", "validated"])
-def test_nothing_is_cut_off(name, request):
-    display = LossCurveDisplay.from_estimator(request.getfixturevalue(name))
-    figure = display.figure_
+@pytest.mark.parametrize("offset", [0, 123_456])
+def test_nothing_is_cut_off(offset, validated):
+    display = LossCurveDisplay(
+        loss_curves=[offset + 0.01 * np.array(validated.loss_curve_)],
+        validation_scores=[-offset + 0.01 * np.array(validated.validation_scores_)],
+        names=["long numbers"],
+    )
+    figure = display.plot().figure_
     figure.canvas.draw()
     page = figure.bbox
     for axes in figure.axes:

@@ -120,6 +120,15 @@ def test_the_curve_of_the_evidence_falls_to_what_is_kept(estimator, load, n_memb
     assert last - model.best_loss_ < 0.1 * (first - last)
 
 
+@pytest.mark.parametrize(("max_iter", "moved"), [(2, "lowered"), (3, "raised")])
+def test_a_short_budget_says_which_way_the_loss_went(max_iter, moved):
+    X, y = load_diabetes(return_X_y=True)
+    model = TwoLayerRegressor(5, max_iter=max_iter, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=rf"the last one {moved} the loss by \d"):
+        model.fit(X, y)
+    assert (model.loss_curve_[-1] > model.loss_curve_[-2]) == (moved == "raised")
+
+
 @pytest.mark.parametrize("total", [1.0, 442.0, 1e5])
 def test_the_loss_of_the_evidence_is_that_of_a_unit_of_weight(total):
     X, y = load_diabetes(return_X_y=True)
