@@ -25,6 +25,7 @@ from ._validation import (
     held_out_rows,
     unchanged_on_error,
 )
+from ._verbose import summary
 
 
 def can_go_on(estimator):
@@ -69,6 +70,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             with one_blas_thread_if_small(engine.product_size(task, start)):
                 fitted = engine.fit(task, random_state, start)
             self._keep(fitted, task)
+        if self.verbose:
+            print(summary(self, fitted), flush=True)
         self._warn(fitted)
         return self
 
@@ -227,7 +230,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
                 n_iter=self.n_iter_,
                 last=""
                 if change is None
-                else f": the last one lowered the loss by {change:.1e} of it",
+                else f": the last one {'raised' if change < 0 else 'lowered'} the loss by "
+                f"{abs(change):.1e} of it",
             )
             text = f"{type(self).__name__}(solver={self.solver_!r}) {message}"
             warnings.warn(text, ConvergenceWarning, stacklevel=4)

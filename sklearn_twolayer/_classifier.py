@@ -196,7 +196,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         callable ``(estimator, X, y)`` as in scikit-learn; greater is better.
 
     verbose : bool or int, default=False
-        Whether to print progress, at most once a second; every iteration with 2 or more.
+        Whether to print progress, at most once a second; every iteration with 2 or more. Each line
+        names the trial, member or start that it tells of, and the last one says how the fit ended.
 
     Attributes
     ----------
@@ -229,14 +230,16 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     loss_curve_ : list of float
         Loss in each iteration, penalty included. For stochastic solvers the mean over the epoch,
-        in which the weights moved; where the evidence chooses `alpha`, -log posterior per row, up
-        to a constant, under the precisions of that step.
+        in which the weights moved. Where the evidence chooses `alpha`, the negative log evidence
+        per row (see ``log_evidence_``) after each step, of the best of several networks: since no
+        step aims at it directly, it may rise a little on its way, near the end by thousandths.
 
     loss_ : float
-        The last entry of ``loss_curve_``.
+        The last entry of ``loss_curve_``; where the evidence chose `alpha`,
+        ``-log_evidence_`` divided by the sum of the weights of rows.
 
     best_loss_ : float
-        Its smallest entry.
+        The smallest entry of ``loss_curve_``.
 
     validation_scores_ : list of float or None
         Validation score after each iteration, greater being better; None without validation rows.
@@ -246,7 +249,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     best_iter_ : int
         Iterations after which the weights that were kept were reached: the best by validation
-        score, else by loss. ``partial_fit`` keeps the last.
+        score, else by loss. The evidence and ``partial_fit`` keep the last.
 
     n_iter_ : int
         Iterations so far, those of earlier calls with `warm_start` or :meth:`partial_fit` included.

@@ -27,7 +27,7 @@ LAYERS = (
     "engine.choices engine.bayesian",
     "engine.fit",
     "engine",
-    "_threads _class_weight _constraints _validation _callbacks distributed displays",
+    "_threads _class_weight _constraints _validation _verbose _callbacks distributed displays",
     "_inspection",
     "_base",
     "_classifier _regressor",

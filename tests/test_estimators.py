@@ -97,6 +97,47 @@ def test_the_best_iteration_is_the_one_of_least_loss(task):
     assert model.best_iter_ == 1 + np.argmin(model.loss_curve_)
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize(
+    ("estimator", "load"),
+    [
+        (TwoLayerClassifier, load_iris),
+        (TwoLayerClassifier, load_wine),
+        (TwoLayerClassifier, load_breast_cancer),
+        (TwoLayerRegressor, load_diabetes),
+    ],
+)
+def test_the_curve_of_the_evidence_falls_to_what_is_kept(estimator, load, n_members):
+    X, y = load(return_X_y=True)
+    model = estimator(n_members=n_members, random_state=0).fit(X, y)
+    assert model.loss_ == model.loss_curve_[-1] == -model.log_evidence_ / len(X)
+    assert model.best_iter_ == model.n_iter_ == len(model.loss_curve_)
+    assert model.best_loss_ == min(model.loss_curve_)
+    first, last = model.loss_curve_[0], model.loss_curve_[-1]
+    # steps aim at the mode of the posterior, so the evidence follows them but roughly
+    rises = np.diff(model.loss_curve_).max()
+    assert rises < 0.05 * (first - last)
+    assert last - model.best_loss_ < 0.1 * (first - last)
+
+
+@pytest.mark.parametrize(("max_iter", "moved"), [(2, "lowered"), (3, "raised")])
+def test_a_short_budget_says_which_way_the_loss_went(max_iter, moved):
+    X, y = load_diabetes(return_X_y=True)
+    model = TwoLayerRegressor(5, max_iter=max_iter, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=rf"the last one {moved} the loss by \d"):
+        model.fit(X, y)
+    assert (model.loss_curve_[-1] > model.loss_curve_[-2]) == (moved == "raised")
+
+
+@pytest.mark.parametrize("total", [1.0, 442.0, 1e5])
+def test_the_loss_of_the_evidence_is_that_of_a_unit_of_weight(total):
+    X, y = load_diabetes(return_X_y=True)
+    weights = 1.0 + np.arange(len(X)) % 3
+    weights *= total / weights.sum()
+    model = TwoLayerRegressor(3, random_state=0).fit(X, y, sample_weight=weights)
+    assert model.loss_ == pytest.approx(-model.log_evidence_ / total, rel=1e-9)
+
+
 @IGNORE_CONVERGENCE
 def test_the_weights_of_the_best_iteration_are_kept():
     X, y = load_diabetes(return_X_y=True)

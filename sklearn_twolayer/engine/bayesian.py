@@ -65,6 +65,8 @@ def solve(
         theta, prior, beta = _start(network, rows, theta)
     else:
         prior, beta = _prior(network.shape, state["precision"]), state["beta"]
+    # the evidence compares precisions, not weights: those under the last precisions are kept
+    monitor.keep_best = False
     monitor.start(theta)
 
     def record(value: float, theta: Array) -> bool:

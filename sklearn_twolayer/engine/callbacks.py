@@ -12,39 +12,42 @@ from .numerics import Array
 
 @dataclass(frozen=True)
 class Progress:
-    """One iteration, as a callback sees it. `theta` is live: copy it to keep it."""
+    """One iteration, as a callback sees it. `theta` is live: copy it to keep it.
+
+    A fit may take several runs of a solver: `phase` names the run ("" if it is the only one),
+    `n_iter` are its iterations and `seconds` the time they took; `iteration` counts those of
+    earlier calls, too.
+    """
 
     iteration: int
     loss: float
     score: float | None
     theta: Array
+    phase: str = ""
+    n_iter: int = 1
+    seconds: float = 0.0
 
 
 class Report:
     """Prints progress, one aligned line at a time.
 
-    With `verbose` 1 (True) the first iteration, and then at most one line a second; with 2 or
-    more every iteration.
+    With `verbose` 1 (True) the first iteration of each phase, and then at most one line a second;
+    with 2 or more every iteration.
     """
 
     def __init__(self, verbose: int):
         self.every = verbose > 1
-        self.began = self.printed = self.previous = time.perf_counter()
-        self.first_iteration = self.last_iteration = 0
+        self.printed = time.perf_counter()
 
     def __call__(self, progress: Progress) -> None:
         now = time.perf_counter()
-        first = self.last_iteration == 0 or progress.iteration <= self.last_iteration
-        if first:
-            self.began, self.first_iteration = self.previous, progress.iteration
-        self.last_iteration, self.previous = progress.iteration, now
-        if first or self.every or now - self.printed >= 1:
+        if progress.n_iter == 1 or self.every or now - self.printed >= 1:
             self.printed = now
-            count = progress.iteration - self.first_iteration + 1
+            phase = f"{progress.phase}  " if progress.phase else ""
             score = "" if progress.score is None else f"  validation {progress.score:12.6g}"
             print(
-                f"iteration {progress.iteration:6d}  loss {progress.loss:12.6g}{score}"
-                f"  {(now - self.began) / count:9.2e} s/iteration",
+                f"{phase}iteration {progress.iteration:6d}  loss {progress.loss:12.6g}{score}"
+                f"  {progress.seconds / progress.n_iter:9.2e} s/iteration",
                 flush=True,
             )
 
@@ -66,11 +69,13 @@ class Monitor:
     stops_by_score: bool = True
     callback: Callable[[Progress], bool | None] | None = None
     keep_best: bool = True
+    phase: str = ""
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
 
     def start(self, theta: Array) -> None:
         """Begin a walk at `theta`."""
+        self.began = time.perf_counter()
         self.begin_iter = len(self.loss_curve)
         self.best_theta = theta.copy()
         self.begin = None if self.score is None else theta.copy()
@@ -98,7 +103,9 @@ class Monitor:
             self.consider(value, theta, iteration)
         self._wait(-score if score is not None and self.stops_by_score else loss)
         if self.callback is not None:
-            self.stopped = bool(self.callback(Progress(iteration, loss, score, theta)))
+            n_iter, seconds = iteration - self.begin_iter, time.perf_counter() - self.began
+            seen = Progress(iteration, loss, score, theta, self.phase, n_iter, seconds)
+            self.stopped = bool(self.callback(seen))
 
     def consider(self, value: float, theta: Array, iteration: int) -> None:
         """Keep `theta` if it is the best so far, or if the last is what is wanted."""

@@ -72,52 +72,66 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The evidence of some precisions and A^-1 under them, and better precisions."""
+    """How many parameters some precisions leave to the data, A^-1, and better precisions."""
 
-    log_evidence: float
     gamma: Array
     precision: Array
     beta: Array
     covariance: Array
 
 
-def estimate(
-    quadratic: Quadratic,
-    group: Array,
-    precision: Array,
-    beta: Array,
-    unidentified: Array | None = None,
-) -> Estimate:
-    """Evidence, gamma for each group, and MacKay's new precisions, at the mode for the old ones.
+class Laplace:
+    """The Gaussian that stands for the posterior around theta, under given precisions.
 
     `unidentified` is a direction of length one among the free parameters that the data tell
     nothing about: determinant and inverse are those of A on its complement.
     """
-    theta, errors, n = quadratic.theta, quadratic.errors, quadratic.n
-    held = group >= 0
-    prior = spread(precision, group)
-    H = np.tensordot(beta, quadratic.curvatures, 1)
-    log_det, inverse = _invert(H + np.diag(prior), unidentified)
-    sizes = np.bincount(group[held], minlength=len(precision))
-    squares = np.bincount(group[held], theta[held] ** 2, minlength=len(precision))
-    traces = np.bincount(group[held], inverse.diagonal()[held], minlength=len(precision))
-    gamma = np.clip(sizes - precision * traces, TINY, None)
-    n_free = len(theta) - sizes.sum() - (unidentified is not None)
-    log_evidence = (
-        -float(beta @ errors)
-        - 0.5 * float(precision @ squares)
-        + 0.5 * float(sizes @ np.log(precision))
-        - 0.5 * log_det
-        + 0.5 * n_free * np.log(2 * np.pi)
-    )
-    new_precision = gamma / np.maximum(squares, gamma / LARGEST_PRECISION)
-    if n is None:
-        return Estimate(log_evidence, gamma, new_precision, beta, inverse)
-    log_evidence += 0.5 * n * float(np.log(beta / (2 * np.pi)).sum())
-    gamma_noise = beta * np.einsum("kij,ij->k", quadratic.curvatures, inverse)
-    left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
-    new_beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
-    return Estimate(log_evidence, gamma, new_precision, new_beta, inverse)
+
+    def __init__(
+        self,
+        quadratic: Quadratic,
+        group: Array,
+        precision: Array,
+        beta: Array,
+        unidentified: Array | None = None,
+    ):
+        self.quadratic, self.precision, self.beta = quadratic, precision, beta
+        self.group, self.held = group, group >= 0
+        self.sizes = np.bincount(group[self.held], minlength=len(precision))
+        squares = quadratic.theta[self.held] ** 2
+        self.squares = np.bincount(group[self.held], squares, minlength=len(precision))
+        A = np.tensordot(beta, quadratic.curvatures, 1)
+        np.fill_diagonal(A, A.diagonal() + spread(precision, group))
+        self.factor = _Factor(A, unidentified)
+        n_free = len(group) - self.sizes.sum() - (unidentified is not None)
+        self.log_evidence = self._log_evidence(n_free)
+
+    def _log_evidence(self, n_free: int) -> float:
+        beta, precision, n = self.beta, self.precision, self.quadratic.n
+        found = (
+            -float(beta @ self.quadratic.errors)
+            - 0.5 * float(precision @ self.squares)
+            + 0.5 * float(self.sizes @ np.log(precision))
+            - 0.5 * self.factor.log_det
+            + 0.5 * n_free * np.log(2 * np.pi)
+        )
+        if n is not None:
+            found += 0.5 * n * float(np.log(beta / (2 * np.pi)).sum())
+        return float(found)
+
+    def estimate(self) -> Estimate:
+        """Gamma for each group, and MacKay's new precisions, where theta is the mode."""
+        errors, n, inverse = self.quadratic.errors, self.quadratic.n, self.factor.inverse()
+        variances = inverse.diagonal()[self.held]
+        traces = np.bincount(self.group[self.held], variances, minlength=len(self.precision))
+        gamma = np.clip(self.sizes - self.precision * traces, TINY, None)
+        precision = gamma / np.maximum(self.squares, gamma / LARGEST_PRECISION)
+        if n is None:
+            return Estimate(gamma, precision, self.beta, inverse)
+        gamma_noise = self.beta * np.einsum("kij,ij->k", self.quadratic.curvatures, inverse)
+        left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
+        beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
+        return Estimate(gamma, precision, beta, inverse)
 
 
 @dataclass(frozen=True)
@@ -158,27 +172,33 @@ def spread(precision: Array, group: Array) -> Array:
     return np.append(precision, 0.0)[group]
 
 
-def _invert(A: Array, unidentified: Array | None) -> tuple[float, Array]:
-    """Log-determinant and inverse of A, on the complement of a direction if one is given."""
-    strength = float(A.diagonal().mean())
-    if unidentified is not None:
-        A = A + strength * np.outer(unidentified, unidentified)
-    factor, info = lapack.dpotrf(A, lower=1)
-    jitter = LEAST_JITTER
-    while info != 0 and jitter < 1:
-        # rounding has left a direction without curvature: none is weaker than rounding
-        ridge = jitter * (strength + A.diagonal())
-        factor, info = lapack.dpotrf(A + np.diag(ridge), lower=1)
-        jitter *= 10
-    if info != 0:
-        raise np.linalg.LinAlgError("the posterior has a direction of no curvature")
-    log_det = 2 * float(np.log(factor.diagonal()).sum())
-    inverse, _ = lapack.dpotri(factor, lower=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    if unidentified is not None:
-        log_det -= np.log(strength)
-        inverse -= np.outer(unidentified, unidentified) / strength
-    return log_det, inverse
+class _Factor:
+    """A by Cholesky, on the complement of a direction if one is given: log-determinant, inverse."""
+
+    def __init__(self, A: Array, unidentified: Array | None):
+        self.unidentified, self.strength = unidentified, float(A.diagonal().mean())
+        if unidentified is not None:
+            A = A + self.strength * np.outer(unidentified, unidentified)
+        self.lower, info = lapack.dpotrf(A, lower=1)
+        jitter = LEAST_JITTER
+        while info != 0 and jitter < 1:
+            # rounding has left a direction without curvature: none is weaker than rounding
+            ridge = jitter * (self.strength + A.diagonal())
+            self.lower, info = lapack.dpotrf(A + np.diag(ridge), lower=1)
+            jitter *= 10
+        if info != 0:
+            raise np.linalg.LinAlgError("the posterior has a direction of no curvature")
+        self.log_det = 2 * float(np.log(self.lower.diagonal()).sum())
+        if unidentified is not None:
+            self.log_det -= np.log(self.strength)
+
+    def inverse(self) -> Array:
+        """A^-1."""
+        inverse, _ = lapack.dpotri(self.lower, lower=1)
+        inverse = np.where(np.tri(len(inverse), dtype=bool), inverse, inverse.T)
+        if self.unidentified is not None:
+            inverse -= np.outer(self.unidentified, self.unidentified) / self.strength
+        return inverse
 
 
 class NoisySquaredError(SquaredError):
@@ -231,24 +251,31 @@ def maximize_evidence(
 
     Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, and so do
     up to `n_last` more at the end, which close in on the mode. Settled when a step and new
-    estimates together change less than `tol` nats, twice in a row. `callback` is
-    told -log posterior and theta after each step, and stops the walk by returning True. Theta,
-    precisions and covariance belong together at the end.
+    estimates together change less than `tol` nats, twice in a row. `callback` is told -log evidence
+    and theta after each step, and stops the search by returning True. Theta, precisions and
+    covariance belong together at the end, and the last -log evidence is theirs.
     """
     search = _Search(network, rows, theta.astype(np.float64), prior, beta)
     status, calm, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
     while n_iter < max_iter and calm < 2:
         n_iter += 1
-        gain = search.step()
-        if is_to_stop(search.value, search.theta):
-            return search.posterior(n_iter, Status.STOPPED)
+        gain, better = search.step(), None
         if n_warm < n_iter < max_iter:
-            calm = calm + 1 if gain + search.estimate() < tol else 0
-            status = Status.CONVERGED if calm == 2 else status
+            better = search.estimate()
+            calm = calm + 1 if gain + better.change < tol else 0
+        if better and calm == 2 and n_last == 0:
+            # no step follows under the new precisions: what is told is theirs already
+            search.adopt(better)
+            better = None
+        if is_to_stop(-search.laplace.log_evidence, search.theta):
+            return search.posterior(n_iter, Status.STOPPED)
+        if better:
+            search.adopt(better)
+    status = Status.CONVERGED if calm == 2 else status
     for _ in range(n_last):
         n_iter += 1
         gain = search.step()
-        if is_to_stop(search.value, search.theta):
+        if is_to_stop(-search.laplace.log_evidence, search.theta):
             return search.posterior(n_iter, Status.STOPPED)
         if gain < tol / 10:
             break
@@ -257,6 +284,15 @@ def maximize_evidence(
 
 def _never(value: float, theta: Array) -> bool:
     return False
+
+
+@dataclass(frozen=True)
+class _Better:
+    """Precisions that suit the data better, and by how many nats they differ, roughly."""
+
+    precision: Array
+    beta: Array
+    change: float
 
 
 class _Search:
@@ -271,47 +307,56 @@ class _Search:
         self.precision, self.beta = prior.precision, np.ones(n_noises) if beta is None else beta
         self.unidentified = _unidentified(network, prior.group)
         self.quadratic, self.damping = look(network, rows, theta), FIRST_DAMPING
+        self._laplace: Laplace | None = None
 
     @property
     def theta(self) -> Array:
         """Where the search is."""
         return self.quadratic.theta
 
+    @property
+    def laplace(self) -> Laplace:
+        """The posterior as it is seen from here, computed once."""
+        if self._laplace is None:
+            found = self.quadratic, self.prior.group, self.precision, self.beta, self.unidentified
+            self._laplace = Laplace(*found)
+        return self._laplace
+
     def step(self) -> float:
         """One step of Levenberg-Marquardt; what -log posterior has fallen by."""
+        self._laplace = None
         spread_out = spread(self.precision, self.prior.group)
         walk = _walk(self.network, self.rows, self.quadratic, spread_out, self.beta)
         walk.damping, before = self.damping, walk.parabola.value
         walk.advance()
-        self.damping, self.value = walk.damping, walk.parabola.value
+        self.damping = walk.damping
         self.quadratic = _seen(walk, self.quadratic, self.network, self.beta)
-        return before - self.value
+        return before - walk.parabola.value
 
-    def estimate(self) -> float:
+    def estimate(self) -> "_Better":
         """New precisions and noise; their change in nats, roughly."""
-        found = self._estimate()
+        found = self.laplace.estimate()
         precision = self.prior.update(found, self.precision)
         beta = _bounded(found.beta, self.beta)
         moved = np.abs(np.log(precision / self.precision))
         change = 0.5 * float(np.maximum(found.gamma, 1e-3) @ moved)
         n = self.quadratic.n or 0.0
         change += 0.05 * n * float(np.abs(np.log(beta / self.beta)).sum())
-        self.precision, self.beta = precision, beta
-        return change
+        return _Better(precision, beta, change)
 
-    def _estimate(self) -> Estimate:
-        group, direction = self.prior.group, self.unidentified
-        return estimate(self.quadratic, group, self.precision, self.beta, direction)
+    def adopt(self, better: "_Better") -> None:
+        """Go on under other precisions."""
+        self.precision, self.beta, self._laplace = better.precision, better.beta, None
 
     def posterior(self, n_iter: int, status: Status) -> Posterior:
         """What is known at the end."""
-        found = self._estimate()
+        found = self.laplace.estimate()
         return Posterior(
             self.theta,
             self.precision,
             self.beta,
             found.gamma,
-            found.log_evidence,
+            self.laplace.log_evidence,
             found.covariance,
             n_iter,
             status,

@@ -48,17 +48,50 @@ def fit(
     # only now: what is chosen must not depend on whether rows come as copies or with weights
     task = _resolved(task, start)
     scaling = measure(task)
-    if isinstance(task.settings.alpha, tuple):
+    alpha_by = _alpha_by(task.settings.alpha)
+    if alpha_by == "held_out":
         task = _with_tried_alpha(task, random_state)
     n_init, n_members = task.settings.n_init, int(task.settings.n_members)
     if start is not None or theta is not None or n_init == n_members == 1:
-        return _believing(task, [_walk(task, n_rows, scaling, random_state, start, theta)])
-    seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
-    fits = [
-        min((_walk(task, n_rows, scaling, RandomState(seed)) for seed in row), key=_judgement)
-        for row in seeds
-    ]
-    return _believing(task, fits)
+        fits = [_walk(task, n_rows, scaling, random_state, start, theta)]
+    else:
+        seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
+        fits = _members(task, n_rows, scaling, seeds)
+    return replace(_believing(task, fits), alpha_by=alpha_by)
+
+
+def _alpha_by(alpha: Any) -> str:
+    """Who chooses alpha, once it is resolved (`Fit`)."""
+    if isinstance(alpha, tuple):
+        return "held_out"
+    return "evidence" if is_auto(alpha) else "given"
+
+
+def _members(task: Task, n_rows: int, scaling: Scaling, seeds: Array) -> list[Fit]:
+    """The best start of each row of seeds; after a callback has asked to stop, no other begins."""
+    members: list[Fit] = []
+    for row in seeds:
+        starts: list[Fit] = []
+        for seed in row:
+            phase = _phase(member=(len(members), len(seeds)), start=(len(starts), len(row)))
+            run = replace(task, phase=phase)
+            starts.append(_walk(run, n_rows, scaling, RandomState(seed)))
+            if _is_stopped(starts):
+                break
+        members.append(min(starts, key=_judgement))
+        if _is_stopped(starts):
+            break
+    return members
+
+
+def _phase(**places: tuple[int, int]) -> str:
+    """Such as member 1 of 3, start 2 of 4; what there is only one of is left out."""
+    several = ((kind, *place) for kind, place in places.items() if place[1] > 1)
+    return ", ".join(f"{kind} {number + 1} of {total}" for kind, number, total in several)
+
+
+def _is_stopped(fits: list[Fit]) -> bool:
+    return fits[-1].solution.status is Status.STOPPED
 
 
 HELD_OUT = 5
@@ -69,35 +102,37 @@ MOST_ROWS_TO_TRY, EPOCHS_TO_TRY = 100_000, 50
 
 
 def _with_tried_alpha(task: Task, random_state: RandomState) -> Task:
-    """The task with that precision under which held-out rows are predicted best."""
+    """The task with that precision under which held-out rows are predicted best.
+
+    Where a callback asks to stop, no further trial begins, and those so far decide.
+    """
     settings, order = task.settings, random_state.permutation(task.X.shape[0])
     order = order[:MOST_ROWS_TO_TRY]
     if len(order) < HELD_OUT:
         return replace(task, settings=replace(settings, alpha=USUAL_ALPHA))
-    held_out, kept = np.split(order, [len(order) // HELD_OUT])
-    kept_task, judge = (
-        replace(
-            task,
-            X=subset(task.X, rows),
-            Y=task.Y[rows],
-            weights=None if task.weights is None else task.weights[rows],
-            callback=None,
-        )
-        for rows in (kept, held_out)
-    )
+    held_out, kept = (_part(task, rows) for rows in np.split(order, [len(order) // HELD_OUT]))
     seed, trial = random_state.randint(np.iinfo(np.int32).max), settings
     if SOLVERS[settings.solver].incremental:
         n_epochs = min(settings.max_iter, EPOCHS_TO_TRY)
         trial = replace(settings, max_iter=n_epochs, learning_rate="cosine")
-
-    def loss(alpha: float) -> float:
-        tried = replace(kept_task, settings=replace(trial, alpha=alpha))
+    losses: dict[float, float] = {}
+    for number, alpha in enumerate(settings.alpha):
+        phase = f"{_phase(trial=(number, len(settings.alpha)))}, alpha {alpha:3g}"
+        tried = replace(kept, settings=replace(trial, alpha=alpha), phase=phase)
         scaling = measure(tried)
-        fitted = _walk(tried, len(kept), scaling, RandomState(seed))
-        of_held_out = _objective(tried, scaling, judge.X, judge.Y, judge.weights, 0.0)
-        return of_held_out.data_loss(fitted.solution.theta)
+        fitted = _walk(tried, tried.X.shape[0], scaling, RandomState(seed))
+        of_held_out = _objective(tried, scaling, held_out.X, held_out.Y, held_out.weights, 0.0)
+        losses[alpha] = of_held_out.data_loss(fitted.solution.theta)
+        if _is_stopped([fitted]):
+            break
+    best = min(losses, key=losses.__getitem__)
+    return replace(task, settings=replace(settings, alpha=best), phase="final fit")
 
-    return replace(task, settings=replace(settings, alpha=min(settings.alpha, key=loss)))
+
+def _part(task: Task, rows: Array) -> Task:
+    """The task on some of its rows."""
+    weights = None if task.weights is None else task.weights[rows]
+    return replace(task, X=subset(task.X, rows), Y=task.Y[rows], weights=weights)
 
 
 def _judgement(fitted: Fit) -> float:
@@ -140,6 +175,7 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     scaling = measure(task)
     if start is not None:
         scaling = start.scaling.merged(scaling)
+    task = replace(task, phase="partial_fit")
     return _walk(task, task.X.shape[0], scaling, random_state, start, keep_best=False)
 
 
@@ -295,6 +331,7 @@ def _monitor(task: Task, scaling: Scaling, start: Continuation | None, keep_best
         stops_by_score=task.early_stopping,
         callback=task.callback,
         keep_best=keep_best,
+        phase=task.phase,
         loss_curve=list(start.loss_curve) if start else [],
         scores=list(start.scores) if start else [],
     )

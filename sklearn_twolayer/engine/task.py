@@ -19,7 +19,8 @@ class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
     `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
-    without it, `validation` rows (X, Y, weights) are rated by their negated loss.
+    without it, `validation` rows (X, Y, weights) are rated by their negated loss. `phase` is what
+    the callback is told to name a run of the solver by.
     """
 
     X: Any
@@ -32,6 +33,7 @@ class Task:
     score: Callable[[list[Array], list[Array], str], float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
+    phase: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -74,7 +76,8 @@ def restore(state: dict[str, Any]) -> Continuation:
 @dataclass
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units.
+    act on raw units. `alpha_by` tells who chose alpha: the caller ("given"), held-out rows
+    ("held_out") or the evidence ("evidence").
     """
 
     coefs: list[Array]
@@ -83,3 +86,4 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
+    alpha_by: str = "given"

@@ -92,7 +92,7 @@ def test_a_pool_holds_its_members_together():
     old = np.array([1.0, 2.0, 4.0, 8.0, 1.0, 3.0])
     gamma = np.array([3.0, 1.0, 1e-10, 0.5, 2.0, 2.0])
     squares = np.array([0.5, 1.0, 1e-10, 0.1, 9.0, 1.0])
-    found = Estimate(0.0, gamma, gamma / squares, np.ones(1), np.eye(1))
+    found = Estimate(gamma, gamma / squares, np.ones(1), np.eye(1))
     centre = np.exp(np.log(old[:4]).mean())
     expected = (gamma + 2 * POOLING) / (squares + 2 * POOLING / centre)
     new = prior.update(found, old)
@@ -204,6 +204,20 @@ def test_the_mode_and_its_precisions_are_kept_together(loss, n_outputs, table):
     size = network.shape.size
     assert found["covariance"].shape == (size, size)
     assert 0 < found["n_effective_parameters"] < size
+
+
+@every_kind
+@pytest.mark.parametrize("max_iter", [2, 20, 100])
+def test_the_last_iteration_is_the_one_that_is_kept(loss, n_outputs, max_iter, table):
+    network = network_of(loss, n_outputs)
+    theta = 0.5 * RandomState(3).randn(network.shape.size)
+    monitor = Monitor(tol=0, patience=10**9)
+    settings = Settings(posterior=True, max_iter=max_iter, dtype="float64")
+    objective = Objective(network, ArrayRows(*table(loss, n_outputs)), 0.0)
+    solution = bayesian.solve(objective, theta, settings, monitor, RandomState(0))
+    assert monitor.best_iter == len(monitor.loss_curve) == solution.n_iter
+    assert_array_equal(monitor.best_theta, solution.theta)
+    assert monitor.loss_curve[-1] == solution.value / N_ROWS
 
 
 @every_kind

@@ -9,9 +9,9 @@ from sklearn_twolayer.engine.activations import ACTIVATIONS
 from sklearn_twolayer.engine.evidence import (
     LARGEST_BETA,
     LARGEST_PRECISION,
+    Laplace,
     Prior,
     Quadratic,
-    estimate,
     look,
     maximize_evidence,
     spread,
@@ -44,9 +44,10 @@ def alternate(X, y, group, n_iter=1000):
     precision, beta = np.ones(group.max() + 1), np.ones(1)
     for _ in range(n_iter):
         quadratic = linear(X, y, spread(precision, group), beta[0])
-        found = estimate(quadratic, group, precision, beta)
+        laplace = Laplace(quadratic, group, precision, beta)
+        found = laplace.estimate()
         precision, beta, before = found.precision, found.beta, (precision, beta)
-    return quadratic, found, *before
+    return laplace, found, *before
 
 
 def test_finds_the_precisions_and_the_score_of_bayesian_ridge(table):
@@ -54,11 +55,11 @@ def test_finds_the_precisions_and_the_score_of_bayesian_ridge(table):
     ridge = BayesianRidge(
         fit_intercept=False, compute_score=True, tol=1e-12, max_iter=1000, **NO_HYPERPRIORS
     ).fit(X, y)
-    quadratic, found, precision, beta = alternate(X, y, np.zeros(6, int))
+    laplace, _, precision, beta = alternate(X, y, np.zeros(6, int))
     assert_allclose(precision, ridge.lambda_, rtol=1e-6)
     assert_allclose(beta, ridge.alpha_, rtol=1e-6)
-    assert_allclose(quadratic.theta, ridge.coef_, rtol=1e-6)
-    assert_allclose(found.log_evidence, ridge.scores_[-1], rtol=1e-6)
+    assert_allclose(laplace.quadratic.theta, ridge.coef_, rtol=1e-6)
+    assert_allclose(laplace.log_evidence, ridge.scores_[-1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("group", [[0] * 6, [0, 1, 1, 0, 2, 2], [2, 2, 1, 1, 1, 0]])
@@ -67,31 +68,31 @@ def test_is_the_density_of_the_targets(table, group, rng):
     group, precision, beta = np.array(group), rng.rand(3) + 0.1, np.array([0.7])
     precision = precision[: group.max() + 1]
     prior = spread(precision, group)
-    found = estimate(linear(X, y, prior, beta[0]), group, precision, beta)
+    laplace = Laplace(linear(X, y, prior, beta[0]), group, precision, beta)
     covariance = X @ np.diag(1 / prior) @ X.T + np.eye(len(y)) / beta
     expected = multivariate_normal(np.zeros(len(y)), covariance).logpdf(y)
-    assert_allclose(found.log_evidence, expected, rtol=1e-8)
+    assert_allclose(laplace.log_evidence, expected, rtol=1e-8)
 
 
 def test_a_free_parameter_is_the_limit_of_a_flat_prior_of_density_one(table):
     X, y = table
     group, precision, beta = np.array([0, 0, 0, 0, 0, -1]), np.array([0.5]), np.array([0.7])
-    found = estimate(linear(X, y, spread(precision, group), 0.7), group, precision, beta)
+    laplace = Laplace(linear(X, y, spread(precision, group), 0.7), group, precision, beta)
     wide = 1e-5
     prior = np.where(group < 0, wide, precision)
     covariance = X @ np.diag(1 / prior) @ X.T + np.eye(len(y)) / beta
     density = multivariate_normal(np.zeros(len(y)), covariance).logpdf(y)
-    assert_allclose(found.log_evidence, density - 0.5 * np.log(wide / (2 * np.pi)), rtol=1e-5)
+    assert_allclose(laplace.log_evidence, density - 0.5 * np.log(wide / (2 * np.pi)), rtol=1e-5)
 
 
 def test_new_precisions_are_where_the_evidence_is_largest(table):
     X, y = table
     group = np.array([0, 0, 0, 1, 1, 1])
-    _, found, precision, beta = alternate(X, y, group)
+    found, _, precision, beta = alternate(X, y, group)
     for factor in np.exp([-0.1, 0.1]):
         for others in ((precision * [factor, 1], beta), (precision, beta * factor)):
             quadratic = linear(X, y, spread(others[0], group), others[1][0])
-            assert estimate(quadratic, group, *others).log_evidence < found.log_evidence
+            assert Laplace(quadratic, group, *others).log_evidence < found.log_evidence
 
 
 def test_gamma_counts_what_the_data_determine(table):
@@ -100,7 +101,7 @@ def test_gamma_counts_what_the_data_determine(table):
     eigenvalues = 0.7 * np.linalg.eigvalsh(X.T @ X)
     for precision in (1e-6, 1.0, 1e6):
         quadratic = linear(X, y, np.full(6, precision), 0.7)
-        found = estimate(quadratic, group, np.array([precision]), beta)
+        found = Laplace(quadratic, group, np.array([precision]), beta).estimate()
         assert_allclose(found.gamma, (eigenvalues / (eigenvalues + precision)).sum(), rtol=1e-5)
 
 
@@ -108,10 +109,10 @@ def test_a_group_of_no_use_is_pruned_and_no_noise_is_bounded(table):
     X, _ = table
     y, group = X[:, 0].copy(), np.array([0, 1, 1, 1, 1, 1])
     with np.errstate(all="raise"):
-        _, found, *_ = alternate(X, y, group, n_iter=300)
+        laplace, found, *_ = alternate(X, y, group, n_iter=300)
     assert found.precision[1] == pytest.approx(LARGEST_PRECISION)
     assert found.beta == pytest.approx(LARGEST_BETA)
-    assert np.isfinite(found.log_evidence)
+    assert np.isfinite(laplace.log_evidence)
 
 
 def groups(shape):
@@ -278,3 +279,74 @@ def test_last_steps_close_in_on_the_mode_under_the_same_precisions(rng, draw_tar
         )
 
     assert slope(long).max() < 0.1 * slope(short).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"max_iter": 1}, Status.MAX_ITER),
+        ({"max_iter": 6}, Status.MAX_ITER),
+        ({"max_iter": 6, "n_last": 5}, Status.MAX_ITER),
+        ({"max_iter": 2000}, Status.CONVERGED),
+        ({"max_iter": 2000, "n_warm": 3, "n_last": 5}, Status.CONVERGED),
+    ],
+)
+@pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 2), ("log_loss", 3)])
+def test_the_last_value_told_is_the_evidence_that_is_kept(
+    loss, n_outputs, options, status, rng, draw_targets
+):
+    network, rows, theta = problem(loss, n_outputs, rng, draw_targets)
+    told = []
+    found = maximize_evidence(
+        network,
+        rows,
+        theta,
+        Prior.plain(groups(network.shape)),
+        callback=lambda value, theta: told.append(value),
+        **options,
+    )
+    assert found.status is status
+    assert len(told) == found.n_iter
+    assert told[-1] == -found.log_evidence
+    # an evidence, whatever the precisions of its step: it can be compared from step to step
+    assert told[-1] <= told[0]
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 5, 8])
+def test_a_search_that_is_stopped_keeps_what_it_has_told(stop_at, rng, draw_targets):
+    network, rows, theta = problem("squared_error", 1, rng, draw_targets)
+    told = []
+
+    def stop(value, theta):
+        told.append(value)
+        return len(told) == stop_at
+
+    prior = Prior.plain(groups(network.shape))
+    found = maximize_evidence(
+        network, rows, theta, prior, max_iter=6, n_warm=1, n_last=9, tol=0, callback=stop
+    )
+    assert found.status is Status.STOPPED
+    assert found.n_iter == len(told) == stop_at
+    assert told[-1] == -found.log_evidence
+
+
+def test_under_given_precisions_each_value_told_is_that_of_the_posterior_there(rng, draw_targets):
+    network, rows, theta = problem("log_loss", 3, rng, draw_targets)
+    group, precision = groups(network.shape), np.array([2.0, 3.0])
+    told = []
+    found = maximize_evidence(
+        network,
+        rows,
+        theta,
+        Prior.plain(group, precision),
+        max_iter=4,
+        n_warm=4,
+        callback=lambda value, theta: told.append((value, theta.copy())),
+    )
+    direction = np.zeros(network.shape.size)
+    network.shape.views(direction).b2[:] = 3**-0.5
+    for value, theta in told:
+        seen = look(network, rows, theta)
+        laplace = Laplace(seen, group, precision, np.ones(1), direction)
+        assert_allclose(value, -laplace.log_evidence, rtol=1e-9)
+    assert_allclose(found.precision, precision)

@@ -1,0 +1,218 @@
+"""What ``verbose`` prints, by its content: the phases of a fit, their pace, and how it ended."""
+
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.random import RandomState
+from sklearn.datasets import load_diabetes, load_iris
+
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
+from sklearn_twolayer.engine import SOLVERS, Settings
+
+IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+LINE = re.compile(
+    r"(?:(?P<phase>\w.*?)  )?iteration {1,6}(?P<iteration>\d+)  loss +(?P<loss>\S+)"
+    r"(?:  validation +\S+)?  +(?P<pace>\S+) s/iteration"
+)
+TRIALS = ["trial 1 of 3, alpha   1", "trial 2 of 3, alpha  10", "trial 3 of 3, alpha 100"]
+
+
+def iris():
+    return load_iris(return_X_y=True)
+
+
+def too_wide_for_the_evidence():
+    X = RandomState(0).randn(600, 60)
+    return X, X[:, 0]
+
+
+def printed(capsys):
+    """The lines of iterations, each as a dict, and the last line of every fit."""
+    lines = capsys.readouterr().out.splitlines()
+    endings = [line for line in lines if line.startswith("TwoLayer")]
+    return [LINE.fullmatch(line) for line in lines if line not in endings], endings
+
+
+def phases(lines):
+    """Each phase as it begins, however many lines it has."""
+    named = [line["phase"] for line in lines]
+    return [name for name, before in zip(named, [..., *named], strict=False) if name != before]
+
+
+@pytest.mark.parametrize("verbose", [True, 2])
+def test_each_member_is_named(verbose, capsys):
+    model = TwoLayerClassifier(verbose=verbose, random_state=0).fit(*iris())
+    lines, endings = printed(capsys)
+    assert phases(lines) == [f"member {number} of 3" for number in (1, 2, 3)]
+    firsts = [line for line in lines if line["iteration"] == "1"]
+    assert len(firsts) == 3
+    low, high = (f"{bound:.2g}" for bound in (model.alpha_.min(), model.alpha_.max()))
+    assert endings == [
+        f"TwoLayerClassifier: lm, alpha by evidence ({low} to {high}), average of 3 networks, "
+        f"{model.n_iter_} iterations of the best, converged"
+    ]
+
+
+@IGNORE_CONVERGENCE
+def test_starts_of_members_are_named_by_both(capsys):
+    options = {"n_init": 2, "n_members": 2, "max_iter": 2, "random_state": 0}
+    TwoLayerClassifier(3, verbose=2, **options).fit(*iris())
+    lines, (ending,) = printed(capsys)
+    assert phases(lines) == [f"member {m} of 2, start {s} of 2" for m in (1, 2) for s in (1, 2)]
+    assert [line["iteration"] for line in lines] == ["1", "2"] * 4
+    assert "average of 2 networks, best of 2 starts each, 2 iterations" in ending
+    assert ending.endswith("stopped at max_iter=2")
+
+
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_starts_are_named(solver, capsys):
+    options = {"alpha": 0.5, "n_init": 3, "max_iter": 2, "random_state": 0}
+    TwoLayerClassifier(3, solver=solver, verbose=2, **options).fit(*iris())
+    lines, (ending,) = printed(capsys)
+    assert phases(lines) == [f"start {number} of 3" for number in (1, 2, 3)]
+    assert ending.startswith(f"TwoLayerClassifier: {solver}, alpha 0.5, best of 3 starts, ")
+
+
+@IGNORE_CONVERGENCE
+def test_trials_of_alpha_have_lines_of_their_own(capsys):
+    X, y = too_wide_for_the_evidence()
+    model = TwoLayerRegressor(40, max_iter=3, verbose=True, random_state=0).fit(X, y)
+    lines, (ending,) = printed(capsys)
+    assert phases(lines) == [*TRIALS, "final fit"]
+    assert ending == (
+        f"TwoLayerRegressor: lbfgs, alpha by held-out rows ({model.alpha_:g}), 3 iterations, "
+        "stopped at max_iter=3"
+    )
+
+
+@IGNORE_CONVERGENCE
+def test_trials_and_starts(capsys):
+    X, y = too_wide_for_the_evidence()
+    TwoLayerRegressor(40, max_iter=2, n_init=2, verbose=True, random_state=0).fit(X, y)
+    assert phases(printed(capsys)[0]) == [*TRIALS, "start 1 of 2", "start 2 of 2"]
+
+
+@IGNORE_CONVERGENCE
+def test_a_pace_counts_from_the_beginning_of_its_phase(monkeypatch, capsys):
+    """The clock moves by a second in every iteration and by an hour where a loss is judged."""
+    clock, value = SimpleNamespace(now=0.0), engine.Monitor.record
+    fake = SimpleNamespace(perf_counter=lambda: clock.now)
+    monkeypatch.setattr("sklearn_twolayer.engine.callbacks.time", fake)
+
+    def record(monitor, *args, **options):
+        clock.now += 1
+        value(monitor, *args, **options)
+
+    def measured(*args):
+        clock.now += 3600
+        return measure(*args)
+
+    fit_module = engine.fit.__globals__
+    measure = fit_module["measure"]
+    monkeypatch.setattr(engine.Monitor, "record", record)
+    monkeypatch.setitem(fit_module, "measure", measured)
+    X, y = too_wide_for_the_evidence()
+    TwoLayerRegressor(40, max_iter=3, verbose=2, random_state=0).fit(X, y)
+    lines, _ = printed(capsys)
+    assert [line["phase"] for line in lines] == [p for p in [*TRIALS, "final fit"] for _ in "123"]
+    assert {float(line["pace"]) for line in lines} == {1.0}
+
+
+@IGNORE_CONVERGENCE
+def test_a_fit_that_goes_on_counts_on(capsys):
+    X, y = iris()
+    model = TwoLayerClassifier(3, alpha=1.0, solver="lbfgs", max_iter=4, warm_start=True)
+    model.set_params(verbose=2, random_state=0).fit(X, y).fit(X, y)
+    lines, endings = printed(capsys)
+    assert [int(line["iteration"]) for line in lines] == list(range(1, 9))
+    assert "lbfgs, alpha 1, 4 iterations, stopped at max_iter=4" in endings[0]
+    assert "lbfgs, alpha 1, 4 more iterations, stopped at max_iter=4" in endings[1]
+
+
+@pytest.mark.parametrize("verbose", [True, 2])
+def test_partial_fit_has_a_line_for_each_epoch_and_no_end(verbose, capsys):
+    X, y = load_diabetes(return_X_y=True)
+    model = TwoLayerRegressor(3, solver="adam", verbose=verbose, random_state=0)
+    for _ in range(3):
+        model.partial_fit(X, y)
+    lines, endings = printed(capsys)
+    assert endings == []
+    assert [(line["phase"], line["iteration"]) for line in lines] == [
+        ("partial_fit", str(number)) for number in (1, 2, 3)
+    ]
+    np.testing.assert_allclose([float(li["loss"]) for li in lines], model.loss_curve_, rtol=1e-5)
+
+
+ENDINGS = {
+    "converged": {"solver": "lbfgs"},
+    "stopped at max_iter=2": {"solver": "adam", "max_iter": 2},
+    "stopped at max_fun=3": {"solver": "lbfgs", "max_fun": 3},
+    "diverged": {"solver": "sgd", "learning_rate_init": 1e30, "standardize": False},
+}
+
+
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_last_line_says_why_it_stopped(ending, capsys):
+    X, y = load_diabetes(return_X_y=True)
+    TwoLayerRegressor(3, alpha=1.0, random_state=0, verbose=True, **ENDINGS[ending]).fit(X, y)
+    assert printed(capsys)[1][0].endswith(f", {ending}")
+
+
+@IGNORE_CONVERGENCE
+def test_the_last_line_names_the_weights_that_are_kept(capsys):
+    X, y = load_diabetes(return_X_y=True)
+    rough = {"solver": "adam", "learning_rate_init": 0.3, "batch_size": len(X)}
+    model = TwoLayerRegressor(7, random_state=0, verbose=True, **rough).fit(X, y)
+    assert model.best_iter_ < model.n_iter_
+    kept = f"{model.n_iter_} iterations (the weights of iteration {model.best_iter_} are kept), "
+    assert kept in printed(capsys)[1][0]
+
+
+def trial_task(**options):
+    X, y = too_wide_for_the_evidence()
+    return engine.Task(X, y[:, None], None, 1, "squared_error", Settings(40, **options))
+
+
+def test_a_callback_may_stop_the_trials_and_then_the_fit():
+    told = []
+
+    def stop(progress):
+        told.append((progress.phase, progress.n_iter))
+        return progress.n_iter == 2
+
+    fitted = engine.fit(replace(trial_task(), callback=stop), RandomState(0))
+    assert told == [(phase, n) for phase in (TRIALS[0], "final fit") for n in (1, 2)]
+    assert fitted.solution.status is engine.Status.STOPPED
+    assert fitted.continuation.alpha == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_members": 3}, {"n_init": 3}, {"n_init": 2, "n_members": 2}]
+)
+def test_no_run_begins_after_a_callback_has_asked_to_stop(options):
+    X, y = iris()
+    told = []
+
+    def stop(progress):
+        told.append(progress)
+        return len(told) == 2
+
+    settings = Settings(3, **options)
+    task = engine.Task(X, y, None, 3, "log_loss", settings, callback=stop)
+    fitted = engine.fit(task, RandomState(0))
+    assert [progress.n_iter for progress in told] == [1, 2]
+    assert fitted.solution.status is engine.Status.STOPPED
+    assert fitted.continuation.network["n_members"] == 1
+
+
+def test_watching_the_trials_changes_nothing():
+    task, told = trial_task(max_iter=20), []
+    watched = engine.fit(replace(task, callback=told.append), RandomState(0))
+    alone = engine.fit(task, RandomState(0))
+    np.testing.assert_array_equal(watched.coefs[0], alone.coefs[0])
+    assert len(told) > 20
