@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from . import engine
@@ -26,6 +26,9 @@ from ._validation import (
     unchanged_on_error,
 )
 from ._verbose import summary
+
+OUTPUTS_PER_BLOCK = 2**17
+"""Raw outputs that prediction holds at a time: a megabyte."""
 
 
 def can_go_on(estimator):
@@ -248,13 +251,32 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
         return coefs, self.intercepts_, activation, X
 
-    def _uncertain_prediction(self, X):
-        """Raw outputs and their covariance in each row, in float64, and the precision of X."""
-        check_is_fitted(self)
-        X = check_X(self, X)
+    def _by_blocks(self, X, *computations):
+        """What each of them makes of raw outputs and their rows, an array each.
+
+        ``computation(raw, X)`` gets one block of rows after the other, whoever asks the same ones:
+        a product of matrices rounds as the number of rows has it, and methods must agree.
+        """
+        *network, X = self._network_on(X)
+        found = []
+        for rows in gen_batches(X.shape[0], max(64, OUTPUTS_PER_BLOCK // self.n_outputs_)):
+            block = X[rows]
+            raw = engine.raw_prediction(*network, block)
+            parts = [compute(raw, block) for compute in computations]
+            if not found:
+                found = [np.empty((X.shape[0], *part.shape[1:]), part.dtype) for part in parts]
+            for array, part in zip(found, parts, strict=True):
+                array[rows] = part
+        return found
+
+    def _uncertainty(self, X, compute):
+        """``compute(rows, covariance)`` for blocks of checked rows: J A^-1 J', standardised."""
         fitted = engine.restore(self._state)
-        with np.errstate(all="ignore"):
-            return *engine.outputs_and_covariance(fitted, self._loss, self._belief, X), X.dtype
+        # all products are as small as a block
+        with np.errstate(all="ignore"), one_blas_thread_if_small(0):
+            blocks = engine.outputs_and_covariance(fitted, self._loss, self._belief, X)
+            for rows, _, covariance in blocks:
+                compute(rows, covariance)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")

@@ -6,7 +6,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
@@ -176,7 +175,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     moderate : bool, default=True
         Whether logits and probabilities take into account, where a posterior is kept, how uncertain
         the logits are: rows far from any seen in training then get probabilities nearer to
-        chance. May be changed after the fit.
+        chance. Which class is the most probable, and so what ``predict`` says, is the same either
+        way. May be changed after the fit.
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
@@ -494,7 +494,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        logits = self._logits(X)
+        (logits,) = self._by_blocks(X, self._logits)
         return logits[:, 0] if self._is_binary else logits
 
     def predict(self, X):
@@ -515,12 +515,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._logits(X)
-        if self._is_multilabel:
-            return (raw > 0).astype(int)
-        if self._is_binary:
-            return self.classes_[(raw[:, 0] > 0).astype(int)]
-        return self.classes_[raw.argmax(axis=1)]
+        (labels,) = self._by_blocks(X, self._labels)
+        return labels
 
     def predict_proba(self, X):
         """Probabilities of the classes, or for multilabel y of each label.
@@ -540,10 +536,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._logits(X)
-        if self._is_binary:
-            raw = np.column_stack([-raw, raw])
-        return engine.LOSSES[self._loss].inverse_link(raw)
+        link = engine.LOSSES[self._loss].inverse_link
+        (P,) = self._by_blocks(X, lambda raw, X: link(self._logits_of_columns(raw, X)))
+        return P
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, exact where these round to 0 or 1.
@@ -563,22 +558,39 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        raw = self._logits(X)
-        if engine.LOSSES[self._loss].out_activation == "softmax":
-            return raw - engine.softmax(raw, out=np.empty_like(raw))[:, None]
-        if self._is_binary:
-            raw = np.column_stack([-raw, raw])
-        return -engine.softplus(-raw)
+        (L,) = self._by_blocks(X, self._log_probabilities)
+        return L
 
-    def _logits(self, X):
+    def _labels(self, raw, X):
+        """Moderation changes none of them: see ``engine.with_labels_of``."""
+        if self._is_multilabel:
+            return (raw > 0).astype(int)
+        codes = (raw[:, 0] > 0).astype(int) if self._is_binary else raw.argmax(axis=1)
+        return self.classes_[codes]
+
+    def _logits(self, raw, X):
         """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
-        check_is_fitted(self)
-        if self._belief is None or not self.moderate:
-            return self._raw_prediction(X)
-        moderation = engine.Moderation(self._belief["temperature"], self._belief["share"])
-        raw, covariance, dtype = self._uncertain_prediction(X)
-        logits = moderation(raw, covariance, engine.LOSSES[self._loss].labels)
-        return logits.astype(dtype, copy=False)
+        by_softmax, logits = engine.LOSSES[self._loss].labels, raw
+        if self._belief is not None and self.moderate:
+            moderation = engine.Moderation(self._belief["temperature"], self._belief["share"])
+            logits = np.empty_like(raw)
+
+            def moderate(rows, covariance):
+                logits[rows] = moderation(raw[rows], covariance, by_softmax)
+
+            self._uncertainty(X, moderate)
+        return engine.with_labels_of(raw, logits, by_softmax)
+
+    def _logits_of_columns(self, raw, X):
+        """One for each column of the probabilities."""
+        logits = self._logits(raw, X)
+        return np.column_stack([-logits, logits]) if self._is_binary else logits
+
+    def _log_probabilities(self, raw, X):
+        logits = self._logits_of_columns(raw, X)
+        if engine.LOSSES[self._loss].out_activation == "softmax":
+            return logits - engine.softmax(logits, out=np.empty_like(logits))[:, None]
+        return -engine.softplus(-logits)
 
     def _learn_targets(self, y, classes=None, streaming=False):
         self._is_multilabel = _is_multilabel(y)

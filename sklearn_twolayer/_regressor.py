@@ -494,7 +494,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
             For ``return_std=True`` without a posterior.
         """
         if not return_std:
-            return self._decode(self._raw_prediction(X))
+            return self._decode(*self._by_blocks(X, lambda raw, X: raw))
         check_is_fitted(self)
         if self._belief is None:
             raise ValueError(
@@ -502,10 +502,20 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
                 f"enough for solver='lm', got alpha={self.alpha!r}, posterior={self.posterior!r} "
                 f"and a fit by solver={self.solver_!r}"
             )
-        raw, covariance, dtype = self._uncertain_prediction(X)
-        variance = np.einsum("ikk->ik", covariance) + self.noise_variance_
-        found = (raw, np.sqrt(variance))
-        return tuple(self._decode(part.astype(dtype, copy=False)) for part in found)
+        found = self._by_blocks(X, lambda raw, X: raw, self._deviation)
+        return tuple(self._decode(part) for part in found)
+
+    def _deviation(self, raw, X):
+        """Of a new y in each row, in its units and in the precision of X."""
+        deviation = np.empty_like(raw)
+        scale = engine.restore(self._state).scaling.Y_scale
+
+        def deviate(rows, covariance):
+            variance = np.einsum("ikk->ik", covariance) + self._noise
+            deviation[rows] = np.sqrt(variance) * scale
+
+        self._uncertainty(X, deviate)
+        return deviation
 
     @property
     def noise_variance_(self):

@@ -643,7 +643,8 @@ class TestProbabilities:
         model._belief = model._belief | {"temperature": 0.7, "share": 1.0}
         Z = model.decision_function(X).reshape(N_ROWS, -1)
         state = engine.restore(model._state)
-        raw, covariance = engine.outputs_and_covariance(state, model._loss, model._belief, X)
+        blocks = engine.outputs_and_covariance(state, model._loss, model._belief, X)
+        ((_, raw, covariance),) = blocks  # few rows are one block
         if y.ndim == 1 and len(model.classes_) == 3:
             of_pair = [
                 [

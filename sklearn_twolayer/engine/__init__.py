@@ -32,7 +32,7 @@ from .gradient_check import numerical_gradient
 from .initializers import INITIALIZERS
 from .inputs import subset
 from .losses import LOSSES
-from .moderation import Moderation
+from .moderation import Moderation, with_labels_of
 from .network import raw_prediction
 from .numerics import softmax, softplus
 from .optimizers import OPTIMIZERS
@@ -76,4 +76,5 @@ __all__ = [
     "softmax",
     "softplus",
     "subset",
+    "with_labels_of",
 ]

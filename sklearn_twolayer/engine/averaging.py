@@ -13,9 +13,11 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 
+from .inputs import Inputs
 from .network import Network
 from .numerics import Array
 from .parameters import Shape
+from .posterior import OutputCovariance
 
 
 def shares(log_evidence: Array, n: float) -> Array:
@@ -38,12 +40,42 @@ def side_by_side(shape: Shape, thetas: Array, shares: Array) -> tuple[Shape, Arr
 
 
 def combine(outputs: Iterator[tuple[Array, Array]], shares: Array) -> tuple[Array, Array]:
-    """Mean and covariance (n_rows, n_outputs[, n_outputs]) of what the members say."""
-    means, covariances = map(np.array, zip(*outputs, strict=True))
-    mean = np.tensordot(shares, means, 1)
-    spread = means - mean
-    covariances += spread[..., :, None] * spread[..., None, :]
-    return mean, np.tensordot(shares, covariances, 1)
+    """Mean and covariance (n_rows, n_outputs[, n_outputs]) of what the members say.
+
+    Covariances of members are added up as they come, so that only one is held beside the sum.
+    """
+    means: list[Array] = []
+    covariance = weighted = np.empty(0)
+    for share, (Z2, of_member) in zip(shares, outputs, strict=True):
+        weighted = share * of_member
+        covariance = np.add(covariance, weighted, out=covariance) if means else weighted
+        means.append(Z2)
+    if len(means) == 1:
+        return means[0], covariance
+    mean = np.zeros_like(means[0])
+    for share, Z2 in zip(shares, means, strict=True):
+        mean += share * Z2
+    for share, Z2 in zip(shares, means, strict=True):
+        spread = share**0.5 * (Z2 - mean)
+        covariance += np.multiply(spread[..., :, None], spread[..., None, :], out=weighted)
+    return mean, covariance
+
+
+class Predictive:
+    """What several networks with a posterior each say together of standardised rows."""
+
+    def __init__(self, network: Network, thetas: Array, covariances: Array, shares: Array):
+        members = zip(thetas, covariances, strict=True)
+        self.members = [OutputCovariance(network, *member) for member in members]
+        self.shares = shares
+
+    def of_rows(self, X: Inputs) -> tuple[Array, Array]:
+        """Mean and covariance of Z2 in each row, in standardised units."""
+        return combine(self.of_each(X), self.shares)
+
+    def of_each(self, X: Inputs) -> Iterator[tuple[Array, Array]]:
+        """The same of one member after the other."""
+        return (member.of_rows(X) for member in self.members)
 
 
 def member(network: Network, n_members: int) -> Network:

@@ -8,13 +8,14 @@ starts at the linear model, itself chosen by the evidence, so it begins no worse
 """
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
 
 from .activations import ACTIVATIONS
-from .averaging import combine
+from .averaging import Predictive, combine
 from .callbacks import Monitor
 from .evidence import Posterior, Prior, maximize_evidence
 from .losses import SquaredError
@@ -24,7 +25,7 @@ from .numerics import Array
 from .objective import Objective
 from .optimizers import State
 from .parameters import Shape
-from .posterior import covariance_of_rows
+from .posterior import blocks
 from .rows import ArrayRows
 from .settings import Settings
 from .solution import Solution, Status
@@ -117,16 +118,20 @@ def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Arra
     }
     if isinstance(network.loss, SquaredError):
         return belief
-    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
-    left_out = (
-        leave_one_out(network.loss, *found, rows.Y, weights)
-        for found in (
-            covariance_of_rows(network, p["theta"], p["covariance"], rows.source, rows.n_rows)
-            for p in posteriors
-        )
-    )
-    chosen = choose_moderation(network.loss, *combine(left_out, shares), rows.Y, weights)
+    members = Predictive(network, belief["theta"], belief["covariance"], shares)
+    chosen = choose_moderation(network.loss, _left_out(members, network, rows))
     return belief | {"temperature": chosen.temperature, "share": chosen.share}
+
+
+def _left_out(
+    members: Predictive, network: Network, rows: ArrayRows
+) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Z2 and covariance of each row without that row, Y and weights, a block after the other."""
+    for block in blocks(network.shape, rows.n_rows):
+        X, Y, w = rows.take(block)
+        weights = np.ones(X.n_rows) if w is None else w
+        outputs = (leave_one_out(network.loss, *found, Y, weights) for found in members.of_each(X))
+        yield *combine(outputs, members.shares), Y, weights
 
 
 def _with_true_weights(objective: Objective) -> ArrayRows:

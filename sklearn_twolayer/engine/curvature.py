@@ -158,7 +158,11 @@ def pairs(n: int) -> Array:
 
 def products_of_pairs(X1: Array) -> Array:
     """x_i x_j for all pairs of the rows of X1, in the order of `pairs`."""
-    return np.concatenate([X1[i:] * X1[i] for i in range(len(X1))])
+    products, end = np.empty((len(X1) * (len(X1) + 1) // 2, X1.shape[1])), 0
+    for i in range(len(X1)):
+        start, end = end, end + len(X1) - i
+        np.multiply(X1[i:], X1[i], out=products[start:end])
+    return products
 
 
 def chunks(n_rows: int, n_products: int) -> list[slice]:

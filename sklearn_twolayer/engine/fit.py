@@ -1,6 +1,6 @@
 """From rows to weights: scale, initialise, build the objective, solve, fold back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,18 +9,18 @@ from numpy.random import RandomState
 
 from . import bayesian
 from .activations import ACTIVATIONS
-from .averaging import combine, member, shares, side_by_side
+from .averaging import Predictive, member, shares, side_by_side
 from .bayesian import believe
 from .callbacks import Monitor
 from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve
 from .initializers import initialize
-from .inputs import subset
+from .inputs import source, subset
 from .losses import LOSSES
 from .network import Network, block_size
 from .numerics import Array
 from .objective import Objective
 from .parameters import Shape
-from .posterior import output_covariance
+from .posterior import blocks
 from .rows import ArrayRows, merge_equal_rows
 from .scaling import Scaling, moments, no_moments
 from .solution import Status
@@ -181,17 +181,19 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
 
 def outputs_and_covariance(
     fitted: Continuation, loss: str, belief: dict[str, Any], X: Any
-) -> tuple[Array, Array]:
-    """Raw outputs for raw X (n_rows, n_outputs), in the units of Y, and their covariance."""
-    scaling, choices = fitted.scaling, fitted.network
-    Y_scale = scaling.Y_scale
-    shape = Shape(X.shape[1], choices["hidden_size"], len(Y_scale), choices["skip"])
+) -> Iterator[tuple[slice, Array, Array]]:
+    """Raw outputs for raw X and their covariance, of one block of rows after the other.
+
+    Both are in standardised units and float64: (rows, Z2, (n_rows, n_outputs, n_outputs)).
+    """
+    choices, n_outputs = fitted.network, len(fitted.scaling.Y_scale)
+    shape = Shape(X.shape[1], choices["hidden_size"], n_outputs, choices["skip"])
     wide = Network(shape, ACTIVATIONS[choices["activation"]], LOSSES[loss])
     network = member(wide, len(belief["shares"]))
-    pairs = zip(belief["theta"], belief["covariance"], strict=True)
-    outputs = (output_covariance(network, *pair, X, scaling) for pair in pairs)
-    Z2, covariance = combine(outputs, belief["shares"])
-    return Z2 * Y_scale + scaling.Y.mean, covariance * np.outer(Y_scale, Y_scale)
+    members = Predictive(network, belief["theta"], belief["covariance"], belief["shares"])
+    for rows in blocks(network.shape, X.shape[0]):
+        standardized = source(X[rows], fitted.scaling, np.dtype(np.float64)).take(slice(None))
+        yield rows, *members.of_rows(standardized)
 
 
 AS_GOOD_AS_STANDARD = 1e-6

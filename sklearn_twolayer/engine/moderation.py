@@ -6,13 +6,16 @@ z_kl = (z_k - z_l) / sqrt(1 + pi s_kl^2 / 8) the moderated logit is -log sum_l e
 for variances of zero is log softmax. A Laplace approximation exaggerates the variance where
 classes are far apart; how much of it to believe, and how confident the logits themselves may be,
 is chosen by the log-likelihood of each training row under the weights without that row.
+
+Moderation makes probabilities less sure. It never changes which class is the most probable, so
+labels follow from the logits alone: `with_labels_of` sees to it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.special import logsumexp
 
 from .losses import Loss
 from .numerics import Array
@@ -32,28 +35,82 @@ class Moderation:
 
     def __call__(self, Z2: Array, covariance: Array, softmax: bool) -> Array:
         """Moderated logits (n_rows, n_outputs), given covariances of the logits of each row."""
-        Z2 = self.temperature * Z2
-        covariance = self.temperature**2 * self.share * covariance
-        variance = np.einsum("ikk->ik", covariance)
-        if not softmax:
-            return Z2 / np.sqrt(1 + np.pi / 8 * variance)
-        of_pair = variance[:, :, None] + variance[:, None, :] - 2 * covariance
-        difference = Z2[:, :, None] - Z2[:, None, :]
-        difference /= np.sqrt(1 + np.pi / 8 * np.maximum(of_pair, 0))
-        return -logsumexp(-difference, axis=2)
+        moderated = _of_pairs if softmax else _of_single
+        return moderated(self.temperature * Z2, self.temperature**2 * self.share * covariance)
+
+
+def _of_single(Z2: Array, covariance: Array) -> Array:
+    return Z2 / np.sqrt(1 + np.pi / 8 * np.einsum("ikk->ik", covariance))
+
+
+def _of_pairs(Z2: Array, covariance: Array) -> Array:
+    """Rows are last in memory: the sums over classes run along many rows."""
+    Z, factor = np.ascontiguousarray(Z2.T), np.ascontiguousarray(covariance.transpose(1, 2, 0))
+    variance = np.einsum("kki->ki", factor)
+    spread = variance[:, None] + variance
+    spread -= factor
+    spread -= factor
+    np.maximum(spread, 0, out=spread)
+    spread *= np.pi / 8
+    spread += 1
+    np.sqrt(spread, out=spread)
+    difference = np.divide(Z[:, None] - Z, spread, out=spread)
+    # the smallest is at most 0, that of a class and itself: no exponential exceeds one
+    smallest = difference.min(axis=1)
+    exponential = np.subtract(smallest[:, None], difference, out=difference)
+    np.exp(exponential, out=exponential)
+    return (smallest - np.log(exponential.sum(axis=1))).T
+
+
+ULPS_AHEAD = 8
+"""Of the logit on top: less might be lost between logits and probabilities."""
+
+
+def with_labels_of(Z2: Array, logits: Array, softmax: bool) -> Array:
+    """The logits, raised to the top, or above zero, where they are there in Z2.
+
+    Of two classes that are level one must be ahead, in probabilities too, and the same one.
+    """
+    ahead = ULPS_AHEAD * np.finfo(logits.dtype).eps
+    if not softmax:
+        return np.where(Z2 > 0, np.maximum(logits, ahead), logits)
+    if logits.shape[1] == 1:
+        return logits
+    top = Z2.argmax(axis=1)[:, None]
+    raised, others = np.take_along_axis(logits, top, axis=1), logits.copy()
+    np.put_along_axis(others, top, -np.inf, axis=1)
+    rival = others.max(axis=1, keepdims=True)
+    # all others may be minus infinity in single precision: then none is a rival
+    with np.errstate(invalid="ignore"):
+        rival += ahead * np.maximum(np.abs(rival), 1)
+    np.put_along_axis(others, top, np.fmax(raised, rival), axis=1)
+    return others
+
+
+CHOICES = tuple(product(TEMPERATURES, SHARES))
 
 
 def choose_moderation(
-    loss: Loss, Z2: Array, covariance: Array, Y: Array, weights: Array
+    loss: Loss, blocks: Iterable[tuple[Array, Array, Array, Array]]
 ) -> Moderation:
-    """The one under which rows are likeliest, given outputs that do not know them."""
-    scratch = np.empty_like(Z2, order="F")
+    """The one under which rows are likeliest, given outputs that do not know them.
 
-    def score(choice: tuple[float, float]) -> float:
+    Rows come in blocks of (Z2, covariance, Y, weights), and may be forgotten afterwards.
+    """
+    losses = sum(_losses_of_choices(loss, *block) for block in blocks)
+    return Moderation(*CHOICES[int(np.argmin(losses))])
+
+
+def _losses_of_choices(loss: Loss, Z2: Array, covariance: Array, Y: Array, weights: Array) -> Array:
+    scratch = np.empty_like(Z2, order="F")
+    # rows last in memory, once for all choices
+    covariance = np.ascontiguousarray(covariance.transpose(1, 2, 0)).transpose(2, 0, 1)
+
+    def lost(choice: tuple[float, float]) -> float:
         logits = Moderation(*choice)(Z2, covariance, loss.labels)
         return float(weights @ loss.loss_gradient(logits, Y, scratch))
 
-    return Moderation(*min(product(TEMPERATURES, SHARES), key=score))
+    return np.array([lost(choice) for choice in CHOICES])
 
 
 def leave_one_out(

@@ -2,80 +2,89 @@
 
 With A^-1 the covariance of theta around its mode, the raw outputs of row i are, to first order,
 Gaussian of covariance J_i A^-1 J_i', J_i = d Z2_i / d theta: exact where the network is linear
-in theta. The noise of the targets is not in it.
+in theta. The noise of the targets is not in it. A covariance for each row is a large thing: it is
+computed for one block of rows after the other, and whoever wants all keeps them.
 """
-
-from typing import Any
 
 import numpy as np
 
-from .curvature import Tangent, pairs, products_of_pairs, tangent
-from .inputs import Source, source
-from .network import Network, block_size
+from .curvature import PRODUCTS_AT_A_TIME, Tangent, chunks, pairs, products_of_pairs, tangent
+from .inputs import Inputs
+from .network import Network
 from .numerics import Array
-from .scaling import Scaling
+from .parameters import Shape
+
+MOST_ROWS = 500
+"""At a time: with more, even arrays of few numbers for each row leave the processor's cache."""
 
 
-def output_covariance(
-    network: Network, theta: Array, covariance: Array, X: Any, scaling: Scaling | None = None
-) -> tuple[Array, Array]:
-    """Z2 (n_rows, n_outputs) of raw X, and J_i A^-1 J_i' (n_rows, n_outputs, n_outputs).
-
-    `theta`, `covariance` and both results are in standardised units where there is a scaling; all
-    is computed in float64, in blocks of rows.
-    """
-    return covariance_of_rows(
-        network, theta, covariance, source(X, scaling, np.dtype(np.float64)), X.shape[0]
-    )
+def blocks(shape: Shape, n_rows: int) -> list[slice]:
+    """Rows in parts whose covariances of outputs, and what they are made of, fit in memory."""
+    c, h, k = shape.n_features + 1, shape.n_hidden, shape.n_outputs
+    m = h + 1 + (shape.n_features if shape.skip else 0)
+    # products of pairs, mixed forms, and arrays as large as the covariance
+    elements = (c + m) ** 2 // 2 + 2 * h * (h + k) + 8 * k**2
+    return chunks(n_rows, max(elements, PRODUCTS_AT_A_TIME // MOST_ROWS))
 
 
-def covariance_of_rows(
-    network: Network, theta: Array, covariance: Array, rows: Source, n_rows: int
-) -> tuple[Array, Array]:
-    """The same of rows that are standardised already."""
-    n_outputs = network.shape.n_outputs
-    Z2, found = np.empty((n_rows, n_outputs)), np.empty((n_rows, n_outputs, n_outputs))
-    of_theta = _Covariance(network, covariance)
-    size = block_size(network.shape.size)
-    for start in range(0, n_rows, size):
-        block = slice(start, min(start + size, n_rows))
-        Z2[block], tangents = tangent(network, theta, rows.take(block))
-        found[block] = of_theta.of_outputs(tangents)
-    return Z2, found
+class OutputCovariance:
+    """Z2 of standardised rows and J_i A^-1 J_i', from three blocks of A^-1: J is never formed.
 
+    With g_pq = x1' A^-1_pq x1 for hidden units p and q, and B the features of layer two,
 
-class _Covariance:
-    """J_i A^-1 J_i' of each row, from three blocks of A^-1: J is never formed.
+        cov_kl = sum_pq slope_p slope_q W2_pk W2_ql g_pq + b' A^-1_kl b + (mixed_kl + mixed_lk)
+        mixed_kl = sum_p slope_p W2_pk (x1' A^-1_pl b)
 
-    For hidden units p and q, x' A^-1_pq x takes every pair of columns once.
+    where all sums run over pairs that are taken once, and are products of matrices.
     """
 
-    def __init__(self, network: Network, covariance: Array):
-        self.h, self.n_outputs = network.shape.n_hidden, network.shape.n_outputs
-        front = (network.shape.n_features + 1) * self.h
-        self.hidden = _weights_of_pairs(covariance[:front, :front], self.h) if front else None
-        self.mixed, self.behind = covariance[:front, front:], covariance[front:, front:]
+    def __init__(self, network: Network, theta: Array, covariance: Array):
+        shape = network.shape
+        self.network, self.theta = network, theta
+        h, n_outputs = shape.n_hidden, shape.n_outputs
+        c, front = shape.n_features + 1, (shape.n_features + 1) * h
+        behind, mixed = covariance[front:, front:], covariance[:front, front:]
+        self.behind = behind[None] if n_outputs == 1 else _weights_of_pairs(behind, n_outputs).T
+        if h:
+            self.hidden = _weights_of_pairs(covariance[:front, :front], h).T
+            self.of_slopes = _outer_of_pairs(shape.views(theta).W2)
+            mixed = mixed.reshape(c, h, -1, n_outputs).transpose(1, 3, 0, 2)
+            self.mixed = np.ascontiguousarray(mixed).reshape(h * n_outputs, c, -1)
 
-    def of_outputs(self, rows: Tangent) -> Array:
-        """(n_rows, n_outputs, n_outputs)."""
-        found = _products(self.behind, rows.B, rows.B, self.n_outputs, self.n_outputs)
-        if self.hidden is not None:
-            steep = rows.slope[:, None] * rows.W2[:, :, None]  # d Z2_k / d Z1_p
-            mixed = _products(self.mixed, rows.X1, rows.B, self.h, self.n_outputs)
-            mixed = np.einsum("pki,pli->kli", steep, mixed)
-            hidden = (self.hidden.T @ products_of_pairs(rows.X1))[pairs(self.h)]
-            hidden = np.einsum("pki,pqi->kqi", steep, hidden)
-            hidden = np.einsum("kqi,qli->kli", hidden, steep)
-            found = hidden + mixed + mixed.transpose(1, 0, 2) + found
-        return found.transpose(2, 0, 1)
+    def of_rows(self, X: Inputs) -> tuple[Array, Array]:
+        """Z2 (n_rows, n_outputs), and (n_rows, n_outputs, n_outputs); rows are last in memory."""
+        Z2, rows = tangent(self.network, self.theta, X)
+        n_outputs = self.network.shape.n_outputs
+        if n_outputs == 1:
+            found = _form(self.behind, rows.B, rows.B)
+        else:
+            found = self.behind @ products_of_pairs(rows.B)
+        if self.network.shape.n_hidden:
+            curved = self.hidden @ products_of_pairs(rows.X1)
+            curved *= products_of_pairs(rows.slope)
+            found += self.of_slopes @ curved
+            mixed = self._mixed(rows)
+            first, second = np.triu_indices(n_outputs)
+            found += mixed[first, second]
+            found += mixed[second, first]
+        return Z2, found[pairs(n_outputs)].transpose(2, 0, 1)
+
+    def _mixed(self, rows: Tangent) -> Array:
+        """(n_outputs, n_outputs, n_rows)."""
+        (h, n_rows), n_outputs = rows.slope.shape, rows.W2.shape[1]
+        along = _form(self.mixed, rows.X1, rows.B).reshape(h, n_outputs, n_rows)
+        along *= rows.slope[:, None]
+        return (rows.W2.T @ along.reshape(h, -1)).reshape(n_outputs, n_outputs, n_rows)
 
 
-def _products(block: Array, left: Array, right: Array, n_left: int, n_right: int) -> Array:
-    """sum_ab left_ai block[(a, p), (b, k)] right_bi, (n_left, n_right, n_rows)."""
-    m, n_rows = len(right), left.shape[1]
-    block = block.reshape(len(left), n_left * m * n_right)
-    along = (block.T @ left).reshape(n_left, m, n_right, n_rows)
-    return np.einsum("pbki,bi->pki", along, right)
+def _form(weights: Array, left: Array, right: Array) -> Array:
+    """sum_ab weights_rab left_ai right_bi, (r, n_rows), by way of the smaller array."""
+    n_forms, n_left, n_right = weights.shape
+    if 2 * n_forms < n_right:
+        along = (weights.reshape(-1, n_right) @ right).reshape(n_forms, n_left, -1)
+        return np.einsum("rai,ai->ri", along, left)
+    products = (left[:, None] * right).reshape(n_left * n_right, -1)
+    return weights.reshape(n_forms, -1) @ products
 
 
 def _weights_of_pairs(block: Array, h: int) -> Array:
@@ -87,4 +96,13 @@ def _weights_of_pairs(block: Array, h: int) -> Array:
     weights = four[first[:, None], p, second[:, None], q]
     weights += four[second[:, None], p, first[:, None], q]
     weights[first == second] *= 0.5
+    return weights
+
+
+def _outer_of_pairs(W2: Array) -> Array:
+    """What g_pq counts in sum_pq W2_pk W2_ql g_pq, (pairs of outputs, pairs of units)."""
+    first, second = W2.T[np.array(np.triu_indices(W2.shape[1]))]
+    p, q = np.triu_indices(len(W2))
+    weights = first[:, p] * second[:, q] + first[:, q] * second[:, p]
+    weights[:, p == q] *= 0.5
     return weights

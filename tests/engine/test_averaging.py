@@ -1,12 +1,16 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.averaging import combine, member, shares, side_by_side
+from sklearn_twolayer.engine.averaging import Predictive, combine, member, shares, side_by_side
+from sklearn_twolayer.engine.inputs import source
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.parameters import Shape
+from sklearn_twolayer.engine.posterior import OutputCovariance
 
 SHARES = np.array([0.5, 0.2, 0.3])
 
@@ -49,3 +53,32 @@ def test_the_covariance_is_that_of_a_mixture(rng):
     assert_allclose(mean, expected, rtol=1e-12)
     moments = np.tensordot(SHARES, second, 1) - expected[..., None] * expected[..., None, :]
     assert_allclose(covariance, moments, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_members", [1, 2, 30])
+def test_no_more_covariances_are_held_with_more_members(n_members, rng):
+    Z2, covariance = rng.randn(500, 20), rng.randn(500, 20, 20)
+    equal = np.full(n_members, 1 / n_members)
+    tracemalloc.start()
+    combine(((Z2, covariance) for _ in range(n_members)), equal)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * covariance.nbytes + (n_members + 5) * Z2.nbytes
+
+
+def test_members_speak_as_they_do_alone(rng):
+    network = Network(Shape(3, 4, 2), ACTIVATIONS["tanh"], LOSSES["squared_error"])
+    thetas, roots = rng.randn(3, 18 + 8), rng.randn(3, 26, 26)
+    covariances = roots @ roots.transpose(0, 2, 1)
+    X = source(rng.randn(7, 3), None, np.dtype(np.float64)).take(slice(None))
+    mean, covariance = Predictive(network, thetas, covariances, SHARES).of_rows(X)
+    alone = [
+        OutputCovariance(network, *each).of_rows(X)
+        for each in zip(thetas, covariances, strict=True)
+    ]
+    assert_allclose(mean, sum(s * Z2 for s, (Z2, _) in zip(SHARES, alone, strict=True)), rtol=1e-12)
+    expected = sum(
+        s * (V + (Z2 - mean)[:, :, None] * (Z2 - mean)[:, None])
+        for s, (Z2, V) in zip(SHARES, alone, strict=True)
+    )
+    assert_allclose(covariance, expected, rtol=1e-10, atol=1e-12)

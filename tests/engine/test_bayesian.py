@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn_twolayer.engine.activations import ACTIVATIONS
 from sklearn_twolayer.engine.callbacks import Monitor
 from sklearn_twolayer.engine.evidence import POOLING, Estimate
 from sklearn_twolayer.engine.losses import LOSSES
+from sklearn_twolayer.engine.moderation import TEMPERATURES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.objective import Objective
 from sklearn_twolayer.engine.parameters import Shape
@@ -277,3 +279,17 @@ def test_the_start_of_largest_evidence_is_kept(loss, n_outputs, table):
     ]
     assert best.solution.posterior["log_evidence"] == max(found)
     assert len(set(found)) > 1
+
+
+def test_how_far_to_believe_is_found_block_by_block(rng):
+    """One covariance for each row would take 8 megabytes, several times over."""
+    network = Network(Shape(2, 1, 20), ACTIVATIONS["tanh"], LOSSES["log_loss"])
+    rows = ArrayRows(rng.randn(2500, 2), rng.randint(20, size=2500))
+    posterior = {"theta": rng.randn(network.shape.size), "covariance": np.eye(network.shape.size)}
+    objective = Objective(network, rows, 0.0, 2500.0, mean_weight=1.0)
+    tracemalloc.start()
+    found = bayesian.believe(objective, [posterior] * 2, np.array([0.5, 0.5]))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["temperature"] in TEMPERATURES
+    assert peak < 8e6

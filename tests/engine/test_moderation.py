@@ -2,7 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
@@ -14,6 +14,7 @@ from sklearn_twolayer.engine.moderation import (
     Moderation,
     choose_moderation,
     leave_one_out,
+    with_labels_of,
 )
 
 N_ROWS = 40
@@ -200,7 +201,7 @@ def test_the_likeliest_choice_is_made(loss, n_outputs, size, rng, draw_targets):
     Y = draw_targets(LOSSES[loss], N_ROWS, n_outputs)
     Z2, covariance = logits(n_outputs, rng)
     weights = rng.randint(0, 4, N_ROWS).astype(float)
-    found = choose_moderation(LOSSES[loss], size * Z2, 0.05 * covariance, Y, weights)
+    found = choose_moderation(LOSSES[loss], [(size * Z2, 0.05 * covariance, Y, weights)])
     all_scores = scores(loss, size * Z2, 0.05 * covariance, Y, weights)
     best = min(all_scores.values())
     assert_allclose(all_scores[found.temperature, found.share], best, rtol=1e-12)
@@ -213,9 +214,9 @@ def test_weights_are_copies(loss, n_outputs, rng, draw_targets):
     covariance *= 0.05
     copies = rng.randint(0, 4, N_ROWS)
     repeated = np.repeat(np.arange(N_ROWS), copies)
-    weighted = choose_moderation(LOSSES[loss], Z2, covariance, Y, copies.astype(float))
+    weighted = choose_moderation(LOSSES[loss], [(Z2, covariance, Y, copies.astype(float))])
     plain = choose_moderation(
-        LOSSES[loss], Z2[repeated], covariance[repeated], Y[repeated], np.ones(len(repeated))
+        LOSSES[loss], [(Z2[repeated], covariance[repeated], Y[repeated], np.ones(len(repeated)))]
     )
     assert weighted == plain
 
@@ -226,8 +227,8 @@ def test_weights_matter():
     Y[10:] = 0
     right, wrong = Y[:, 0], 1 - Y[:, 0]
     loss = LOSSES["binary_log_loss"]
-    assert choose_moderation(loss, Z2, covariance, Y, right).temperature == max(TEMPERATURES)
-    assert choose_moderation(loss, Z2, covariance, Y, wrong).temperature == min(TEMPERATURES)
+    assert choose_moderation(loss, [(Z2, covariance, Y, right)]).temperature == max(TEMPERATURES)
+    assert choose_moderation(loss, [(Z2, covariance, Y, wrong)]).temperature == min(TEMPERATURES)
 
 
 @pytest.mark.parametrize(("size", "temperature"), [(1.0, 1.0), (2.0, 0.5), (0.5, 2.0)])
@@ -236,7 +237,7 @@ def test_overconfidence_is_seen(size, temperature, rng):
     Y = (rng.rand(20_000, 1) < expit(Z2)).astype(float)
     covariance = np.zeros((20_000, 1, 1))
     loss = LOSSES["binary_log_loss"]
-    assert choose_moderation(loss, size * Z2, covariance, Y, np.ones(20_000)) == Moderation(
+    assert choose_moderation(loss, [(size * Z2, covariance, Y, np.ones(20_000))]) == Moderation(
         temperature, SHARES[0]
     )
 
@@ -247,7 +248,7 @@ def test_a_row_that_determines_its_own_weights_leaves_finite_logits():
     influence = 1 / loss.curvature(Z2, Y)
     found = leave_one_out(loss, Z2, influence, Y, np.ones(2))
     assert all(np.isfinite(part).all() for part in found)
-    choice = choose_moderation(loss, Z2, influence, Y, np.ones(2))
+    choice = choose_moderation(loss, [(Z2, influence, Y, np.ones(2))])
     assert np.isfinite(choice(Z2, influence, False)).all()
 
 
@@ -265,6 +266,69 @@ def test_a_row_of_little_weight_has_little_to_take_away(loss, n_outputs, rng, dr
         expected = J[i] @ np.linalg.inv(A - 0.05 * J[i].T @ C[i] @ J[i]) @ J[i].T
         assert_allclose(without[i], expected, rtol=0.02)
     with np.errstate(invalid="raise"):
-        chosen = choose_moderation(model.loss, Z2, without, model.Y, weights)
+        chosen = choose_moderation(model.loss, [(Z2, without, model.Y, weights)])
     logits = np.asfortranarray(chosen(Z2, without, model.loss.labels))
     assert np.isfinite(model.loss.loss_gradient(logits, model.Y, scratch)).all()
+
+
+@every_kind
+def test_blocks_choose_as_all_rows_do(loss, n_outputs, rng, draw_targets):
+    Y = draw_targets(LOSSES[loss], N_ROWS, n_outputs)
+    Z2, covariance = logits(n_outputs, rng)
+    well_to_badly_predicted = np.argsort(log_losses(loss, Z2, Y))
+    rows = [part[well_to_badly_predicted] for part in (Z2, covariance, Y, rng.rand(N_ROWS))]
+    parts = [[part[a:b] for part in rows] for a, b in ((0, 7), (7, 8), (8, N_ROWS))]
+    whole = choose_moderation(LOSSES[loss], [rows])
+    assert choose_moderation(LOSSES[loss], iter(parts)) == whole
+    # not what one of the blocks alone would choose
+    assert any(choose_moderation(LOSSES[loss], [part]) != whole for part in parts)
+
+
+class TestLabels:
+    """What is most probable stays so."""
+
+    def test_of_a_softmax_stay_where_moderation_would_move_them(self, rng):
+        Z2, covariance = logits(5, rng, 2000)
+        moderated = Moderation()(0.3 * Z2, covariance, softmax=True)
+        changed = moderated.argmax(axis=1) != Z2.argmax(axis=1)
+        assert changed.any()
+        found = with_labels_of(Z2, moderated, softmax=True)
+        assert_array_equal(found.argmax(axis=1), Z2.argmax(axis=1))
+        assert_array_equal(found[~changed], moderated[~changed])
+        # the one on top is level with the highest, and no other moves
+        rows, top = np.flatnonzero(changed), Z2.argmax(axis=1)[changed]
+        assert_allclose(found[rows, top], moderated[rows].max(axis=1), rtol=1e-12)
+        found[rows, top] = moderated[rows, top]
+        assert_array_equal(found, moderated)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("size", [0.0, 1.0, 1e5])
+    def test_stay_in_probabilities_that_are_level(self, dtype, size):
+        eps = np.finfo(dtype).eps
+        Z2 = size * (1 + eps * np.eye(3, dtype=dtype)) + eps / 1000 * np.eye(3, dtype=dtype)
+        top = Z2.argmax(axis=1)
+        for level in (Z2, np.full_like(Z2, size), np.full_like(Z2, -size)):
+            found = with_labels_of(Z2, level, softmax=True)
+            assert found.dtype == dtype
+            assert_allclose(found, level, rtol=10 * eps, atol=10 * eps)
+            assert_array_equal(LOSSES["log_loss"].inverse_link(found).argmax(axis=1), top)
+            assert_array_equal(log_softmax(found, axis=1).argmax(axis=1), top)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_of_one_logit_are_its_sign(self, dtype):
+        Z2 = np.array([[1e-30, -1e-30], [0, 2], [-3, 1]], dtype=dtype)
+        found = with_labels_of(Z2, Z2 / 1000, softmax=False)
+        P = LOSSES["binary_log_loss"].inverse_link(found)
+        against = LOSSES["binary_log_loss"].inverse_link(-found)
+        assert found.dtype == dtype
+        assert_array_equal(P > 0.5, Z2 > 0)
+        assert_array_equal(P > against, Z2 > 0)
+        assert_array_equal(found[1:], (Z2 / 1000)[1:])
+
+    def test_of_a_single_class_need_nothing(self):
+        Z2 = np.array([[3.0], [-1.0]])
+        assert_array_equal(with_labels_of(Z2, 0 * Z2, softmax=True), 0 * Z2)
+
+    def test_with_rivals_out_of_range(self):
+        logits = np.array([[-np.inf, 0, -np.inf]], dtype=np.float32)
+        assert_array_equal(with_labels_of(np.array([[0, 9, 1]]), logits, softmax=True), logits)

@@ -1,22 +1,23 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
 from sklearn_twolayer.engine.evidence import Prior, maximize_evidence
+from sklearn_twolayer.engine.inputs import source
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.parameters import Shape
-from sklearn_twolayer.engine.posterior import output_covariance
+from sklearn_twolayer.engine.posterior import OutputCovariance, blocks
 from sklearn_twolayer.engine.rows import ArrayRows
 from sklearn_twolayer.engine.scaling import Scaling, moments
 
 N_FEATURES, N_HIDDEN = 3, 4
 
 
-def network_of(n_outputs, skip=False, loss="squared_error"):
-    shape = Shape(N_FEATURES, N_HIDDEN, n_outputs, skip)
+def network_of(n_outputs, skip=False, loss="squared_error", n_hidden=N_HIDDEN):
+    shape = Shape(N_FEATURES, n_hidden, n_outputs, skip)
     return Network(shape, ACTIVATIONS["tanh"], LOSSES[loss])
 
 
@@ -25,11 +26,20 @@ def some_covariance(size, rng):
     return root @ root.T
 
 
+def output_covariance(network, theta, covariance, X, scaling=None):
+    """Of raw rows, all at once."""
+    rows = source(X, scaling, np.dtype(np.float64)).take(slice(None))
+    return OutputCovariance(network, theta, covariance).of_rows(rows)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
+@pytest.mark.parametrize("n_hidden", [1, N_HIDDEN])
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
-def test_is_the_covariance_of_small_changes_in_standardised_units(n_outputs, skip, storage, rng):
-    network = network_of(n_outputs, skip)
+def test_is_the_covariance_of_small_changes_in_standardised_units(
+    n_outputs, skip, n_hidden, storage, rng
+):
+    network = network_of(n_outputs, skip, n_hidden=n_hidden)
     X, Y = rng.randn(4000, N_FEATURES) * [1, 9, 0.1] + [0, 50, 1], 7 * rng.randn(4000, n_outputs)
     scaling = Scaling(moments(X, None), moments(Y, None), 4000, 4000.0)
     standardized = (X - scaling.X.mean) / scaling.X.scale
@@ -88,3 +98,11 @@ def test_logits_vary_only_in_ways_that_probabilities_show(rng):
     _, covariance = output_covariance(network, found.theta, found.covariance, X)
     assert (np.linalg.eigvalsh(covariance) > -1e-10).all()
     assert np.trace(covariance, axis1=1, axis2=2).max() < 10
+
+
+@pytest.mark.parametrize("shape", [Shape(6, 10, 15), Shape(3, 2, 100), Shape(50, 10, 1, True)])
+def test_blocks_are_all_rows_and_few_covariances(shape):
+    parts = blocks(shape, 10_001)
+    assert_array_equal(np.concatenate([np.arange(10_001)[part] for part in parts]), range(10_001))
+    largest = max(part.stop - part.start for part in parts)
+    assert largest * shape.n_outputs**2 <= 2**20
