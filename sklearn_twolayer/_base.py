@@ -148,8 +148,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         # the rows no longer have the names the caller gave their columns
         vars(snapshot).pop("feature_names_in_", None)
 
-        def score(coefs, intercepts, activation):
-            snapshot._keep_weights(coefs, intercepts, activation)
+        def score(*weights):
+            snapshot._keep_weights(*weights)
             if not np.isfinite(snapshot._raw_prediction(X)).all():
                 return -np.inf
             return scorer(snapshot, X, y, **options)
@@ -185,7 +185,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
         network = fitted.continuation.network
-        self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"])
+        origin = fitted.continuation.scaling.X.origin()
+        self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"], origin)
         self._keep_posterior(solution.posterior, fitted.continuation.alpha)
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
@@ -201,11 +202,13 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
-    def _keep_weights(self, coefs, intercepts, activation):
+    def _keep_weights(self, coefs, intercepts, activation, origin):
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
         # prediction does not change when a parameter is set after the fit
         self._activation = activation
+        # where float32 rows are counted from; any point gives the same function
+        self._origin = origin
         self._belief = None
 
     def _keep_posterior(self, posterior, alpha):
@@ -237,20 +240,21 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         return engine.raw_prediction(*self._network_on(X))
 
     def _network_on(self, X):
-        """The fitted network and checked rows: (coefs, intercepts, activation, X)."""
+        """The fitted network and checked rows: (coefs, intercepts, activation, X, origin)."""
         check_is_fitted(self)
         X = check_X(self, X)
         activation = engine.ACTIVATIONS[self._activation]
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
-        return coefs, self.intercepts_, activation, X
+        return coefs, self.intercepts_, activation, X, self._origin
 
     def _uncertain_prediction(self, X):
-        """Raw outputs and their covariance in each row, in float64, and the precision of X."""
+        """Raw outputs, their covariance in each row in float64, and the precision to return."""
         check_is_fitted(self)
         X = check_X(self, X)
         fitted = engine.restore(self._state)
+        dtype = engine.precision(self.coefs_, self.intercepts_, X.dtype)
         with np.errstate(all="ignore"):
-            return *engine.outputs_and_covariance(fitted, self._loss, self._belief, X), X.dtype
+            return *engine.outputs_and_covariance(fitted, self._loss, self._belief, X), dtype
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")

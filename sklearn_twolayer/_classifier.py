@@ -209,7 +209,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         raw units.
 
     intercepts_ : list of ndarray
-        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,).
+        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,); float64 even for float32 rows where a
+        column lies more than a thousand of its deviations from zero. Prediction counts float32 rows
+        of such columns from near their mean, which is a way of computing the same function: whoever
+        edits ``coefs_``, ``intercepts_`` or ``skip_coef_`` gets just what they say.
 
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
@@ -530,7 +533,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            Columns in the order of ``classes_``; float32 for float32 rows.
+            Columns in the order of ``classes_``; float32 for float32 rows. Finite rows of any size
+            have finite logits, up to a quarter of the largest number.
 
         Raises
         ------
@@ -540,7 +544,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         raw = self._logits(X)
         if self._is_binary:
             raw = np.column_stack([-raw, raw])
-        return engine.LOSSES[self._loss].inverse_link(raw)
+        with np.errstate(all="ignore"):
+            return engine.LOSSES[self._loss].inverse_link(raw)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, exact where these round to 0 or 1.
@@ -561,11 +566,12 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             Before ``fit``.
         """
         raw = self._logits(X)
-        if engine.LOSSES[self._loss].out_activation == "softmax":
-            return raw - engine.softmax(raw, out=np.empty_like(raw))[:, None]
-        if self._is_binary:
-            raw = np.column_stack([-raw, raw])
-        return -engine.softplus(-raw)
+        with np.errstate(all="ignore"):
+            if engine.LOSSES[self._loss].out_activation == "softmax":
+                return raw - engine.softmax(raw, out=np.empty_like(raw))[:, None]
+            if self._is_binary:
+                raw = np.column_stack([-raw, raw])
+            return -engine.softplus(-raw)
 
     def _logits(self, X):
         """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
@@ -575,7 +581,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         moderation = engine.Moderation(self._belief["temperature"], self._belief["share"])
         raw, covariance, dtype = self._uncertain_prediction(X)
         logits = moderation(raw, covariance, engine.LOSSES[self._loss].labels)
-        return logits.astype(dtype, copy=False)
+        return engine.within_range(logits, dtype)
 
     def _learn_targets(self, y, classes=None, streaming=False):
         self._is_multilabel = _is_multilabel(y)

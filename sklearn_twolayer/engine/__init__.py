@@ -28,13 +28,14 @@ No module here imports anything but NumPy, SciPy and the standard library.
 from .activations import ACTIVATIONS
 from .callbacks import Monitor, Progress, Report
 from .fit import fit, outputs_and_covariance, partial_fit, product_size
+from .folded import precision
 from .gradient_check import numerical_gradient
 from .initializers import INITIALIZERS
 from .inputs import subset
 from .losses import LOSSES
 from .moderation import Moderation
 from .network import raw_prediction
-from .numerics import softmax, softplus
+from .numerics import softmax, softplus, within_range
 from .optimizers import OPTIMIZERS
 from .parameters import Shape
 from .schedules import SCHEDULES
@@ -69,6 +70,7 @@ __all__ = [
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
+    "precision",
     "preserve",
     "product_size",
     "raw_prediction",
@@ -76,4 +78,5 @@ __all__ = [
     "softmax",
     "softplus",
     "subset",
+    "within_range",
 ]

@@ -18,7 +18,8 @@ from .solution import Solution
 class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
-    `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
+    `score` rates folded weights, ``score(coefs, intercepts, activation, origin)``, the more the
+    better;
     without it, `validation` rows (X, Y, weights) are rated by their negated loss.
     """
 
@@ -29,7 +30,7 @@ class Task:
     loss: str
     settings: Settings
     validation: tuple[Any, Array, Array | None] | None = None
-    score: Callable[[list[Array], list[Array], str], float] | None = None
+    score: Callable[[list[Array], list[Array], str, Array | None], float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
 
