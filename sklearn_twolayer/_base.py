@@ -154,8 +154,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         # the rows no longer have the names the caller gave their columns
         vars(snapshot).pop("feature_names_in_", None)
 
-        def score(coefs, intercepts, activation):
-            snapshot._keep_weights(coefs, intercepts, activation)
+        def score(*weights):
+            snapshot._keep_weights(*weights)
             if not np.isfinite(snapshot._raw_prediction(X)).all():
                 return -np.inf
             return scorer(snapshot, X, y, **options)
@@ -191,7 +191,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
         network = fitted.continuation.network
-        self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"])
+        origin = fitted.continuation.scaling.X.origin()
+        self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"], origin)
         self._keep_posterior(solution.posterior, fitted.continuation.alpha)
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
@@ -207,11 +208,13 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
-    def _keep_weights(self, coefs, intercepts, activation):
+    def _keep_weights(self, coefs, intercepts, activation, origin):
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
         # prediction does not change when a parameter is set after the fit
         self._activation = activation
+        # where float32 rows are counted from; any point gives the same function
+        self._origin = origin
         self._belief = None
 
     def _keep_posterior(self, posterior, alpha):
@@ -244,12 +247,12 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         return engine.raw_prediction(*self._network_on(X))
 
     def _network_on(self, X):
-        """The fitted network and checked rows: (coefs, intercepts, activation, X)."""
+        """The fitted network and checked rows: (coefs, intercepts, activation, X, origin)."""
         check_is_fitted(self)
         X = check_X(self, X)
         activation = engine.ACTIVATIONS[self._activation]
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
-        return coefs, self.intercepts_, activation, X
+        return coefs, self.intercepts_, activation, X, self._origin
 
     def _by_blocks(self, X, *computations):
         """What each of them makes of raw outputs and their rows, an array each.
@@ -257,12 +260,13 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         ``computation(raw, X)`` gets one block of rows after the other, whoever asks the same ones:
         a product of matrices rounds as the number of rows has it, and methods must agree.
         """
-        *network, X = self._network_on(X)
+        *network, X, origin = self._network_on(X)
         found = []
         for rows in gen_batches(X.shape[0], max(64, OUTPUTS_PER_BLOCK // self.n_outputs_)):
             block = X[rows]
-            raw = engine.raw_prediction(*network, block)
-            parts = [compute(raw, block) for compute in computations]
+            raw = engine.raw_prediction(*network, block, origin)
+            with np.errstate(all="ignore"):
+                parts = [compute(raw, block) for compute in computations]
             if not found:
                 found = [np.empty((X.shape[0], *part.shape[1:]), part.dtype) for part in parts]
             for array, part in zip(found, parts, strict=True):

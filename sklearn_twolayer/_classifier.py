@@ -210,7 +210,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         raw units.
 
     intercepts_ : list of ndarray
-        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,).
+        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,); float64 even for float32 rows where a
+        column lies more than a thousand of its deviations from zero. Prediction counts float32 rows
+        of such columns from near their mean, which is a way of computing the same function: whoever
+        edits ``coefs_``, ``intercepts_`` or ``skip_coef_`` gets just what they say.
 
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
@@ -529,7 +532,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            Columns in the order of ``classes_``; float32 for float32 rows.
+            Columns in the order of ``classes_``; float32 for float32 rows. Finite rows of any size
+            have finite logits, up to a quarter of the largest number.
 
         Raises
         ------
@@ -576,7 +580,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             logits = np.empty_like(raw)
 
             def moderate(rows, covariance):
-                logits[rows] = moderation(raw[rows], covariance, by_softmax)
+                moderated = moderation(raw[rows], covariance, by_softmax)
+                logits[rows] = engine.within_range(moderated, raw.dtype)
 
             self._uncertainty(X, moderate)
         return engine.with_labels_of(raw, logits, by_softmax)

@@ -165,7 +165,7 @@ class InspectionMixin:
         >>> regressor.gradient_importances(X).round(1)
         array([0.2, 0.2, 0.2, 0.2, 0.1, 0. , 0. ])
         """
-        (W1, *to_outputs), intercepts, activation, X = self._network_on(X)
+        (W1, *to_outputs), intercepts, activation, X, _ = self._network_on(X)
         weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight")
         if weights is not None:
             present = np.flatnonzero(weights)
@@ -173,4 +173,6 @@ class InspectionMixin:
         if self.out_activation_ == "softmax":
             to_outputs = [W - W.mean(axis=1, keepdims=True) for W in to_outputs]
         magnitude = engine.gradient_magnitude([W1, *to_outputs], intercepts, activation, X, weights)
-        return magnitude / (magnitude.sum() or 1.0)
+        with np.errstate(all="ignore"):
+            magnitude = magnitude / (magnitude.max() or 1.0)  # of the sum of all, finite as it is
+            return magnitude / (magnitude.sum() or 1.0)

@@ -192,7 +192,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         in raw units.
 
     intercepts_ : list of ndarray
-        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,).
+        ``[b1, b2]`` of shapes (n_hidden,) and (n_outputs,); float64 even for float32 rows where a
+        column lies more than a thousand of its deviations from zero. Prediction counts float32 rows
+        of such columns from near their mean, which is a way of computing the same function: whoever
+        edits ``coefs_``, ``intercepts_`` or ``skip_coef_`` gets just what they say.
 
     skip_coef_ : ndarray of shape (n_features, n_outputs) or None
         Weights of the path past the hidden layer, in raw units: raw outputs are
@@ -204,7 +207,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     noise_variance_ : float, ndarray of shape (n_outputs_,) or None
         Variance of the noise of y, in its units squared, one for each of several targets; None
-        without evidence.
+        without evidence. The largest float where a noise beyond 1e154, squared, would exceed it.
 
     n_effective_parameters_ : float or None
         How many parameters the data determine (MacKay's gamma, output biases included); None
@@ -480,7 +483,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         Returns
         -------
         prediction : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            As y was in training; float32 for float32 rows.
+            As y was in training; float32 for float32 rows, unless targets like those in training
+            are beyond the range of float32. Rows of any finite size have finite predictions, up to
+            a quarter of the largest number.
 
         deviation : ndarray of the same shape
             Only with ``return_std=True``: the standard deviation of a new y around the prediction,
@@ -508,11 +513,12 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     def _deviation(self, raw, X):
         """Of a new y in each row, in its units and in the precision of X."""
         deviation = np.empty_like(raw)
-        scale = engine.restore(self._state).scaling.Y_scale
+        unit = self._unit_of_y
 
         def deviate(rows, covariance):
-            variance = np.einsum("ikk->ik", covariance) + self._noise
-            deviation[rows] = np.sqrt(variance) * scale
+            # the root is taken first: a variance may leave the range where a deviation does not
+            in_units = np.sqrt(np.einsum("ikk->ik", covariance) + self._noise)
+            deviation[rows] = engine.within_range(in_units * unit, raw.dtype)
 
         self._uncertainty(X, deviate)
         return deviation
@@ -522,9 +528,15 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         """Variance of the noise of y, or None; see the attributes of the class."""
         if self._noise is None:
             return None
-        scale = engine.restore(self._state).scaling.Y_scale
-        variance = self._noise * scale**2
+        with np.errstate(all="ignore"):
+            variance = np.square(np.sqrt(self._noise) * self._unit_of_y)
+        variance = np.minimum(variance, np.finfo(np.float64).max)
         return float(variance[0]) if self._single_target else variance
+
+    @property
+    def _unit_of_y(self):
+        """The deviation that targets were divided by in training."""
+        return engine.restore(self._state).scaling.Y_scale
 
     def _learn_targets(self, y, streaming=False):
         self._single_target = np.ndim(y) == 1

@@ -16,7 +16,7 @@ LAYERS = (
     "engine.activations engine.losses engine.parameters engine.schedules engine.optimizers",
     "engine.callbacks engine.solution engine.gradient_check",
     "engine.initializers engine.scaling",
-    "engine.inputs engine.task",
+    "engine.inputs engine.task engine.folded",
     "engine.rows engine.network",
     "engine.curvature engine.moderation engine.sensitivity",
     "engine.posterior",

@@ -34,7 +34,7 @@ from .inputs import subset
 from .losses import LOSSES
 from .moderation import Moderation, with_labels_of
 from .network import raw_prediction
-from .numerics import softmax, softplus
+from .numerics import softmax, softplus, within_range
 from .optimizers import OPTIMIZERS
 from .parameters import Shape
 from .schedules import SCHEDULES
@@ -77,4 +77,5 @@ __all__ = [
     "softplus",
     "subset",
     "with_labels_of",
+    "within_range",
 ]

@@ -13,6 +13,7 @@ from .averaging import Predictive, member, shares, side_by_side
 from .bayesian import believe
 from .callbacks import Monitor
 from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve
+from .folded import precision
 from .initializers import initialize
 from .inputs import source, subset
 from .losses import LOSSES
@@ -22,8 +23,8 @@ from .objective import Objective
 from .parameters import Shape
 from .posterior import blocks
 from .rows import ArrayRows, merge_equal_rows
-from .scaling import Scaling, moments, no_moments
-from .solution import Status
+from .scaling import Scaling, magnitude, moments, no_moments
+from .solution import Solution, Status
 from .solvers import SOLVERS
 from .stochastic import batch_size
 from .task import Continuation, Fit, Task
@@ -48,6 +49,7 @@ def fit(
     # only now: what is chosen must not depend on whether rows come as copies or with weights
     task = _resolved(task, start)
     scaling = measure(task)
+    check_range(task, scaling)
     alpha_by = _alpha_by(task.settings.alpha)
     if alpha_by == "held_out":
         task = _with_tried_alpha(task, random_state)
@@ -141,6 +143,8 @@ def _judgement(fitted: Fit) -> float:
 
 def _believing(task: Task, fits: list[Fit]) -> Fit:
     """The average of the fits, which says how sure it is where they do; the best tells the rest."""
+    # a network that diverged has no posterior, and does not count
+    fits = [fitted for fitted in fits if fitted.solution.posterior is not None] or fits
     best = min(fits, key=_judgement)
     posteriors = [fitted.solution.posterior for fitted in fits]
     if posteriors[0] is None:
@@ -175,6 +179,7 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     scaling = measure(task)
     if start is not None:
         scaling = start.scaling.merged(scaling)
+    check_range(task, scaling)
     task = replace(task, phase="partial_fit")
     return _walk(task, task.X.shape[0], scaling, random_state, start, keep_best=False)
 
@@ -207,22 +212,38 @@ def measure(task: Task) -> Scaling:
     X, Y = no_moments(n_features), no_moments(task.n_outputs)
     if task.settings.standardize:
         X = moments(task.X, task.weights)
-        _check_range("a column of X", X.deviation, task.X.dtype)
         if X.are_standard(AS_GOOD_AS_STANDARD):
             X = no_moments(n_features)
         if LOSSES[task.loss].standardizes_target:
             Y = moments(task.Y, task.weights)
-            _check_range("y", Y.magnitude, task.X.dtype)
     return Scaling(X, Y, n_rows, weight)
 
 
-def _check_range(what: str, size: Array, dtype: np.dtype) -> None:
-    """Numbers near the end of the range leave no room to compute with."""
+def check_range(task: Task, scaling: Scaling) -> None:
+    """ValueError for numbers near the end of the range, which leave no room to compute with."""
+    if task.settings.standardize:
+        sizes = {"a column of X": scaling.X.deviation.max(), "y": scaling.Y.magnitude.max()}
+        dtype = task.X.dtype
+        advice = "take other units" + (", or X in float64" if dtype == np.float32 else "")
+    else:
+        advice = "take dtype='float64', or standardize=True"
+        sizes, dtype = _sizes(task), np.dtype(task.settings.dtype)
     limit = 1e-3 * float(np.finfo(dtype).max)
-    if size.max() > limit:
-        raise ValueError(
-            f"{what} is as large as {size.max():.0e}: more than {limit:.0e} is too much for {dtype}"
-        )
+    for what, size in sizes.items():
+        if not size <= limit:
+            raise ValueError(
+                f"{what} is as large as {size:.0e}: more than {limit:.0e} is too much for {dtype}; "
+                + advice
+            )
+
+
+def _sizes(task: Task) -> dict[str, float]:
+    """The largest magnitudes in rows that are to be rounded to float32 as they are."""
+    if task.settings.dtype == "float64":
+        return {}
+    rows = {"": (task.X, task.Y, None)} | ({"_val": task.validation} if task.validation else {})
+    sizes = {"X" + suffix: magnitude(X) for suffix, (X, _, _) in rows.items()}
+    return sizes | {"y" + suffix: float(np.abs(Y).max()) for suffix, (_, Y, _) in rows.items()}
 
 
 def product_size(task: Task, start: Continuation | None = None) -> int:
@@ -280,10 +301,13 @@ def _walk(
     with np.errstate(all="ignore"):
         solution = solve(objective, theta, settings, monitor, random_state, state)
         coefs, intercepts = _raw(task, scaling, solution.theta)
-        if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
+        if not _are_finite(coefs, intercepts):
             # finite weights for standardised columns may not be so for the raw ones
-            solution = replace(solution, theta=theta, status=Status.DIVERGED)
+            solution = _diverged(replace(solution, theta=theta))
             coefs, intercepts = _raw(task, scaling, theta)
+        if solution.posterior and not np.isfinite(solution.posterior["log_evidence"]):
+            solution = _diverged(solution)
+    _check_finite(coefs, intercepts)
     n_seen = (start.n_seen if start else 0) + (solution.n_iter - n_before) * n_rows
     continuation = Continuation(
         solution.theta,
@@ -302,6 +326,11 @@ def _walk(
         n_seen,
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
+
+
+def _diverged(solution: Solution) -> Solution:
+    """The solution as one that says nothing of how sure it is."""
+    return replace(solution, status=Status.DIVERGED, posterior=None)
 
 
 def _begin(
@@ -357,7 +386,8 @@ def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
     if task.score is not None:
         score = task.score
         activation = task.settings.activation
-        return lambda theta: float(score(*_raw(task, scaling, theta), activation))
+        origin = scaling.X.origin()
+        return lambda theta: float(score(*_raw(task, scaling, theta), activation, origin))
     if task.validation is not None:
         held_out = _objective(task, scaling, *task.validation, alpha=0.0)
         return lambda theta: -held_out.data_loss(theta)
@@ -367,7 +397,29 @@ def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
 def _raw(
     task: Task, scaling: Scaling, theta: Array, shape: Shape | None = None
 ) -> tuple[list[Array], list[Array]]:
-    """Weights and biases that act on raw units, in the wider of both precisions."""
-    coefs, intercepts = scaling.fold(task.shape if shape is None else shape, theta)
-    dtype = np.result_type(task.X.dtype, task.settings.dtype)
-    return [W.astype(dtype) for W in coefs], [b.astype(dtype) for b in intercepts]
+    """Weights and biases that act on raw units, in the wider of both precisions.
+
+    Where float32 cannot hold them, or would lose the digits of large offsets, in float64.
+    """
+    shape = task.shape if shape is None else shape
+    coefs, intercepts = scaling.fold(shape, theta)
+    dtype = precision(coefs, intercepts, np.result_type(task.X.dtype, task.settings.dtype))
+    if dtype == np.float64:
+        return coefs, intercepts
+    coefs, intercepts = scaling.fold(shape, theta, dtype)
+    if scaling.X.origin() is not None:
+        return coefs, intercepts
+    return coefs, [b.astype(dtype) for b in intercepts]
+
+
+def _are_finite(coefs: list[Array], intercepts: list[Array]) -> bool:
+    return all(np.isfinite(array).all() for array in (*coefs, *intercepts))
+
+
+def _check_finite(coefs: list[Array], intercepts: list[Array]) -> None:
+    """ValueError where even initial weights do not exist in raw units."""
+    if not _are_finite(coefs, intercepts):
+        raise ValueError(
+            "y is so large, and a column of X varies so little, that weights in their units would "
+            "be beyond 1e308: take other units for either"
+        )

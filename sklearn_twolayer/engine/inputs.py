@@ -238,7 +238,8 @@ class DenseSource:
 
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
         self.X, self.scaling, self.dtype = X, scaling, dtype
-        self.inverse_scale = np.ones(X.shape[1]) if scaling is None else 1 / scaling.X.scale
+        if scaling is not None:
+            self.inverse_scale, self.bound = 1 / scaling.X.scale, _bound(dtype)
         self.X1: Array | None = None
         large = X.shape[0] * X.shape[1] * X.dtype.itemsize >= LARGE
         self.as_it_is = large and (scaling is None or scaling.X.are_standard())
@@ -280,7 +281,17 @@ class DenseSource:
                 columns[:] = self.X[part]
             else:
                 block = self.X[part] - self.scaling.X.mean
-                np.multiply(block, self.inverse_scale, out=columns, casting="same_kind")
+                np.multiply(block, self.inverse_scale, out=block)
+                if not (block.max(initial=0) <= self.bound and block.min(initial=0) >= -self.bound):
+                    block = self._bounded(part)
+                columns[:] = block
+
+    def _bounded(self, part: Index) -> Array:
+        """Standardised rows, some of them so far out that they are drawn in."""
+        assert self.scaling is not None
+        farthest = _farthest(self.scaling, self.dtype)
+        block = np.clip(self.X[part] - self.scaling.X.mean, -farthest, farthest)
+        return block * self.inverse_scale
 
     def _empty(self, n_rows: int) -> Array:
         """Rows to write to, with a column of ones."""
@@ -301,13 +312,28 @@ class SparseSource:
         self.offset = None
         self.X = X.astype(dtype, copy=False)
         if scaling is not None:
-            data = X.data / scaling.X.scale[X.indices]
+            # never centred: of columns of large offset float32 keeps the fewer digits
+            farthest = _farthest(scaling, dtype)[X.indices]
+            data = np.clip(X.data, -farthest, farthest) / scaling.X.scale[X.indices]
             self.X = type(X)((data.astype(dtype, copy=False), X.indices, X.indptr), shape=X.shape)
             self.offset = (scaling.X.mean / scaling.X.scale).astype(dtype)
 
     def take(self, index: Index) -> SparseInputs:
         """The rows at `index`."""
         return SparseInputs(self.X[index], self.offset)
+
+
+def _bound(dtype: np.dtype) -> float:
+    """How many deviations from the mean a row may be: products of three such numbers are finite.
+
+    Training rows are never as far; of others it is enough to know that they are very far.
+    """
+    return float(np.finfo(dtype).max) ** (1 / 3)
+
+
+def _farthest(scaling: Scaling, dtype: np.dtype) -> Array:
+    """The same for each column, in its own units."""
+    return np.minimum(_bound(dtype) * scaling.X.scale, np.finfo(np.float64).max)
 
 
 Source = DenseSource | SparseSource

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .activations import Activation
+from .folded import Folded
 from .inputs import Inputs
 from .losses import Loss
 from .numerics import Array
@@ -130,31 +131,22 @@ def _weighted_sum(losses: Array, w: Array | float) -> float:
 
 
 def raw_prediction(
-    coefs: list[Array], intercepts: list[Array], activation: Activation, X: Array
+    coefs: list[Array],
+    intercepts: list[Array],
+    activation: Activation,
+    X: Array,
+    origin: Array | None = None,
 ) -> Array:
     """Z2 = activation(X W1 + b1) W2 + b2 for raw X, in blocks of bounded size.
 
-    A third matrix in `coefs`, W0, skips the hidden layer: it adds X W0.
+    A third matrix in `coefs`, W0, skips the hidden layer: it adds X W0. `origin` as in `Folded`.
     """
-    (W1, W2, *skip), (b1, b2) = (
-        [m.astype(X.dtype, copy=False) for m in matrices] for matrices in (coefs, intercepts)
-    )
-    Z2 = np.empty((X.shape[0], W2.shape[1]), dtype=X.dtype)
-    size = block_size(max(len(b1), len(b2)))
-    for start in range(0, X.shape[0], size):
-        block = slice(start, start + size)
-        _, A1 = hidden_layer(W1, b1, activation, X[block])
-        np.dot(A1, W2, out=Z2[block])
-        Z2[block] += b2
-        for W0 in skip:
-            Z2[block] += X[block] @ W0
+    network = Folded(coefs, intercepts, activation, X, origin)
+    Z2 = np.empty((X.shape[0], len(intercepts[1])), dtype=network.dtype)
+    size = block_size(max(map(len, intercepts)))
+    with network.watched():
+        for start in range(0, len(Z2), size):
+            block = slice(start, start + size)
+            network.outputs(X[block], Z2[block])
+    network.mend_outputs(X, Z2)
     return Z2
-
-
-def hidden_layer(W1: Array, b1: Array, activation: Activation, X: Array) -> tuple[Array, Array]:
-    """Z1 = X W1 + b1 and A1; one array for both, unless the activation needs its input later."""
-    Z1 = X @ W1
-    Z1 += b1
-    A1 = np.empty_like(Z1) if activation.keeps_input else Z1
-    activation.value(Z1, A1)
-    return Z1, A1

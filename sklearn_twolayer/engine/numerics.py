@@ -13,6 +13,29 @@ AXPY = {"f": blas.saxpy, "d": blas.daxpy}
 """y += a x in one pass, ``AXPY[dtype.char](x, y, a=a)``, for contiguous vectors."""
 
 
+OF_ZERO = -1100
+"""The power of two that stands for 0: below those of all numbers."""
+
+
+def exponent(A: Array, axis: int | None = None) -> Array:
+    """The power of two just above the largest magnitude."""
+    largest = np.abs(A).max(axis=axis, initial=0, keepdims=axis is not None)
+    return np.where(largest == 0, OF_ZERO, np.frexp(largest)[1])
+
+
+def largest(dtype: np.dtype | type) -> float:
+    """A quarter of the largest number, so that the difference of two is finite still."""
+    return float(np.finfo(dtype).max) / 4
+
+
+def within_range(A: Array, dtype: np.dtype | type, power: Array | int = 0) -> Array:
+    """A 2^power in another precision; `largest`, with its sign, for what would be beyond it."""
+    limit = largest(dtype)
+    with np.errstate(all="ignore"):
+        A = np.ldexp(A, power) if np.any(power) else A
+        return np.clip(A, -limit, limit).astype(dtype, copy=False)
+
+
 def sigmoid(Z: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-Z)), accurate in relative terms in both tails."""
     return expit(Z, out=out)

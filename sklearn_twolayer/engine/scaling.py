@@ -5,6 +5,7 @@ into the weights, so that the network acts on raw units and prediction costs not
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +14,9 @@ from .numerics import Array
 from .parameters import Shape
 
 ELEMENTS_PER_BLOCK = 2**15
+
+LARGE_OFFSET = 2.0**10
+"""Deviations from zero beyond which rounding a column to float32 would be felt: 1e-4 of one."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,17 @@ class Moments:
 
         Such a column becomes 0 in training and gets weight 0 in prediction.
         """
-        threshold = np.maximum(self.rounding * self.magnitude, self.smallest)
+        magnitude = np.hypot(self.rounding * self.mean, self.rounding * self.deviation)
+        threshold = np.maximum(magnitude, self.smallest)
         return np.where(self.deviation > threshold, self.deviation, np.inf)
+
+    def origin(self) -> Array | None:
+        """The mean of columns of large offset and 0 for the others; None where there are none.
+
+        Who has rows in float32 counts them from there: see `Folded`.
+        """
+        far = np.isfinite(self.scale) & (np.abs(self.mean) > LARGE_OFFSET * self.deviation)
+        return np.where(far, self.mean, 0.0) if far.any() else None
 
     def are_standard(self, tolerance: float = 0.0) -> bool:
         """Whether mean and deviation are 0 and 1."""
@@ -77,36 +90,44 @@ class Scaling:
         scale = self.Y.scale
         return np.where(np.isinf(scale), 1, scale)
 
-    def fold(self, shape: Shape, theta: Array) -> tuple[list[Array], list[Array]]:
-        """The same function of raw X in raw units of Y: ([W1, W2], [b1, b2]) in float64.
+    def fold(
+        self, shape: Shape, theta: Array, dtype: Any = np.float64
+    ) -> tuple[list[Array], list[Array]]:
+        """The same function of raw X in raw units of Y: ([W1, W2], [b1, b2]).
 
         W1 / s, b1 - (m / s) W1, W2 s_y, b2 s_y + m_y; with a skip path W0 s_y / s is third of
-        the weights, and b2 loses (m / s) W0 s_y.
+        the weights, and b2 loses (m / s) W0 s_y. Weights are rounded to `dtype` first; the biases,
+        in float64, suit them as they are then.
         """
         parameters = shape.views(theta.astype(np.float64))
-        W1 = parameters.W1 / self.X.scale[:, None]
+        W1 = (parameters.W1 / self.X.scale[:, None]).astype(dtype, copy=False)
         b1 = parameters.b1 - self.X.mean @ W1
-        W2 = parameters.W2 * self.Y_scale
+        W2 = (parameters.W2 * self.Y_scale).astype(dtype, copy=False)
         b2 = parameters.b2 * self.Y_scale + self.Y.mean
         if parameters.W0 is None:
             return [W1, W2], [b1, b2]
-        W0 = parameters.W0 * self.Y_scale / self.X.scale[:, None]
+        W0 = (parameters.W0 * self.Y_scale / self.X.scale[:, None]).astype(dtype, copy=False)
         return [W1, W2, W0], [b1, b2 - self.X.mean @ W0]
 
     def express(self, shape: Shape, theta: Array, new: "Scaling") -> Array:
-        """The theta that computes under `new` what `theta` computes under this scaling."""
-        (W1, W2, *skip), (b1, b2) = self.fold(shape, theta)
+        """The theta that computes under `new` what `theta` computes under this scaling.
+
+        Only how far the means have moved is looked at, however far from zero they are.
+        """
+        (W1, W2, *skip), _ = self.fold(shape, theta)
+        before = shape.views(theta.astype(np.float64))
         expressed = np.zeros(shape.size)
         parameters = shape.views(expressed)
-        known = np.isfinite(new.X.scale)
+        known, step = np.isfinite(new.X.scale), new.X.mean - self.X.mean
         parameters.W1[known] = W1[known] * new.X.scale[known, None]
-        parameters.b1[:] = b1 + new.X.mean @ W1
+        parameters.b1[:] = before.b1 + step @ W1
         parameters.W2[:] = W2 / new.Y_scale
+        b2 = before.b2 * self.Y_scale - (new.Y.mean - self.Y.mean)
         if parameters.W0 is not None:
             (W0,) = skip
             parameters.W0[known] = W0[known] * new.X.scale[known, None] / new.Y_scale
-            b2 = b2 + new.X.mean @ W0
-        parameters.b2[:] = (b2 - new.Y.mean) / new.Y_scale
+            b2 = b2 + step @ W0
+        parameters.b2[:] = b2 / new.Y_scale
         return expressed.astype(theta.dtype)
 
     def merged(self, other: "Scaling") -> "Scaling":
@@ -131,9 +152,16 @@ def moments(X: Array, weights: Array | None) -> Moments:
     return Moments(
         mean,
         deviation,
-        rounding=4 * float(np.finfo(X.dtype).eps),
+        # the moments are float64 whatever X is, and exact for a constant column
+        rounding=4 * float(np.finfo(np.float64).eps),
         smallest=1e4 * float(np.finfo(X.dtype).tiny),
     )
+
+
+def magnitude(X: Any) -> float:
+    """The largest number in X but for its sign, however X is stored."""
+    parts = [X.data] if sparse.issparse(X) else (X[b] for b in _blocks(X))
+    return max(float(np.abs(part).max(initial=0)) for part in parts)
 
 
 def _unit(magnitude: Array) -> Array:

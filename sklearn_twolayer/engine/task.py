@@ -18,9 +18,9 @@ from .solution import Solution
 class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
-    `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
-    without it, `validation` rows (X, Y, weights) are rated by their negated loss. `phase` is what
-    the callback is told to name a run of the solver by.
+    `score` rates folded weights, ``score(coefs, intercepts, activation, origin)``, the more the
+    better; without it, `validation` rows (X, Y, weights) are rated by their negated loss. `phase`
+    is what the callback is told to name a run of the solver by.
     """
 
     X: Any
@@ -30,7 +30,7 @@ class Task:
     loss: str
     settings: Settings
     validation: tuple[Any, Array, Array | None] | None = None
-    score: Callable[[list[Array], list[Array], str], float] | None = None
+    score: Callable[[list[Array], list[Array], str, Array | None], float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
     phase: str = ""
