@@ -540,8 +540,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         NotFittedError
             Before ``fit``.
         """
-        link = engine.LOSSES[self._loss].inverse_link
-        (P,) = self._by_blocks(X, lambda raw, X: link(self._logits_of_columns(raw, X)))
+        (P,) = self._by_blocks(X, self._probabilities)
         return P
 
     def predict_log_proba(self, X):
@@ -590,6 +589,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         """One for each column of the probabilities."""
         logits = self._logits(raw, X)
         return np.column_stack([-logits, logits]) if self._is_binary else logits
+
+    def _probabilities(self, raw, X):
+        return engine.LOSSES[self._loss].inverse_link(self._logits_of_columns(raw, X))
 
     def _log_probabilities(self, raw, X):
         logits = self._logits_of_columns(raw, X)

@@ -280,18 +280,17 @@ class DenseSource:
             if self.scaling is None:
                 columns[:] = self.X[part]
             else:
-                block = self.X[part] - self.scaling.X.mean
-                np.multiply(block, self.inverse_scale, out=block)
-                if not (block.max(initial=0) <= self.bound and block.min(initial=0) >= -self.bound):
-                    block = self._bounded(part)
-                columns[:] = block
+                columns[:] = self._standardized(part, self.scaling)
 
-    def _bounded(self, part: Index) -> Array:
-        """Standardised rows, some of them so far out that they are drawn in."""
-        assert self.scaling is not None
-        farthest = _farthest(self.scaling, self.dtype)
-        block = np.clip(self.X[part] - self.scaling.X.mean, -farthest, farthest)
-        return block * self.inverse_scale
+    def _standardized(self, part: Index, scaling: Scaling) -> Array:
+        """Those rows in float64; what is too far out is drawn in."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            block = self.X[part] - scaling.X.mean
+            block *= self.inverse_scale
+            if block.max(initial=0) <= self.bound and block.min(initial=0) >= -self.bound:
+                return block
+            farthest = _farthest(scaling, self.dtype)
+            return np.clip(self.X[part] - scaling.X.mean, -farthest, farthest) * self.inverse_scale
 
     def _empty(self, n_rows: int) -> Array:
         """Rows to write to, with a column of ones."""

@@ -237,3 +237,24 @@ def test_rows_on_disk_are_recognised_through_views(X, store, storage):
     stored = store(X, storage)
     views = [stored, stored[5:], np.asarray(stored), subset(stored, np.arange(3))]
     assert [lives_on_disk(view) for view in views] == 4 * [storage == "memmap"]
+
+
+@every_storage
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_far_out_are_drawn_in(X, store, storage, dtype):
+    """Products of three of their numbers stay finite, and a constant column stays 0."""
+    X[:, 2] = -7
+    X = X.astype(dtype)
+    scaling = scaling_of(X, True)
+    end = np.finfo(dtype).max
+    far = X.copy()
+    far[:4] = end * np.array([[1, -1, 1, -1], [-1, 1, -1, 1], [0, 1, 1, 0], [1, 0, 0, 0]])
+    of_near, of_far = (
+        source(store(rows, storage), scaling, np.dtype(dtype)).take(slice(0, 9)).with_ones()
+        for rows in (X, far)
+    )
+    assert_allclose(of_far[4:], of_near[4:])
+    limit = float(end) ** (1 / 3)
+    assert_allclose(np.abs(of_far[:4, [0, 1, 3]]).max(axis=0), limit, rtol=1e-3)
+    assert_allclose(of_far[:, 2], of_near[:, 2])
+    assert_array_equal(np.sign(of_far[:2, [0, 1, 3]]), [[1, -1, -1], [-1, 1, 1]])

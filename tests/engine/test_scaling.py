@@ -246,3 +246,72 @@ def test_the_mean_is_exact_to_the_deviation_however_far_from_zero(rng):
     X = offset + np.round(rng.randn(20_000, 3) * 2**10) / 2**10
     expected = np.array([sum(column) for column in (X - offset).T]) / len(X)
     assert_allclose(moments(X, None).mean - offset, expected, rtol=0, atol=2 * np.spacing(offset))
+
+
+@weighted
+@stored_as
+@pytest.mark.parametrize("ratio", [1e3, 3.5e6])
+def test_a_float32_column_far_from_zero_is_no_constant(with_weights, storage, ratio, rng):
+    X = (ratio * np.array([1, -1]) + rng.randn(5000, 2)).astype(np.float32)
+    weights = rng.rand(5000) if with_weights else None
+    found = moments(storage(X), weights)
+    exact = X.astype(np.float64)
+    mean = np.average(exact, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((exact - mean) ** 2, axis=0, weights=weights))
+    assert_allclose(found.scale, deviation, rtol=1e-6)
+
+
+@weighted
+@stored_as
+@pytest.mark.parametrize("constant", [0.1, -7.3, 3.3e6, 1e-30, 1e30])
+def test_a_constant_float32_column_is_constant_to_the_last_bit(
+    with_weights, storage, constant, rng
+):
+    X = np.full((20_000, 1), constant, np.float32)
+    weights = rng.rand(20_000) if with_weights else None
+    parts = [slice(0, 7), slice(7, 9000), slice(9000, 20_000)]
+    first, *rest = (
+        measured(storage(X[p]), None, weights[p] if weights is not None else None) for p in parts
+    )
+    for part in rest:
+        first = first.merged(part)
+    for found in (moments(storage(X), weights), first.X):
+        assert_array_equal(found.deviation, 0)
+        assert np.isinf(found.scale).all()
+        assert found.origin() is None
+
+
+def test_an_origin_is_the_mean_of_columns_of_large_offset_only(rng):
+    X = np.column_stack([rng.randn(500), 900 + rng.randn(500), 1200 + rng.randn(500), np.ones(500)])
+    found = moments(X, None)
+    assert_array_equal(found.origin(), [0, 0, found.mean[2], 0])
+    assert moments(X[:, [0, 1, 3]], None).origin() is None
+
+
+@skips
+def test_biases_suit_the_rounded_weights(skip, rng):
+    shape = Shape(4, 3, 2, skip)
+    X = rng.randn(50, 4) + 1e6
+    theta = rng.randn(shape.size)
+    scaling = measured(X)
+    (W1, _, *W0), (b1, b2) = scaling.fold(shape, theta, np.float32)
+    assert W1.dtype == np.float32
+    assert b1.dtype == b2.dtype == np.float64
+    parameters = shape.views(theta)
+    at_the_mean = scaling.X.mean @ W1.astype(np.float64) + b1
+    assert_allclose(at_the_mean, parameters.b1, rtol=0, atol=1e-9)
+    if skip:
+        at_the_mean = scaling.X.mean @ W0[0].astype(np.float64) + b2
+        assert_allclose(at_the_mean, parameters.b2, rtol=0, atol=1e-9)
+
+
+@skips
+def test_weights_are_expressed_to_the_last_digit_however_far_from_zero(skip, rng):
+    """What counts is how far the means have moved."""
+    shape, far = Shape(4, 3, 2, skip), 2.0**45
+    theta = rng.randn(shape.size)
+    X = np.round(rng.randn(50, 4) * 2**6) / 2**6
+    Y = rng.randn(50, 2)
+    expected = measured(X[:20], Y[:20]).express(shape, theta, measured(X, Y))
+    found = measured(X[:20] + far, Y[:20]).express(shape, theta, measured(X + far, Y))
+    assert_allclose(found, expected, rtol=0, atol=0.01)
