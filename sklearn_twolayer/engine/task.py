@@ -19,7 +19,8 @@ class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
     `score` rates folded weights, ``score(coefs, intercepts, activation)``, greater being better;
-    without it, `validation` rows (X, Y, weights) are rated by their negated loss.
+    without it, `validation` rows (X, Y, weights) are rated by their negated loss. `no_posterior`
+    says why none will be found, once every ``"auto"`` is settled.
     """
 
     X: Any
@@ -32,6 +33,7 @@ class Task:
     score: Callable[[list[Array], list[Array], str], float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
+    no_posterior: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -43,7 +45,11 @@ class Task:
 
 @dataclass
 class Continuation:
-    """What a later call needs to go on: weights and their units, solver state, history."""
+    """What a later call needs to go on: weights and their units, solver state, history.
+
+    An average goes on as its `members`, each from what it left behind itself; what they count in
+    it are its `shares`.
+    """
 
     theta: Array
     scaling: Scaling
@@ -54,6 +60,14 @@ class Continuation:
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     n_seen: int = 0
+    members: list["Continuation"] = field(default_factory=list)
+    shares: Array | None = None
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What was chosen for the network, or for each of those averaged."""
+        n_hidden = self.network["hidden_size"] // self.network["n_members"]
+        return self.network | {"hidden_size": n_hidden}
 
 
 def preserve(continuation: Continuation) -> dict[str, Any]:
@@ -61,20 +75,22 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     state, scaling = dict(vars(continuation)), dict(vars(continuation.scaling))
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
-    return state | histories | {"scaling": scaling}
+    members = [preserve(member) for member in continuation.members]
+    return state | histories | {"scaling": scaling, "members": members}
 
 
 def restore(state: dict[str, Any]) -> Continuation:
     """What `preserve` was given."""
     scaling = dict(state["scaling"])
     scaling["X"], scaling["Y"] = Moments(**scaling["X"]), Moments(**scaling["Y"])
-    return Continuation(**{**state, "scaling": Scaling(**scaling)})
+    members = [restore(member) for member in state["members"]]
+    return Continuation(**{**state, "scaling": Scaling(**scaling), "members": members})
 
 
 @dataclass
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units.
+    act on raw units. `no_posterior` says why there is none.
     """
 
     coefs: list[Array]
@@ -83,3 +99,4 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
+    no_posterior: str = ""
