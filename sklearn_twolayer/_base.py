@@ -93,10 +93,11 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _task(self, X, y, sample_weight, start, streaming=False, **targets):
         """Everything the engine is to know of the rows to train on."""
-        parameters = self.get_params(deep=False)
-        check_parameters(parameters)
-        names = [field.name for field in fields(engine.Settings)]
-        settings = engine.Settings(**{name: parameters[name] for name in names})
+        check_parameters(self)
+        chosen = {field.name: getattr(self, field.name) for field in fields(engine.Settings)}
+        if not isinstance(self.dtype, str):
+            chosen["dtype"] = np.dtype(self.dtype).name
+        settings = engine.Settings(**chosen)
         if start is None:
             targets["streaming"] = streaming
         X, Y, weights = self._rows(X, y, sample_weight, learn=targets if start is None else None)
@@ -158,7 +159,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             snapshot._keep_weights(*weights)
             if not np.isfinite(snapshot._raw_prediction(X)).all():
                 return -np.inf
-            return scorer(snapshot, X, y, **options)
+            return _rating(self.scoring, scorer, snapshot, X, y, options)
 
         return replace(task, score=score)
 
@@ -166,18 +167,15 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """What an earlier call left to go on from, or None."""
         if not self.__sklearn_is_fitted__():
             return None
-        network = self._state["network"]
-        fitted = {
-            "hidden_size": network["hidden_size"] // network["n_members"],
-            "skip": network["skip"],
-        }
-        for name, value in fitted.items():
+        start = engine.restore(self._state)
+        for name in ("hidden_size", "skip"):
+            value = start.choices[name]
             if getattr(self, name) not in ("auto", value):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} differs from the fitted network's "
                     f"{value}: keep it, or fit with warm_start=False"
                 )
-        return engine.restore(self._state)
+        return start
 
     def _random_stream(self, start):
         """The stream of random numbers, carried on where an earlier call left it."""
@@ -194,6 +192,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         origin = fitted.continuation.scaling.X.origin()
         self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"], origin)
         self._keep_posterior(solution.posterior, fitted.continuation.alpha)
+        self._no_posterior = fitted.no_posterior
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
         self.best_loss_ = min(monitor.loss_curve, default=np.inf)
@@ -215,7 +214,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._activation = activation
         # where float32 rows are counted from; any point gives the same function
         self._origin = origin
-        self._belief = None
+        self._belief, self._no_posterior = None, "the fit has not ended yet"
 
     def _keep_posterior(self, posterior, alpha):
         """What the evidence found, or None for all of it."""
@@ -299,6 +298,28 @@ def _without_zero_weights(X, y, weights):
     if len(kept) == 0:
         raise ValueError("sample_weight times class_weight must not be zero for all rows")
     return engine.subset(X, kept), y[kept], weights[kept]
+
+
+def _rating(scoring, scorer, estimator, X, y, options):
+    """What the scorer says; ValueError where it cannot rate such an estimator or such targets."""
+    try:
+        rating = scorer(estimator, X, y, **options)
+    except Exception as error:
+        if not isinstance(scoring, str):
+            raise  # the caller's own function knows best what went wrong in it
+        raise ValueError(
+            f"scoring={scoring!r} cannot rate {type(estimator).__name__} on the validation rows: "
+            f"{error}"
+        ) from error
+    try:
+        number = float(rating)
+    except (TypeError, ValueError):
+        number = np.nan
+    if np.isnan(number):
+        raise ValueError(
+            f"scoring must rate the validation rows by a number, got {rating!r} from {scoring!r}"
+        )
+    return number
 
 
 def _takes_weights(scorer):

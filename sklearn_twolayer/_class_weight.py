@@ -25,7 +25,22 @@ def _values(class_weight, answers, totals):
             "class_weight must be one dict, or for multilabel y a list of as many dicts as labels "
             f"({len(totals)}), got {class_weight!r}"
         )
-    return [np.array([float(given.get(answer, 1)) for answer in answers]) for given in dicts]
+    # of several labels each has the answers 0 and 1, and no other
+    no_other = isinstance(class_weight, list)
+    return [_of_answers(given, answers, no_other) for given in dicts]
+
+
+def _of_answers(given, answers, no_other):
+    """Weights as given, 1 where none is; ValueError for keys that look like mistaken answers.
+
+    Keys that are no answer are let pass if each answer has its weight: perhaps these rows lack one.
+    """
+    unknown = sorted(given.keys() - set(answers), key=repr)
+    if unknown and (no_other or not given.keys() >= set(answers)):
+        raise ValueError(
+            f"class_weight must have labels among {answers} as its keys, got {unknown} in {given!r}"
+        )
+    return np.array([float(given.get(answer, 1)) for answer in answers])
 
 
 def _balanced(totals):

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
 from ._class_weight import class_weights
+from ._validation import check_classes
 
 
 class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
@@ -125,7 +126,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     epsilon : float, default=1e-8
         Keeps the divisions of Adam and RMSProp finite.
 
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or numpy.inf, default=10
         Iterations in a row without improvement after which a fit stops.
 
     max_fun : int, default=15000
@@ -148,11 +149,12 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of classes, multiplied into `sample_weight`: ``{label: weight}``, 1 where a label is
-        missing, or ``"balanced"``, which is ``sum(w) / (n_classes * sum(w in the class))``. For
+        missing, or ``"balanced"``, which is ``sum(w) / (n_classes * sum(w in the class))``. A key
+        that is no label is an error, unless each label has its weight. For
         multilabel y a list of dicts ``{0: weight, 1: weight}``, or ``"balanced"`` for each label;
         the weights of a row's labels are multiplied.
 
-    dtype : {"auto", "float32", "float64"}, default="auto"
+    dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 where a stochastic solver
         meets more than 10,000 rows in one call of ``fit``: half the memory, twice the speed.
         Predictions come in the precision of the X they are made for.
@@ -180,7 +182,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
-        count and stream of random numbers, instead of starting afresh.
+        count and stream of random numbers, instead of starting afresh. Of several networks that
+        are averaged each goes on as itself, and their average is formed anew.
 
     early_stopping : bool, default=False
         Whether to stop when the validation score, rather than the loss, no longer improves.
@@ -459,7 +462,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             Labels; 0 and 1 in each column, dense or sparse, for multilabel y.
 
         classes : array-like of shape (n_classes,), default=None
-            All labels that may ever come. Needed in the first call, unless y is multilabel.
+            All labels that may ever come, in any order. Needed in the first call, unless y is
+            multilabel; may be given again, but must then be the same.
 
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows, at least 0.
@@ -474,9 +478,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         ValueError, TypeError
             If data or a parameter are not what they may be; the estimator is then as before.
         """
-        known = getattr(self, "classes_", classes)
-        if classes is not None and not np.array_equal(np.unique(classes), known):
-            raise ValueError(f"classes must stay what they were, {known}, got {classes!r}")
+        if classes is not None:
+            classes = check_classes(classes)
+            known = getattr(self, "classes_", classes)
+            if set(classes.tolist()) != set(known.tolist()):
+                raise ValueError(f"classes must stay what they were, {known}, got {classes}")
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def decision_function(self, X):
@@ -603,10 +609,15 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self._is_multilabel = _is_multilabel(y)
         if self._is_multilabel:
             self.classes_ = np.arange(y.shape[1])
+            if classes is not None and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    "classes of multilabel y are the numbers of its columns, "
+                    f"{self.classes_}, got {classes}"
+                )
         elif classes is None and streaming:
             raise ValueError("classes must be given on the first call of partial_fit, got None")
         else:
-            self.classes_ = np.unique(column_or_1d(y) if classes is None else classes)
+            self.classes_ = np.unique(column_or_1d(y)) if classes is None else classes
         single_question = self._is_binary or self._is_multilabel
         self._loss = "binary_log_loss" if single_question else "log_loss"
         self.n_outputs_ = 1 if self._is_binary else len(self.classes_)
@@ -622,8 +633,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         if is_multilabel:
             return np.asarray(y.todense() if sparse.issparse(y) else y, dtype=np.float64)
         y = column_or_1d(y, warn=True)
-        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        known = self.classes_[codes] == y
+        codes, known = _look_up(y, self.classes_)
         if not np.all(known):
             unknown = np.unique(y[~known])
             raise ValueError(f"y has labels {unknown} that are not among classes {self.classes_}")
@@ -672,6 +682,15 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _look_up(labels, classes):
+    """The number of each label's class, and whether there is such a class."""
+    try:
+        codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+        return codes, classes[codes] == labels
+    except TypeError:  # strings and numbers have no order
+        return np.zeros((2, len(labels)), dtype=bool)
 
 
 def _is_multilabel(y):

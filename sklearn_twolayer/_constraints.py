@@ -47,6 +47,8 @@ class Interval:
     def accepts(self, value):
         if not isinstance(value, self.kind) or isinstance(value, (bool, np.bool_)):
             return False
+        if self.kind is Real:
+            value = _as_float(value)
         above = value > self.low if self.open_low else value >= self.low
         below = value <= self.high and value != inf and not (self.open_high and value == self.high)
         return above and below
@@ -58,6 +60,38 @@ class Interval:
         kind = "an integer" if self.kind is Integral else "a number"
         left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
         return f"{kind} in {left}{self.low:g}, {self.high:g}{right}"
+
+
+def _as_float(number):
+    """The number in double precision, infinity if it is beyond that."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf
+
+
+@dataclass(frozen=True)
+class Infinity:
+    """Without end."""
+
+    def accepts(self, value):
+        return isinstance(value, Real) and not isinstance(value, Integral) and value == inf
+
+    def __str__(self):
+        return "numpy.inf"
+
+
+@dataclass(frozen=True)
+class FloatType:
+    """Single or double precision, as NumPy names it."""
+
+    def accepts(self, value):
+        if isinstance(value, str):
+            return value in ("float32", "float64")
+        return isinstance(value, (type, np.dtype)) and value in (np.float32, np.float64)
+
+    def __str__(self):
+        return "'float32', 'float64', numpy.float32 or numpy.float64"
 
 
 @dataclass(frozen=True)
@@ -119,9 +153,10 @@ _AUTO = Choice(("auto",))
 _POSITIVE = Interval(Real, 0, open_low=True)
 _FRACTION = Interval(Real, 0, 1, open_high=True)
 _COUNT = Interval(Integral, 1)
+_MOST_UNITS, _MOST_STARTS, _MOST_MEMBERS = 10**9, 10**6, 10**4
 
 CONSTRAINTS = {
-    "hidden_size": Either(_AUTO, _COUNT),
+    "hidden_size": Either(_AUTO, Interval(Integral, 1, _MOST_UNITS)),
     "activation": Choice(("auto", *ACTIVATIONS)),
     "skip": Either(_AUTO, Flag()),
     "posterior": Flag(),
@@ -142,13 +177,13 @@ CONSTRAINTS = {
     "beta_1": _FRACTION,
     "beta_2": _FRACTION,
     "epsilon": _POSITIVE,
-    "n_iter_no_change": _COUNT,
+    "n_iter_no_change": Either(_COUNT, Infinity()),
     "max_fun": _COUNT,
-    "dtype": Choice(("auto", "float32", "float64")),
+    "dtype": Either(_AUTO, FloatType()),
     "initializer": Choice(("auto", *INITIALIZERS)),
     "standardize": Flag(),
-    "n_init": _COUNT,
-    "n_members": Either(_AUTO, _COUNT),
+    "n_init": Interval(Integral, 1, _MOST_STARTS),
+    "n_members": Either(_AUTO, Interval(Integral, 1, _MOST_MEMBERS)),
     "warm_start": Flag(),
     "verbose": Either(Flag(), Interval(Integral, 0)),
     "early_stopping": Flag(),
@@ -158,14 +193,26 @@ CONSTRAINTS = {
 }
 
 
-def check_parameters(parameters):
+def check_parameters(estimator):
     """Raise for the first parameter that is not what it may be.
 
-    TypeError for a wrong kind of thing, ValueError for a wrong value.
+    TypeError for a wrong kind of thing, ValueError for a wrong value. Parameters are attributes: a
+    subclass may have set some that its own constructor does not take.
     """
-    for name, value in parameters.items():
-        constraint = CONSTRAINTS.get(name)
-        if constraint is not None and not constraint.accepts(value):
+    for name, constraint in CONSTRAINTS.items():
+        value = getattr(estimator, name, _ABSENT)
+        if value is not _ABSENT and not constraint.accepts(value):
             plain = isinstance(value, (str, Real)) and not isinstance(value, (bool, np.bool_))
             error = ValueError if plain else TypeError
-            raise error(f"{name} must be {constraint}, got {value!r}")
+            raise error(f"{name} must be {constraint}, got {_shown(value)}")
+
+
+_ABSENT = object()
+
+
+def _shown(value):
+    """Its repr, which Python refuses for integers of thousands of digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"{type(value).__name__} too long to print"

@@ -123,7 +123,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     epsilon : float, default=1e-8
         Keeps the divisions of Adam and RMSProp finite.
 
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or numpy.inf, default=10
         Iterations in a row without improvement after which a fit stops.
 
     max_fun : int, default=15000
@@ -144,7 +144,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         If all columns have mean 0 and deviation 1 already, to within 1e-6, they stay as they are,
         and X of 64 MB or more is then not copied.
 
-    dtype : {"auto", "float32", "float64"}, default="auto"
+    dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 where a stochastic solver
         meets more than 10,000 rows in one call of ``fit``: half the memory, twice the speed.
         Predictions come in the precision of the X they are made for.
@@ -166,7 +166,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
-        count and stream of random numbers, instead of starting afresh.
+        count and stream of random numbers, instead of starting afresh. Of several networks that
+        are averaged each goes on as itself, and their average is formed anew.
 
     early_stopping : bool, default=False
         Whether to stop when the validation score, rather than the loss, no longer improves.
@@ -503,9 +504,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         check_is_fitted(self)
         if self._belief is None:
             raise ValueError(
-                "return_std=True needs the posterior that alpha='auto' finds on a table small "
-                f"enough for solver='lm', got alpha={self.alpha!r}, posterior={self.posterior!r} "
-                f"and a fit by solver={self.solver_!r}"
+                "return_std=True needs the posterior that alpha='auto' finds, and there is none: "
+                + self._no_posterior
             )
         found = self._by_blocks(X, lambda raw, X: raw, self._deviation)
         return tuple(self._decode(part) for part in found)

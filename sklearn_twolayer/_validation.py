@@ -1,6 +1,7 @@
 """What comes in from outside is checked here, once, before anything is changed."""
 
 from contextlib import contextmanager
+from numbers import Number
 
 import numpy as np
 from scipy import sparse
@@ -27,8 +28,22 @@ def check_X_y(estimator, X, y, reset, suffix=""):
     """Rows as `check_X` gives them, and as many targets; `reset` learns the columns."""
     if y is None and suffix:
         raise ValueError(f"X{suffix} needs y{suffix}, got y{suffix}=None")
+    _check_none_is_missing(y, "y" + suffix)
     X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_ROWS)
     return _canonical(X), y
+
+
+def _check_none_is_missing(y, name):
+    """ValueError for a None or a NaN among objects; among floats scikit-learn finds them."""
+    if y is None or sparse.issparse(y):
+        return
+    try:
+        # of a list of words NumPy would make words of all else in it
+        y = np.asarray(y, dtype=object if isinstance(y, (list, tuple)) else None)
+    except ValueError:  # lists of unequal length, of which scikit-learn tells more
+        return
+    if y.dtype.kind == "O" and has_missing(np.ravel(y)):
+        raise ValueError(f"{name} must have no missing values, got None or NaN among them")
 
 
 def check_sample_weight(sample_weight, n_rows, name):
@@ -50,6 +65,36 @@ def check_sample_weight(sample_weight, n_rows, name):
     if not np.isfinite(total):
         raise ValueError(f"{name} must have a finite sum")
     return weights
+
+
+def check_classes(classes):
+    """Distinct labels, sorted: an array (n_classes,), all strings or all numbers."""
+    wanted = "classes must be a list of labels, all strings or all numbers"
+    try:
+        labels = list(np.asarray(classes, dtype=object))
+    except (TypeError, ValueError):  # a single thing, or lists of unequal length
+        raise ValueError(f"{wanted}, got {classes!r}") from None
+    if not labels or has_missing(labels) or any(np.ndim(label) > 0 for label in labels):
+        raise ValueError(f"{wanted}, got {classes!r}")
+    if len({_kind(label) for label in labels}) > 1:
+        raise ValueError(f"{wanted}, got {classes!r}")
+    return np.unique(np.asarray(classes))
+
+
+def has_missing(labels):
+    """Whether there is a None or a NaN of any kind among them."""
+    return any(label is None or not _equals_itself(label) for label in labels)
+
+
+def _equals_itself(label):
+    try:
+        return bool(label == label)
+    except (TypeError, ValueError):  # pandas.NA gives no answer
+        return False
+
+
+def _kind(label):
+    return Number if isinstance(label, (Number, np.bool_)) else type(label)
 
 
 FEWEST_TO_VALIDATE = 10

@@ -17,7 +17,9 @@ from sklearn_twolayer._constraints import (
     ClassWeight,
     Either,
     Flag,
+    FloatType,
     Function,
+    Infinity,
     Interval,
     Precision,
 )
@@ -271,6 +273,8 @@ BAD_ARRAYS = [
 BAD_VALUES = {
     Choice: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Flag: lambda constraint: ["yes", "", b"auto", ["auto"], 1j, None],
+    FloatType: lambda constraint: ["float16", "f4", np.float16, float, int, np.dtype(int), 4, None],
+    Infinity: lambda constraint: [-np.inf, np.nan, "inf", None, True],
     Function: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Interval: bad_numbers,
     Precision: lambda constraint: [*bad_numbers(Interval(Real, 0)), np.inf, *BAD_ARRAYS],

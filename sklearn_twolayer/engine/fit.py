@@ -12,7 +12,7 @@ from .activations import ACTIVATIONS
 from .averaging import Predictive, member, shares, side_by_side
 from .bayesian import believe
 from .callbacks import Monitor
-from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve
+from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve, why_no_evidence
 from .folded import precision
 from .initializers import initialize
 from .inputs import source, subset
@@ -24,6 +24,7 @@ from .parameters import Shape
 from .posterior import blocks
 from .rows import ArrayRows, merge_equal_rows
 from .scaling import Scaling, magnitude, moments, no_moments
+from .settings import Settings
 from .solution import Solution, Status
 from .solvers import SOLVERS
 from .stochastic import batch_size
@@ -40,7 +41,8 @@ def fit(
 
     Under the evidence ``n_members`` such networks are averaged. `random_state` is consumed by the
     initial weights, then by the shuffles; with several draws it only gives each its seed. `theta`,
-    in standardised units, replaces the draw, `start` goes on where an earlier fit ended.
+    in standardised units, replaces the draw, `start` goes on where an earlier fit ended; an average
+    goes on network by network.
     """
     solver, n_rows = task.settings.solver, task.X.shape[0]
     if n_rows <= FEW_ROWS and (is_auto(solver) or not SOLVERS[solver].incremental):
@@ -53,13 +55,16 @@ def fit(
     alpha_by = _alpha_by(task.settings.alpha)
     if alpha_by == "held_out":
         task = _with_tried_alpha(task, random_state)
+    if start is not None:
+        going_on = _going_on(task, n_rows, scaling, random_state, start)
+        return replace(going_on, alpha_by=alpha_by)
     n_init, n_members = task.settings.n_init, int(task.settings.n_members)
-    if start is not None or theta is not None or n_init == n_members == 1:
-        fits = [_walk(task, n_rows, scaling, random_state, start, theta)]
+    if theta is not None or n_init == n_members == 1:
+        fits = [_walk(task, n_rows, scaling, random_state, theta=theta)]
     else:
         seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
         fits = _members(task, n_rows, scaling, seeds)
-    return replace(_believing(task, fits), alpha_by=alpha_by)
+    return replace(_averaged(task, fits), alpha_by=alpha_by)
 
 
 def _alpha_by(alpha: Any) -> str:
@@ -94,6 +99,24 @@ def _phase(**places: tuple[int, int]) -> str:
 
 def _is_stopped(fits: list[Fit]) -> bool:
     return fits[-1].solution.status is Status.STOPPED
+
+
+def _going_on(
+    task: Task,
+    n_rows: int,
+    scaling: Scaling,
+    random_state: RandomState,
+    start: Continuation,
+    keep_best: bool = True,
+) -> Fit:
+    """The average anew, each of its networks going on as itself; or the one network there is."""
+    members = start.members or [start]
+    fits = []
+    for number, member_ in enumerate(members):
+        phase = _phase(member=(number, len(members))) or task.phase
+        run = replace(task, phase=phase)
+        fits.append(_walk(run, n_rows, scaling, random_state, member_, keep_best=keep_best))
+    return _averaged(task, fits, start.shares)
 
 
 HELD_OUT = 5
@@ -141,27 +164,37 @@ def _judgement(fitted: Fit) -> float:
     return fitted.solution.value
 
 
-def _believing(task: Task, fits: list[Fit]) -> Fit:
-    """The average of the fits, which says how sure it is where they do; the best tells the rest."""
-    # a network that diverged has no posterior, and does not count
+def _averaged(task: Task, fits: list[Fit], weight: Array | None = None) -> Fit:
+    """The average of the fits, which says how sure it is where they do; the best tells the rest.
+
+    What each counts is told by its evidence, if there is any, else by `weight`.
+    """
+    # a network that diverged has no posterior, and does not count beside others that have
     fits = [fitted for fitted in fits if fitted.solution.posterior is not None] or fits
     best = min(fits, key=_judgement)
     posteriors = [fitted.solution.posterior for fitted in fits]
-    if posteriors[0] is None:
-        return best
     continuation, posterior = best.continuation, best.solution.posterior
-    log_evidence = np.array([p["log_evidence"] for p in posteriors])
-    weight = shares(log_evidence, continuation.scaling.weight)
-    posterior["noise"] = weight @ np.array([p["noise"] for p in posteriors])
-    if task.settings.posterior:
-        scaling, data = continuation.scaling, (task.X, task.Y, task.weights)
-        posterior["belief"] = believe(_objective(task, scaling, *data, 0.0), posteriors, weight)
+    if posterior is not None:
+        log_evidence = np.array([p["log_evidence"] for p in posteriors])
+        weight = shares(log_evidence, continuation.scaling.weight)
+        posterior["noise"] = weight @ np.array([p["noise"] for p in posteriors])
+    elif weight is None:
+        return best
+    if task.settings.posterior and posterior is not None:
+        objective = _objective(task, continuation.scaling, task.X, task.Y, task.weights, 0.0)
+        posterior["belief"] = believe(objective, posteriors, weight)
     if len(fits) > 1:
-        thetas = np.array([p["theta"] for p in posteriors])
-        shape, theta = side_by_side(task.shape, thetas, weight)
-        continuation.network |= {"hidden_size": shape.n_hidden, "n_members": len(fits)}
-        continuation.theta = theta.astype(continuation.theta.dtype)
+        members = [fitted.continuation for fitted in fits]
+        shape, theta = side_by_side(task.shape, np.array([m.theta for m in members]), weight)
         best.coefs, best.intercepts = _raw(task, continuation.scaling, theta, shape)
+        best.continuation = replace(
+            continuation,
+            theta=theta.astype(continuation.theta.dtype),
+            network=continuation.network | {"hidden_size": shape.n_hidden, "n_members": len(fits)},
+            state={},
+            members=members,
+            shares=weight,
+        )
     return best
 
 
@@ -175,13 +208,16 @@ def partial_fit(task: Task, random_state: RandomState, start: Continuation | Non
     solver = "adam" if task.settings.solver == "auto" else task.settings.solver
     dtype = task.X.dtype.name if task.settings.dtype == "auto" else task.settings.dtype
     task = replace(task, settings=replace(task.settings, solver=solver, dtype=dtype, max_iter=1))
-    task = _resolved(task, start)
-    scaling = measure(task)
+    task = replace(
+        _resolved(task, start), no_posterior="partial_fit keeps none", phase="partial_fit"
+    )
+    scaling, n_rows = measure(task), task.X.shape[0]
     if start is not None:
         scaling = start.scaling.merged(scaling)
     check_range(task, scaling)
-    task = replace(task, phase="partial_fit")
-    return _walk(task, task.X.shape[0], scaling, random_state, start, keep_best=False)
+    if start is not None:
+        return _going_on(task, n_rows, scaling, random_state, start, keep_best=False)
+    return _walk(task, n_rows, scaling, random_state, keep_best=False)
 
 
 def outputs_and_covariance(
@@ -266,16 +302,30 @@ def _resolved(task: Task, start: Continuation | None) -> Task:
     """The task with every ``"auto"`` made definite; a network that goes on stays as it is."""
     settings = task.settings
     if start is not None:
-        kept = {k: v for k, v in start.network.items() if is_auto(getattr(settings, k))}
-        # what was an average goes on as the one network that it is
-        kept |= {"hidden_size": start.network["hidden_size"], "n_members": 1}
+        kept = {k: v for k, v in start.choices.items() if is_auto(getattr(settings, k))}
         settings = replace(settings, **kept)
-    n_rows, n_features = task.X.shape
+    (n_rows, n_features), n_outputs = task.X.shape, task.n_outputs
     validating = task.validation is not None
-    settings = resolve(settings, n_rows, n_features, task.n_outputs, task.X.dtype, validating)
-    if isinstance(settings.alpha, tuple) and start is not None and start.alpha is not None:
-        settings = replace(settings, alpha=start.alpha)
-    return replace(task, settings=settings)
+    no_posterior = why_no_evidence(settings, n_rows, n_features, n_outputs, validating)
+    if not settings.posterior:
+        no_posterior = no_posterior or "the fit was with posterior=False"
+    settings = resolve(settings, n_rows, n_features, n_outputs, task.X.dtype, validating)
+    if start is not None:
+        if isinstance(settings.alpha, tuple) and start.alpha is not None:
+            settings = replace(settings, alpha=start.alpha)
+        _check_n_members(task.settings.n_members, settings, start)
+    return replace(task, settings=settings, no_posterior=no_posterior)
+
+
+def _check_n_members(asked: Any, settings: Settings, start: Continuation) -> None:
+    """ValueError where another number of networks is asked for than there are to go on."""
+    n_members = start.network["n_members"]
+    has_a_say = n_members > 1 or is_auto(settings.alpha)
+    if has_a_say and asked not in ("auto", n_members):
+        raise ValueError(
+            f"n_members={asked!r} differs from the fitted number of networks, {n_members}: "
+            "keep it, or fit with warm_start=False"
+        )
 
 
 def _walk(
@@ -325,7 +375,8 @@ def _walk(
         monitor.scores,
         n_seen,
     )
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
+    no_posterior = task.no_posterior
+    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, no_posterior)
 
 
 def _diverged(solution: Solution) -> Solution:

@@ -20,7 +20,8 @@ class Task:
 
     `score` rates folded weights, ``score(coefs, intercepts, activation, origin)``, the more the
     better; without it, `validation` rows (X, Y, weights) are rated by their negated loss. `phase`
-    is what the callback is told to name a run of the solver by.
+    is what the callback is told to name a run of the solver by. `no_posterior` says why none will
+    be found, once every ``"auto"`` is settled.
     """
 
     X: Any
@@ -34,6 +35,7 @@ class Task:
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
     phase: str = ""
+    no_posterior: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -45,7 +47,11 @@ class Task:
 
 @dataclass
 class Continuation:
-    """What a later call needs to go on: weights and their units, solver state, history."""
+    """What a later call needs to go on: weights and their units, solver state, history.
+
+    An average goes on as its `members`, each from what it left behind itself; what they count in
+    it are its `shares`.
+    """
 
     theta: Array
     scaling: Scaling
@@ -56,6 +62,14 @@ class Continuation:
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     n_seen: int = 0
+    members: list["Continuation"] = field(default_factory=list)
+    shares: Array | None = None
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What was chosen for the network, or for each of those averaged."""
+        n_hidden = self.network["hidden_size"] // self.network["n_members"]
+        return self.network | {"hidden_size": n_hidden}
 
 
 def preserve(continuation: Continuation) -> dict[str, Any]:
@@ -63,21 +77,23 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     state, scaling = dict(vars(continuation)), dict(vars(continuation.scaling))
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
-    return state | histories | {"scaling": scaling}
+    members = [preserve(member) for member in continuation.members]
+    return state | histories | {"scaling": scaling, "members": members}
 
 
 def restore(state: dict[str, Any]) -> Continuation:
     """What `preserve` was given."""
     scaling = dict(state["scaling"])
     scaling["X"], scaling["Y"] = Moments(**scaling["X"]), Moments(**scaling["Y"])
-    return Continuation(**{**state, "scaling": Scaling(**scaling)})
+    members = [restore(member) for member in state["members"]]
+    return Continuation(**{**state, "scaling": Scaling(**scaling), "members": members})
 
 
 @dataclass
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units. `alpha_by` tells who chose alpha: the caller ("given"), held-out rows
-    ("held_out") or the evidence ("evidence").
+    act on raw units. `no_posterior` says why there is none. `alpha_by` tells who chose alpha: the
+    caller ("given"), held-out rows ("held_out") or the evidence ("evidence").
     """
 
     coefs: list[Array]
@@ -86,4 +102,5 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
+    no_posterior: str = ""
     alpha_by: str = "given"
