@@ -62,6 +62,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, sample_weight, held_out):
         """Train to the end; `held_out` is (X_val, y_val, sample_weight_val)."""
         with unchanged_on_error(self), np.errstate(all="ignore"):
+            check_parameters(self.get_params(deep=False))
             start = self._continuation() if self.warm_start else None
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
@@ -75,6 +76,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _partial_fit(self, X, y, sample_weight, **targets):
         """One epoch over new rows."""
         with unchanged_on_error(self), np.errstate(all="ignore"):
+            check_parameters(self.get_params(deep=False))
             start = self._continuation()
             task = self._task(X, y, sample_weight, start, streaming=True, **targets)
             random_state = self._random_stream(start)
@@ -87,10 +89,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _task(self, X, y, sample_weight, start, streaming=False, **targets):
         """Everything the engine is to know of the rows to train on."""
-        parameters = self.get_params(deep=False)
-        check_parameters(parameters)
         names = [field.name for field in fields(engine.Settings)]
-        settings = engine.Settings(**{name: parameters[name] for name in names})
+        settings = engine.Settings(**{name: getattr(self, name) for name in names})
         if start is None:
             targets["streaming"] = streaming
         X, Y, weights = self._rows(X, y, sample_weight, learn=targets if start is None else None)

@@ -308,7 +308,7 @@ BAD_ARRAYS = [
 
 BAD_VALUES = {
     Choice: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
-    Flag: lambda constraint: ["yes", "", b"auto", ["auto"], 1j, None],
+    Flag: lambda constraint: ["yes", "", b"auto", ["auto"], 1j, None, np.ones(2)],
     Function: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Interval: bad_numbers,
     Precision: lambda constraint: [*bad_numbers(Interval(Real, 0)), np.inf, *BAD_ARRAYS],
@@ -380,6 +380,23 @@ def test_a_bad_parameter_is_named_and_changes_nothing(estimator, name, value):
     case = bad_parameter_case(name, value)
     check_leaves_unfitted(case, clone(estimator).set_params(**{name: value}))
     check_changes_nothing(case, fitted(estimator).set_params(**{name: value}))
+
+
+@pytest.mark.parametrize("value", [[3, 3], np.array([3, 3]), "three"], ids=repr)
+@pytest.mark.parametrize("name", ["hidden_size", "skip"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=NAMES)
+def test_a_bad_parameter_is_named_before_it_is_compared_with_the_fitted_one(
+    estimator, method, name, value
+):
+    estimator = fitted(estimator).set_params(warm_start=True, **{name: value})
+    case = Case(
+        name,
+        lambda estimator: getattr(estimator, method)(X, target_of(estimator)),
+        (TypeError, ValueError),
+        rf"^{name} must be ",
+    )
+    check_changes_nothing(case, estimator)
 
 
 @pytest.mark.parametrize(("estimator", "name", "value"), BAD_PARAMETERS)
