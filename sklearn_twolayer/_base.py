@@ -66,6 +66,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, sample_weight, held_out):
         """Train to the end; `held_out` is (X_val, y_val, sample_weight_val)."""
         with unchanged_on_error(self), np.errstate(all="ignore"):
+            check_parameters(self)
             start = self._continuation() if self.warm_start else None
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
@@ -81,6 +82,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _partial_fit(self, X, y, sample_weight, **targets):
         """One epoch over new rows."""
         with unchanged_on_error(self), np.errstate(all="ignore"):
+            check_parameters(self)
             start = self._continuation()
             task = self._task(X, y, sample_weight, start, streaming=True, **targets)
             random_state = self._random_stream(start)
@@ -93,7 +95,6 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _task(self, X, y, sample_weight, start, streaming=False, **targets):
         """Everything the engine is to know of the rows to train on."""
-        check_parameters(self)
         chosen = {field.name: getattr(self, field.name) for field in fields(engine.Settings)}
         if not isinstance(self.dtype, str):
             chosen["dtype"] = np.dtype(self.dtype).name

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
 from ._class_weight import class_weights
-from ._validation import check_classes
+from ._validation import SMALLEST_TOTAL, check_classes
 
 
 class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
@@ -667,10 +667,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         codes = Y.T.astype(int) if self._is_multilabel else [self._codes(Y)]
         worth = class_weights(self.class_weight, codes, answers, np.atleast_2d(self._class_totals))
         weights = worth if weights is None else weights * worth
-        if not np.isfinite(weights.sum()):
+        total = weights.sum()
+        if not np.isfinite(total) or 0 < total < SMALLEST_TOTAL:
             raise ValueError(
-                "sample_weight times class_weight must have a finite sum, got "
-                f"class_weight={self.class_weight!r}"
+                "sample_weight times class_weight must have a finite sum of at least "
+                f"{SMALLEST_TOTAL:.0e}, got class_weight={self.class_weight!r}"
             )
         return weights
 

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
+from ._validation import numbers_fit_a_float
 
 
 class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
@@ -544,7 +545,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self._loss = "squared_error"
 
     def _encode(self, y):
-        Y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        with numbers_fit_a_float("y"):
+            Y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         Y = Y.reshape(len(Y), -1)
         if Y.shape[1] != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} columns, got {Y.shape[1]}")

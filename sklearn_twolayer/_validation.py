@@ -14,7 +14,21 @@ _ROWS = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
 
 def check_X(estimator, X):
     """Finite float32 or float64 rows for prediction, dense or canonical CSR."""
-    return _canonical(validate_data(estimator, X, reset=False, **_ROWS))
+    # scikit-learn adds all numbers up to see whether they are finite: inf - inf may come of it
+    with numbers_fit_a_float("X"), np.errstate(invalid="ignore"):
+        X = validate_data(estimator, X, reset=False, **_ROWS)
+    return _canonical(X)
+
+
+@contextmanager
+def numbers_fit_a_float(name):
+    """Integers beyond the range of floats, which NumPy calls an OverflowError, are a ValueError."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} must hold numbers within the range of float64, got more: {error}"
+        ) from error
 
 
 def _canonical(X):
@@ -29,7 +43,8 @@ def check_X_y(estimator, X, y, reset, suffix=""):
     if y is None and suffix:
         raise ValueError(f"X{suffix} needs y{suffix}, got y{suffix}=None")
     _check_none_is_missing(y, "y" + suffix)
-    X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_ROWS)
+    with numbers_fit_a_float("X" + suffix):
+        X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_ROWS)
     return _canonical(X), y
 
 
@@ -46,11 +61,16 @@ def _check_none_is_missing(y, name):
         raise ValueError(f"{name} must have no missing values, got None or NaN among them")
 
 
+SMALLEST_TOTAL = float(np.finfo(np.float64).tiny)
+"""A sum of weights below this has lost its digits, and what is divided by it may be infinite."""
+
+
 def check_sample_weight(sample_weight, n_rows, name):
     """Finite, non-negative, not all zero: an array (n_rows,) in float64, or None."""
     if sample_weight is None:
         return None
-    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    with numbers_fit_a_float(name), np.errstate(invalid="ignore"):
+        weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
         raise ValueError(
             f"{name} must have shape ({n_rows},), one number per row of X, "
@@ -64,6 +84,10 @@ def check_sample_weight(sample_weight, n_rows, name):
         raise ValueError(f"{name} must not be zero for all rows")
     if not np.isfinite(total):
         raise ValueError(f"{name} must have a finite sum")
+    if total < SMALLEST_TOTAL:
+        raise ValueError(
+            f"{name} must have a sum of at least {SMALLEST_TOTAL:.0e}, got {total:.0e}"
+        )
     return weights
 
 

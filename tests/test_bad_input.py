@@ -23,6 +23,7 @@ from sklearn_twolayer._constraints import (
     Interval,
     Precision,
 )
+from sklearn_twolayer._validation import check_X
 
 CLASSIFIER = TwoLayerClassifier(3, random_state=0)
 REGRESSOR = TwoLayerRegressor(3, random_state=0)
@@ -101,6 +102,12 @@ FOR_BOTH = [
         ValueError,
         r"could not convert string to float",
     ),
+    Case(
+        "an integer beyond all floats in X",
+        fit_rows(spoilt(X.astype(object), 10**400)),
+        ValueError,
+        r"X must hold numbers within the range of float64",
+    ),
     Case("complex X", fit_rows(X + 1j), ValueError, r"Complex data not supported"),
     Case("X of one dimension", fit_rows(X[:, 0]), ValueError, r"Expected 2D array, got 1D array"),
     Case("X of three dimensions", fit_rows(X[:, :, None]), ValueError, r"3.*expected <= ?2|dim 3"),
@@ -130,6 +137,18 @@ FOR_BOTH = [
         fit_weights(np.full(N_ROWS, 1e308)),
         ValueError,
         r"sample_weight must have a finite sum",
+    ),
+    Case(
+        "an integer beyond all floats among weights",
+        fit_weights([10**400] * N_ROWS),
+        ValueError,
+        r"sample_weight must hold numbers within the range of float64",
+    ),
+    Case(
+        "weights with a sum below all normal floats",
+        fit_weights(np.full(N_ROWS, 5e-324)),
+        ValueError,
+        r"sample_weight must have a sum of at least 2e-308, got 1e-322",
     ),
     Case(
         "a negative weight",
@@ -163,7 +182,20 @@ FOR_BOTH = [
     ),
 ]
 
+
+def fit_class_weight_and_weights(class_weight, weights):
+    return lambda estimator: (
+        clone(estimator).set_params(class_weight=class_weight).fit(X, target_of(estimator), weights)
+    )
+
+
 FOR_CLASSIFIER = [
+    Case(
+        "weights of rows and classes whose products are hardly anything",
+        fit_class_weight_and_weights({0: 1e-20, 1: 1e-20}, np.full(N_ROWS, 1e-300)),
+        ValueError,
+        r"sample_weight times class_weight must have a finite sum of at least 2e-308",
+    ),
     Case("continuous labels", fit_target(X[:, 0]), ValueError, r"Unknown label type: continuous"),
     Case(
         "several labels of several classes",
@@ -191,6 +223,12 @@ FOR_REGRESSOR = [
         fit_target(["cheap"] * N_ROWS),
         ValueError,
         r"could not convert string to float",
+    ),
+    Case(
+        "an integer beyond all floats as target",
+        fit_target(np.full(N_ROWS, 10**400, dtype=object)),
+        ValueError,
+        r"y must hold numbers within the range of float64",
     ),
 ]
 
@@ -272,7 +310,7 @@ BAD_ARRAYS = [
 
 BAD_VALUES = {
     Choice: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
-    Flag: lambda constraint: ["yes", "", b"auto", ["auto"], 1j, None],
+    Flag: lambda constraint: ["yes", "", b"auto", ["auto"], 1j, None, np.ones(2)],
     FloatType: lambda constraint: ["float16", "f4", np.float16, float, int, np.dtype(int), 4, None],
     Infinity: lambda constraint: [-np.inf, np.nan, "inf", None, True],
     Function: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
@@ -348,6 +386,23 @@ def test_a_bad_parameter_is_named_and_changes_nothing(estimator, name, value):
     check_changes_nothing(case, fitted(estimator).set_params(**{name: value}))
 
 
+@pytest.mark.parametrize("value", [[3, 3], np.array([3, 3]), "three"], ids=repr)
+@pytest.mark.parametrize("name", ["hidden_size", "skip"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=NAMES)
+def test_a_bad_parameter_is_named_before_it_is_compared_with_the_fitted_one(
+    estimator, method, name, value
+):
+    estimator = fitted(estimator).set_params(warm_start=True, **{name: value})
+    case = Case(
+        name,
+        lambda estimator: getattr(estimator, method)(X, target_of(estimator)),
+        (TypeError, ValueError),
+        rf"^{name} must be ",
+    )
+    check_changes_nothing(case, estimator)
+
+
 @pytest.mark.parametrize(("estimator", "name", "value"), BAD_PARAMETERS)
 def test_the_message_shows_the_value_and_the_choices(estimator, name, value):
     with pytest.raises((TypeError, ValueError)) as error:
@@ -394,6 +449,11 @@ BAD_ROWS = [
     ("NaN", spoilt(X, np.nan), r"Input X contains NaN"),
     ("infinity", spoilt(X, np.inf), r"Input X contains infinity"),
     ("strings", WITH_TEXT, r"could not convert string to float"),
+    (
+        "an integer beyond all floats",
+        spoilt(X.astype(object), 10**400),
+        r"X must hold numbers within the range of float64",
+    ),
     ("a column too few", X[:, :2], r"X has 2 features, but TwoLayer\w+ is expecting 3 features"),
     ("a column too many", X[:, [0, 1, 2, 2]], r"X has 4 features, but TwoLayer\w+ is expecting 3"),
     ("one dimension", X[0], r"Expected 2D array, got 1D array"),
@@ -413,6 +473,15 @@ def test_predicting_needs_a_fit(estimator, method):
 def test_bad_rows_to_predict_change_nothing(estimator, method, what, rows, message):
     case = Case(what, method_call(method, rows), ValueError, message)
     check_changes_nothing(case, fitted(estimator))
+
+
+def test_finite_rows_whose_sum_is_not_are_good_and_nothing_warns():
+    estimator = fitted(REGRESSOR)
+    # in its blocks of eight, NumPy adds up some of one sign and some of the other
+    rows = np.resize([1e308, -1e308], (16, 3))
+    np.testing.assert_array_equal(check_X(estimator, rows), rows)
+    with pytest.raises(ValueError, match="infinity"):
+        check_X(estimator, spoilt(rows, np.inf))
 
 
 @pytest.mark.parametrize(("estimator", "method"), METHODS)

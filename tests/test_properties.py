@@ -4,21 +4,29 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
+from strategies import (
+    CLASS_WEIGHTS,
+    LABELS,
+    TARGETS,
+    check_finite,
+    examples,
+    labels,
+    row_counts,
+    rows,
+    small,
+    tables,
+    weights,
+)
 
 INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
-
-
-def examples(n):
-    return settings(max_examples=n, derandomize=True, deadline=None, database=None)
 
 
 @pytest.fixture(autouse=True)
@@ -29,102 +37,12 @@ def only_convergence_may_be_warned_of():
         yield
 
 
-def signed(low, high):
-    """Zero and floats of either sign between two magnitudes."""
-    size = st.floats(low, high)
-    return st.just(0.0) | size | size.map(lambda value: -value)
-
-
-def constants(n_rows, elements):
-    return elements.map(lambda value: np.full(n_rows, value))
-
-
-@st.composite
-def spread(draw, n_rows, low, high):
-    """Random numbers around an offset of up to a million standard deviations."""
-    normal = np.random.RandomState(draw(st.integers(0, 99))).randn(n_rows)
-    offset = draw(st.sampled_from([0, 1, -1e3, 1e6]))
-    scale = 10 ** draw(st.floats(np.log10(low), np.log10(high) - 7))
-    return scale * (normal + offset)
-
-
-def columns(n_rows, low=1e-30, high=1e30):
-    anything = signed(low, high)
-    return st.one_of(
-        arrays(np.float64, n_rows, elements=anything),
-        constants(n_rows, anything),
-        spread(n_rows, low, high),
-    )
-
-
-@st.composite
-def tables(draw, n_rows, max_columns=3, **sizes):
-    """Columns of their own sizes, some of them repeated."""
-    distinct = draw(st.lists(columns(n_rows, **sizes), min_size=1, max_size=max_columns))
-    repeated = draw(st.lists(st.sampled_from(distinct), max_size=1))
-    return np.column_stack([*distinct, *repeated])
-
-
-CONTAINERS = {"dense": np.asarray, "Fortran": np.asfortranarray, "sparse": sparse.csr_array}
-
-
-@st.composite
-def rows(draw, n_rows):
-    """A table of either precision, however stored."""
-    X = draw(tables(n_rows)).astype(draw(st.sampled_from([np.float32, np.float64])))
-    return CONTAINERS[draw(st.sampled_from(sorted(CONTAINERS)))](X)
-
-
-def codes(n_rows, n_classes):
-    return arrays(np.int64, n_rows, elements=st.integers(0, n_classes - 1))
-
-
-def label_indicators(n_rows):
-    return arrays(np.int64, (n_rows, 2), elements=st.integers(0, 1))
-
-
-TARGETS = {
-    "binary": (TwoLayerClassifier, lambda n: codes(n, 2)),
-    "multiclass": (TwoLayerClassifier, lambda n: codes(n, 4)),
-    "multilabel": (TwoLayerClassifier, label_indicators),
-    "one target": (TwoLayerRegressor, columns),
-    "several targets": (TwoLayerRegressor, tables),
-}
-
 every_target = pytest.mark.parametrize("kind", TARGETS)
 
 # each solver under a fixed prior, and the evidence, which comes with one of them
 WAYS = {**{name: (name, 1.0) for name in SOLVERS}, "evidence": ("lm", "auto")}
 every_way = pytest.mark.parametrize(("solver", "alpha"), WAYS.values(), ids=WAYS)
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
-row_counts = st.integers(1, 12)
-
-
-def small(estimator, **options):
-    """A network that is quick to fit."""
-    return estimator(**{"hidden_size": 3, "max_iter": 4, "random_state": 0, **options})
-
-
-def check_finite(model, X):
-    assert all(np.isfinite(part).all() for part in [*model.coefs_, *model.intercepts_])
-    assert np.isfinite(model.loss_curve_).all()
-    predicted = model.predict(X)
-    assert len(predicted) == X.shape[0]
-    if isinstance(model, TwoLayerRegressor):
-        assert np.isfinite(predicted).all()
-    else:
-        check_probabilities(model, X)
-        assert np.isin(predicted, [0, 1] if predicted.ndim == 2 else model.classes_).all()
-
-
-def check_probabilities(model, X):
-    P = model.predict_proba(X)
-    assert P.shape == (X.shape[0], len(model.classes_))
-    assert ((P >= 0) & (P <= 1)).all()
-    assert np.isfinite(model.predict_log_proba(X)).all()
-    assert np.isfinite(model.decision_function(X)).all()
-    if model.predict(X).ndim == 1:
-        np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-5)
 
 
 @every_target
@@ -140,17 +58,6 @@ def test_rows_and_targets_of_any_size(kind, solver, alpha, data):
     options = {"activation": activation, "standardize": standardize}
     model = small(estimator, solver=solver, alpha=alpha, **options)
     check_finite(model.fit(X, y), X)
-
-
-def weights(n_rows):
-    return arrays(np.float64, n_rows, elements=st.just(0.0) | st.floats(1e-300, 1e300))
-
-
-CLASS_WEIGHTS = {
-    "binary": [None, "balanced", {0: 1e-200, 1: 1e200}, {1: 0}],
-    "multiclass": [None, "balanced", {0: 1e-200, 1: 1, 2: 1e200, 3: 1}, {1: 0}],
-    "multilabel": [None, "balanced", [{0: 1e-200, 1: 1}, {0: 1, 1: 1e200}], [{1: 0}, {}]],
-}
 
 
 @every_target
@@ -171,26 +78,6 @@ def test_weights_of_any_size(kind, solver, data):
         assert "zero for all rows" in str(error) or "class_weight" in str(error)
     else:
         check_finite(model, X)
-
-
-LABELS = {
-    "integers": st.integers(-(2**62), 2**62),
-    "small integers": st.integers(-128, 127).map(np.int8),
-    "unsigned integers": st.integers(0, 2**63).map(np.uint64),
-    "floats": st.integers(-(2**53), 2**53).map(float),
-    "bools": st.booleans(),
-    "numpy bools": st.booleans().map(np.bool_),
-    "strings": st.text(max_size=3).filter(lambda text: "\0" not in text),
-    "numpy strings": st.text(st.characters(categories=["L"]), max_size=3).map(np.str_),
-}
-
-
-@st.composite
-def labels(draw, n_rows, kind):
-    names = draw(st.lists(LABELS[kind], min_size=1, max_size=4, unique=True))
-    as_objects = draw(st.booleans()) if "strings" in kind else False
-    y = draw(st.lists(st.sampled_from(names), min_size=n_rows, max_size=n_rows))
-    return np.array(y, dtype=object) if as_objects else np.array(y)
 
 
 @pytest.mark.parametrize("kind", LABELS)

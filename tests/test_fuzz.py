@@ -1,0 +1,257 @@
+"""Random calls, good and bad: an error that says why and changes nothing, or a finite answer."""
+
+import io
+import pickle
+import warnings
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, UndefinedMetricWarning
+
+from fuzz_data import (
+    KINDS,
+    SCORED,
+    VALUES,
+    X_SMALL,
+    Y_SMALL,
+    any_classes,
+    any_rows,
+    any_settings,
+    any_targets,
+    any_weights,
+    is_accepted,
+    one_of,
+    row_counts,
+)
+from sklearn_twolayer._constraints import CONSTRAINTS
+from sklearn_twolayer.engine import SOLVERS
+from strategies import CLASS_WEIGHTS, check_finite, examples, small
+
+# scikit-learn's own remarks on names that come and go, and on its metrics of very few rows
+EXPECTED_WARNINGS = [
+    {"category": ConvergenceWarning},
+    {"category": DataConversionWarning, "message": "A column-vector y was passed"},
+    {"category": UserWarning, "message": "X (has|does not have valid) feature names"},
+    {"category": UndefinedMetricWarning},
+]
+
+
+@contextmanager
+def quiet():
+    """Any other warning is an error, and nothing is printed."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("error")
+        for expected in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", **expected)
+        yield
+
+
+def state(estimator):
+    """Its attributes in depth, for comparison."""
+    return {name: pickle.dumps(value) for name, value in vars(estimator).items()}
+
+
+class Refused(Exception):
+    """The call was answered by an error of a kind that may be."""
+
+
+def attempt(estimator, call):
+    """What the call returns; errors must be of the right kind, say something, change nothing."""
+    before = state(estimator)
+    try:
+        with quiet():
+            return call()
+    except (ValueError, TypeError) as error:
+        assert str(error).strip()
+        assert state(estimator) == before
+        raise Refused(str(error)) from error
+
+
+PARAMETERS = [
+    pytest.param(estimator, name, id=f"{estimator.__name__}-{name}")
+    for estimator in Y_SMALL
+    for name in CONSTRAINTS
+    if name in estimator().get_params()
+]
+
+
+def surroundings(estimator, name, solver):
+    """Settings that give one parameter something to do, and no fit too much."""
+    settings = {"hidden_size": 2, "max_iter": 2, "solver": solver}
+    if solver not in ("auto", "lm"):
+        settings["alpha"] = 1.0
+    if name == "max_iter":
+        settings["tol"] = 1e30  # patience ends the fit
+    y = Y_SMALL[estimator]
+    return settings, {"X_val": X_SMALL, "y_val": y} if name == "scoring" else {}
+
+
+def check_parameter(estimator, name, data):
+    solver = data.draw(st.sampled_from(["auto", *SOLVERS]))
+    settings, validation = surroundings(estimator, name, solver)
+    value = data.draw(st.sampled_from(VALUES[name]))
+    model = small(estimator, **{**settings, name: value})
+    try:
+        attempt(model, lambda: model.fit(X_SMALL, Y_SMALL[estimator], **validation))
+    except Refused as refused:
+        assert name in str(refused)
+    else:
+        assert is_accepted(name, value)
+        with quiet():
+            check_finite(model, X_SMALL)
+
+
+every_parameter = pytest.mark.parametrize(("estimator", "name"), PARAMETERS)
+
+
+@every_parameter
+@given(data=st.data())
+@examples(40)
+def test_any_value_of_a_parameter_is_named_or_fine(estimator, name, data):
+    check_parameter(estimator, name, data)
+
+
+@pytest.mark.slow
+@every_parameter
+@given(data=st.data())
+@examples(600)
+def test_any_value_of_a_parameter_is_named_or_fine_at_length(estimator, name, data):
+    check_parameter(estimator, name, data)
+
+
+METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+METHODS += ["input_gradients", "hidden_features", "gradient_importances"]
+
+
+class Calls(RuleBasedStateMachine):
+    """One estimator and whatever may be asked of it."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.estimator = kind, KINDS[kind][0]
+        self.model = small(self.estimator, hidden_size=2, max_iter=2)
+
+    @initialize(data=st.data())
+    def choose(self, data):
+        chosen = data.draw(st.lists(any_settings(self.estimator, accepted=True), max_size=6))
+        if self.kind in CLASS_WEIGHTS and data.draw(st.booleans()):
+            chosen.append(("class_weight", data.draw(st.sampled_from(CLASS_WEIGHTS[self.kind]))))
+        self.model.set_params(**dict(chosen))
+
+    @rule(data=st.data())
+    def set_something_good(self, data):
+        name, value = data.draw(any_settings(self.estimator, accepted=True))
+        self.model.set_params(**{name: value})
+
+    @rule(data=st.data())
+    def set_something_for_one_fit(self, data):
+        before = self.model.get_params()
+        name, value = data.draw(any_settings(self.estimator, accepted=False))
+        self.model.set_params(**{name: value})
+        self.train(lambda: self.model.fit(X_SMALL, SCORED[self.kind]), X_SMALL)
+        self.model.set_params(**before)
+
+    @rule(data=st.data())
+    def fit(self, data):
+        n_rows = data.draw(row_counts)
+        X, y = data.draw(any_rows(n_rows)), data.draw(any_targets(self.kind, n_rows))
+        options = {"sample_weight": data.draw(any_weights(n_rows))}
+        if data.draw(one_of([False, False, True])):
+            n_val = data.draw(row_counts)
+            options["X_val"] = data.draw(one_of([None, any_rows(n_val), any_rows(n_val)]))
+            options["y_val"] = data.draw(any_targets(self.kind, n_val))
+            options["sample_weight_val"] = data.draw(any_weights(n_val))
+        self.train(lambda: self.model.fit(X, y, **options), X)
+
+    @rule(data=st.data())
+    def partial_fit(self, data):
+        if not hasattr(self.model, "partial_fit"):
+            assert self.model.solver in ("lbfgs", "lm")
+            return
+        n_rows = data.draw(row_counts)
+        X, y = data.draw(any_rows(n_rows)), data.draw(any_targets(self.kind, n_rows))
+        options = {"sample_weight": data.draw(any_weights(n_rows))}
+        if is_classifier(self.model):
+            options["classes"] = data.draw(any_classes(self.kind))
+        self.train(lambda: self.model.partial_fit(X, y, **options), X)
+
+    def train(self, call, X):
+        try:
+            result = attempt(self.model, call)
+        except Refused:
+            return
+        assert result is self.model
+        settings = self.model.get_params()
+        checked = CONSTRAINTS.keys() & settings.keys()
+        assert [name for name in checked if not is_accepted(name, settings[name])] == []
+        with quiet():
+            check_finite(self.model, X if hasattr(X, "shape") else np.asarray(X))
+
+    @rule(data=st.data(), method=st.sampled_from(METHODS))
+    def look(self, data, method):
+        if not hasattr(self.model, method):
+            return
+        n_rows = data.draw(row_counts)
+        X = data.draw(any_rows(n_rows))
+        options = {}
+        if method == "gradient_importances":
+            options["sample_weight"] = data.draw(any_weights(n_rows))
+        elif method == "predict" and not is_classifier(self.model):
+            options["return_std"] = data.draw(st.booleans())
+        try:
+            result = attempt(self.model, lambda: getattr(self.model, method)(X, **options))
+        except Refused:
+            return
+        self.check_answer(method, result)
+
+    def check_answer(self, method, result):
+        for part in result if isinstance(result, tuple) else (result,):
+            assert part.dtype.kind == "U" or np.isfinite(part).all()
+        if method == "predict_proba":
+            assert ((result >= 0) & (result <= 1)).all()
+            if self.kind != "multilabel":
+                np.testing.assert_allclose(result.sum(axis=1), 1, rtol=1e-5)
+        if method == "gradient_importances":
+            assert (result >= 0).all()
+
+    @rule()
+    def score(self):
+        y = SCORED[self.kind]
+        try:
+            predicted = attempt(self.model, lambda: self.model.predict(X_SMALL))
+            if not is_classifier(self.model) and np.abs(predicted).max() > 1e100:
+                return  # scikit-learn's R2 squares without looking
+            rating = attempt(self.model, lambda: self.model.score(X_SMALL, y))
+        except Refused:
+            return
+        assert np.isfinite(rating)
+
+    @rule()
+    def copy(self):
+        self.model = pickle.loads(pickle.dumps(self.model))
+
+    @rule()
+    def start_again(self):
+        self.model = clone(self.model)
+
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@every_kind
+def test_any_calls_in_a_row(kind):
+    # without shrinking, which may take minutes: the run at length does that
+    options = {"stateful_step_count": 10, "phases": [Phase.generate]}
+    run_state_machine_as_test(partial(Calls, kind), settings=examples(40, **options))
+
+
+@pytest.mark.slow
+@every_kind
+def test_any_calls_in_a_row_at_length(kind):
+    run_state_machine_as_test(partial(Calls, kind), settings=examples(600, stateful_step_count=20))
