@@ -13,7 +13,7 @@ from .averaging import Predictive, member, shares, side_by_side
 from .bayesian import believe
 from .callbacks import Monitor
 from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve, why_no_evidence
-from .folded import precision
+from .folding import express, raw_weights
 from .initializers import initialize
 from .inputs import source, subset
 from .losses import LOSSES
@@ -394,7 +394,7 @@ def _begin(
     """Where the walk begins: weights, and the state of the solver if it has one to carry on."""
     settings, state = task.settings, None
     if start is not None:
-        theta = start.scaling.express(task.shape, start.theta, scaling)
+        theta = express(start.scaling, scaling, task.shape, start.theta)
         if start.solver == settings.solver and start.state:
             state = {
                 k: v.astype(settings.dtype) if isinstance(v, np.ndarray) else v
@@ -448,19 +448,9 @@ def _score(task: Task, scaling: Scaling) -> Callable[[Array], float] | None:
 def _raw(
     task: Task, scaling: Scaling, theta: Array, shape: Shape | None = None
 ) -> tuple[list[Array], list[Array]]:
-    """Weights and biases that act on raw units, in the wider of both precisions.
-
-    Where float32 cannot hold them, or would lose the digits of large offsets, in float64.
-    """
-    shape = task.shape if shape is None else shape
-    coefs, intercepts = scaling.fold(shape, theta)
-    dtype = precision(coefs, intercepts, np.result_type(task.X.dtype, task.settings.dtype))
-    if dtype == np.float64:
-        return coefs, intercepts
-    coefs, intercepts = scaling.fold(shape, theta, dtype)
-    if scaling.X.origin() is not None:
-        return coefs, intercepts
-    return coefs, [b.astype(dtype) for b in intercepts]
+    """Weights and biases that act on raw units, in the wider of both precisions."""
+    dtype = np.result_type(task.X.dtype, task.settings.dtype)
+    return raw_weights(scaling, task.shape if shape is None else shape, theta, dtype)
 
 
 def _are_finite(coefs: list[Array], intercepts: list[Array]) -> bool:

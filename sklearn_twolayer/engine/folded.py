@@ -14,7 +14,8 @@ import numpy as np
 from scipy import sparse
 
 from .activations import Activation
-from .numerics import OF_ZERO, Array, exponent, largest, within_range
+from .folding import precision
+from .numerics import Array, exponent, largest, within_range
 from .scaling import rows_per_block
 
 ROOM = 500
@@ -183,18 +184,3 @@ def _far_outputs(far: _FarOut, dtype: np.dtype) -> Array:
     for W0 in skip:
         Z2 += far.X @ W0
     return within_range(Z2, dtype, far.power + power)
-
-
-def precision(coefs: list[Array], intercepts: list[Array], dtype: np.dtype) -> np.dtype:
-    """That of X, but float64 where float32 cannot hold the parameters.
-
-    Targets of 1e39, or of 1e-39, are no business of float32.
-    """
-    parameters = [*coefs, *intercepts]
-    if dtype == np.float64 or all(A.dtype == dtype for A in parameters):
-        return dtype
-    of_all = max(int(exponent(A)) for A in parameters)
-    of_outputs = max(int(exponent(A)) for A in (coefs[1], intercepts[1]))
-    limits = np.finfo(dtype)
-    fits = of_all < limits.maxexp - 1 and not OF_ZERO < of_outputs < limits.minexp
-    return dtype if fits else np.dtype(np.float64)

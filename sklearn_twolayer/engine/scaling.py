@@ -1,7 +1,7 @@
-"""Columns come in grams and in light years; the engine wants them all about one wide.
+"""Standardisation: weighted mean and standard deviation of the columns of X and Y.
 
-The weighted mean becomes 0 and the weighted standard deviation 1. Afterwards the map is folded
-into the weights, so that the network acts on raw units and prediction costs nothing extra.
+Columns come in any units; the engine wants them with mean 0 and deviation 1. Afterwards the map
+is folded into the weights (`folding`), so that the network acts on raw units.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,6 @@ import numpy as np
 from scipy import sparse
 
 from .numerics import Array
-from .parameters import Shape
 
 ELEMENTS_PER_BLOCK = 2**15
 
@@ -89,46 +88,6 @@ class Scaling:
         """Like the scale of X, but 1 for a constant target."""
         scale = self.Y.scale
         return np.where(np.isinf(scale), 1, scale)
-
-    def fold(
-        self, shape: Shape, theta: Array, dtype: Any = np.float64
-    ) -> tuple[list[Array], list[Array]]:
-        """The same function of raw X in raw units of Y: ([W1, W2], [b1, b2]).
-
-        W1 / s, b1 - (m / s) W1, W2 s_y, b2 s_y + m_y; with a skip path W0 s_y / s is third of
-        the weights, and b2 loses (m / s) W0 s_y. Weights are rounded to `dtype` first; the biases,
-        in float64, suit them as they are then.
-        """
-        parameters = shape.views(theta.astype(np.float64))
-        W1 = (parameters.W1 / self.X.scale[:, None]).astype(dtype, copy=False)
-        b1 = parameters.b1 - self.X.mean @ W1
-        W2 = (parameters.W2 * self.Y_scale).astype(dtype, copy=False)
-        b2 = parameters.b2 * self.Y_scale + self.Y.mean
-        if parameters.W0 is None:
-            return [W1, W2], [b1, b2]
-        W0 = (parameters.W0 * self.Y_scale / self.X.scale[:, None]).astype(dtype, copy=False)
-        return [W1, W2, W0], [b1, b2 - self.X.mean @ W0]
-
-    def express(self, shape: Shape, theta: Array, new: "Scaling") -> Array:
-        """The theta that computes under `new` what `theta` computes under this scaling.
-
-        Only how far the means have moved is looked at, however far from zero they are.
-        """
-        (W1, W2, *skip), _ = self.fold(shape, theta)
-        before = shape.views(theta.astype(np.float64))
-        expressed = np.zeros(shape.size)
-        parameters = shape.views(expressed)
-        known, step = np.isfinite(new.X.scale), new.X.mean - self.X.mean
-        parameters.W1[known] = W1[known] * new.X.scale[known, None]
-        parameters.b1[:] = before.b1 + step @ W1
-        parameters.W2[:] = W2 / new.Y_scale
-        b2 = before.b2 * self.Y_scale - (new.Y.mean - self.Y.mean)
-        if parameters.W0 is not None:
-            (W0,) = skip
-            parameters.W0[known] = W0[known] * new.X.scale[known, None] / new.Y_scale
-            b2 = b2 + step @ W0
-        parameters.b2[:] = b2 / new.Y_scale
-        return expressed.astype(theta.dtype)
 
     def merged(self, other: "Scaling") -> "Scaling":
         """Measured on the rows of both."""

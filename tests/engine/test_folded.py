@@ -4,7 +4,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.folded import Folded, precision
+from sklearn_twolayer.engine.folded import Folded
+from sklearn_twolayer.engine.folding import precision
 from sklearn_twolayer.engine.network import raw_prediction
 from sklearn_twolayer.engine.numerics import largest
 from sklearn_twolayer.engine.sensitivity import gradient_magnitude, hidden_features, input_gradient
