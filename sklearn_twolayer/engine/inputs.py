@@ -311,7 +311,7 @@ class SparseSource:
         self.offset = None
         self.X = X.astype(dtype, copy=False)
         if scaling is not None:
-            # never centred: of columns of large offset float32 keeps the fewer digits
+            # never centred: the larger the offset of a column, the fewer digits float32 leaves it
             farthest = _farthest(scaling, dtype)[X.indices]
             data = np.clip(X.data, -farthest, farthest) / scaling.X.scale[X.indices]
             self.X = type(X)((data.astype(dtype, copy=False), X.indices, X.indptr), shape=X.shape)
