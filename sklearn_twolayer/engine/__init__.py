@@ -30,7 +30,6 @@ from .callbacks import Monitor, Progress, Report
 from .fit import fit, outputs_and_covariance, partial_fit, product_size
 from .gradient_check import numerical_gradient
 from .initializers import INITIALIZERS
-from .inputs import subset
 from .losses import LOSSES
 from .moderation import Moderation, with_labels_of
 from .network import raw_prediction
@@ -42,6 +41,7 @@ from .sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .settings import Settings
 from .solution import Solution, Status
 from .solvers import SOLVERS
+from .sources import subset
 from .task import Continuation, Fit, Task, preserve, restore
 
 __all__ = [

@@ -17,7 +17,7 @@ from numpy.random import RandomState
 from .activations import ACTIVATIONS
 from .averaging import Predictive, combine
 from .callbacks import Monitor
-from .evidence import Posterior, Prior, maximize_evidence
+from .evidence import Prior
 from .losses import SquaredError
 from .moderation import choose_moderation, leave_one_out
 from .network import Network
@@ -27,6 +27,7 @@ from .optimizers import State
 from .parameters import Shape
 from .posterior import blocks
 from .rows import ArrayRows
+from .search import Posterior, maximize_evidence
 from .settings import Settings
 from .solution import Solution, Status
 

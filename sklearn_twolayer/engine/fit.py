@@ -15,7 +15,6 @@ from .callbacks import Monitor
 from .choices import FEW_ROWS, USUAL_ALPHA, is_auto, resolve, why_no_evidence
 from .folding import express, raw_weights
 from .initializers import initialize
-from .inputs import source, subset
 from .losses import LOSSES
 from .network import Network, block_size
 from .numerics import Array
@@ -27,6 +26,7 @@ from .scaling import Scaling, magnitude, moments, no_moments
 from .settings import Settings
 from .solution import Solution, Status
 from .solvers import SOLVERS
+from .sources import source, subset
 from .stochastic import batch_size
 from .task import Continuation, Fit, Task
 

@@ -62,6 +62,22 @@ class SquaredError:
         return Z2
 
 
+class NoisySquaredError(SquaredError):
+    """sum_k beta_k (Z2_k - Y_k)^2 / 2: targets whose noise has the precision beta."""
+
+    def __init__(self, beta: Array):
+        self.beta = beta
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        np.subtract(Z2, Y, out=gradient)
+        losses = 0.5 * np.square(gradient) @ self.beta
+        gradient *= self.beta
+        return losses
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        return np.broadcast_to(np.diag(self.beta), (len(Z2), len(self.beta), len(self.beta)))
+
+
 class BinaryLogLoss:
     """log(1 + exp(Z2)) - Y Z2, one yes-or-no question per output; link: logit.
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .inputs import Index, SparseInputs, SparseSource, split
+from .inputs import SparseInputs
 from .network import Network
 from .numerics import AXPY, Array
 from .rows import ArrayRows, Kernel
+from .sources import Index, SparseSource, split
 
 
 class Objective:

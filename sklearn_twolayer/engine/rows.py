@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .inputs import Index, Inputs, source
+from .inputs import Inputs
 from .numerics import Array
 from .scaling import Scaling
+from .sources import Index, source
 
 Kernel = Callable[[Array, Inputs, Array, Any], tuple]
 

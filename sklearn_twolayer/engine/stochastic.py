@@ -7,13 +7,13 @@ import numpy as np
 from numpy.random import RandomState
 
 from .callbacks import Monitor
-from .inputs import Index
 from .numerics import Array
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer, State
 from .schedules import SCHEDULES
 from .settings import Settings
 from .solution import Solution, Status
+from .sources import Index
 
 SMALLEST_RATE = 1e-6
 """Below this an adaptive learning rate is not divided further."""

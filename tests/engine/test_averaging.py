@@ -6,11 +6,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
 from sklearn_twolayer.engine.averaging import Predictive, combine, member, shares, side_by_side
-from sklearn_twolayer.engine.inputs import source
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.parameters import Shape
 from sklearn_twolayer.engine.posterior import OutputCovariance
+from sklearn_twolayer.engine.sources import source
 
 SHARES = np.array([0.5, 0.2, 0.3])
 

@@ -12,14 +12,13 @@ from sklearn_twolayer.engine.evidence import (
     Laplace,
     Prior,
     Quadratic,
-    look,
-    maximize_evidence,
     spread,
 )
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.parameters import Shape
 from sklearn_twolayer.engine.rows import ArrayRows
+from sklearn_twolayer.engine.search import look, maximize_evidence
 from sklearn_twolayer.engine.solution import Status
 
 NO_HYPERPRIORS = {"alpha_1": 0, "alpha_2": 0, "lambda_1": 0, "lambda_2": 0}

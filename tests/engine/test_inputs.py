@@ -3,9 +3,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sklearn_twolayer.engine import inputs as module
-from sklearn_twolayer.engine.inputs import lives_on_disk, source, subset
+from sklearn_twolayer.engine import sources as module
 from sklearn_twolayer.engine.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.sources import lives_on_disk, source, subset
 
 N_ROWS, N_FEATURES, N_HIDDEN = 3000, 4, 3
 

@@ -7,10 +7,10 @@ from scipy import sparse
 from scipy.special import logsumexp, softmax
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.inputs import source
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network, block_size, raw_prediction
 from sklearn_twolayer.engine.parameters import Shape
+from sklearn_twolayer.engine.sources import source
 
 N_ROWS = 12
 

@@ -4,14 +4,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.evidence import Prior, maximize_evidence
-from sklearn_twolayer.engine.inputs import source
+from sklearn_twolayer.engine.evidence import Prior
 from sklearn_twolayer.engine.losses import LOSSES
 from sklearn_twolayer.engine.network import Network
 from sklearn_twolayer.engine.parameters import Shape
 from sklearn_twolayer.engine.posterior import OutputCovariance, blocks
 from sklearn_twolayer.engine.rows import ArrayRows
 from sklearn_twolayer.engine.scaling import Scaling, moments
+from sklearn_twolayer.engine.search import maximize_evidence
+from sklearn_twolayer.engine.sources import source
 
 N_FEATURES, N_HIDDEN = 3, 4
 
