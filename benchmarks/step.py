@@ -11,15 +11,15 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from problems import PROBLEMS
-from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.losses import LOSSES
-from sklearn_twolayer.engine.network import Network, block_size
-from sklearn_twolayer.engine.objective import Objective
-from sklearn_twolayer.engine.optimizers import OPTIMIZERS
-from sklearn_twolayer.engine.parameters import Shape
-from sklearn_twolayer.engine.rows import ArrayRows
-from sklearn_twolayer.engine.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.rows import ArrayRows
+from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.model.activations import ACTIVATIONS
+from sklearn_twolayer.engine.model.losses import LOSSES
+from sklearn_twolayer.engine.model.network import Network, block_size
+from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.settings import Settings
+from sklearn_twolayer.engine.solvers.objective import Objective
+from sklearn_twolayer.engine.solvers.optimizers import OPTIMIZERS
 
 PARTS = ("product", "loss", "activation and slope", "update", "gather", "rest")
 

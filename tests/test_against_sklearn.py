@@ -13,12 +13,12 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
 from sklearn_twolayer import engine
-from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.losses import LOSSES
-from sklearn_twolayer.engine.network import Network
-from sklearn_twolayer.engine.objective import Objective
-from sklearn_twolayer.engine.parameters import Shape
-from sklearn_twolayer.engine.rows import ArrayRows
+from sklearn_twolayer.engine.data.rows import ArrayRows
+from sklearn_twolayer.engine.model.activations import ACTIVATIONS
+from sklearn_twolayer.engine.model.losses import LOSSES
+from sklearn_twolayer.engine.model.network import Network
+from sklearn_twolayer.engine.model.parameters import Shape
+from sklearn_twolayer.engine.solvers.objective import Objective
 
 N_ROWS, N_FEATURES, N_HIDDEN = 90, 4, 5
 MLP_TAKES_WEIGHTS = "sample_weight" in inspect.signature(MLPClassifier.fit).parameters

@@ -101,7 +101,7 @@ def test_a_pace_counts_from_the_beginning_of_its_phase(monkeypatch, capsys):
     """The clock moves by a second in every iteration and by an hour where a loss is judged."""
     clock, value = SimpleNamespace(now=0.0), engine.Monitor.record
     fake = SimpleNamespace(perf_counter=lambda: clock.now)
-    monkeypatch.setattr("sklearn_twolayer.engine.callbacks.time", fake)
+    monkeypatch.setattr("sklearn_twolayer.engine.solvers.monitor.time", fake)
 
     def record(monitor, *args, **options):
         clock.now += 1

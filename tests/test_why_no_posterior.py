@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_twolayer import TwoLayerRegressor, engine
-from sklearn_twolayer.engine.choices import resolve, why_no_evidence
+from sklearn_twolayer.engine.plan import resolve, why_no_evidence
 
 RNG = np.random.RandomState(0)
 X = RNG.randn(40, 4)

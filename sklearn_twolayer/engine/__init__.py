@@ -25,23 +25,23 @@ X, Y and theta are in standardised units inside, ``coefs`` and ``intercepts`` in
 No module here imports anything but NumPy, SciPy and the standard library.
 """
 
-from .activations import ACTIVATIONS
-from .callbacks import Monitor, Progress, Report
-from .fit import fit, outputs_and_covariance, partial_fit, product_size
-from .gradient_check import numerical_gradient
-from .initializers import INITIALIZERS
-from .losses import LOSSES
-from .moderation import Moderation, with_labels_of
-from .network import raw_prediction
+from .bayes.moderation import Moderation, with_labels_of
+from .data.sources import subset
+from .fitting import fit, outputs_and_covariance, partial_fit, product_size
+from .model.activations import ACTIVATIONS
+from .model.gradient_check import numerical_gradient
+from .model.initializers import INITIALIZERS
+from .model.losses import LOSSES
+from .model.network import raw_prediction
+from .model.parameters import Shape
+from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .numerics import softmax, softplus, within_range
-from .optimizers import OPTIMIZERS
-from .parameters import Shape
-from .schedules import SCHEDULES
-from .sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .settings import Settings
-from .solution import Solution, Status
 from .solvers import SOLVERS
-from .sources import subset
+from .solvers.monitor import Monitor, Progress, Report
+from .solvers.optimizers import OPTIMIZERS
+from .solvers.schedules import SCHEDULES
+from .solvers.solution import Solution, Status
 from .task import Continuation, Fit, Task, preserve, restore
 
 __all__ = [

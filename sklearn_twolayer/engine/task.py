@@ -6,12 +6,12 @@ from typing import Any
 
 from numpy.random import RandomState
 
-from .callbacks import Monitor, Progress
+from .data.scaling import Moments, Scaling
+from .model.parameters import Shape
 from .numerics import Array
-from .parameters import Shape
-from .scaling import Moments, Scaling
 from .settings import Settings
-from .solution import Solution
+from .solvers.monitor import Monitor, Progress
+from .solvers.solution import Solution
 
 
 @dataclass

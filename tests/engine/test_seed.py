@@ -5,12 +5,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_twolayer import TwoLayerClassifier, engine
-from sklearn_twolayer.engine.activations import ACTIVATIONS
-from sklearn_twolayer.engine.losses import LOSSES
-from sklearn_twolayer.engine.network import Network
-from sklearn_twolayer.engine.objective import Objective
-from sklearn_twolayer.engine.parameters import Shape
-from sklearn_twolayer.engine.rows import ArrayRows
+from sklearn_twolayer.engine.data.rows import ArrayRows
+from sklearn_twolayer.engine.model.activations import ACTIVATIONS
+from sklearn_twolayer.engine.model.losses import LOSSES
+from sklearn_twolayer.engine.model.network import Network
+from sklearn_twolayer.engine.model.parameters import Shape
+from sklearn_twolayer.engine.solvers.objective import Objective
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])

@@ -1,0 +1,1 @@
+"""Bayesian inference: how strong the prior is, and how sure the network is of what it says."""

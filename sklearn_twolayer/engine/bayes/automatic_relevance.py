@@ -1,0 +1,180 @@
+"""``alpha="auto"``: the data choose how strong the prior is, and say how sure they are.
+
+Each column of X has a prior of its own on the weights of its row of W1, so that one which tells
+nothing is put to sleep (automatic relevance determination: MacKay 1995, Neal 1996); these
+precisions are pooled. The hidden biases form one more such group, W0 another one, and W2 has
+precision one: the scale of the hidden units is settled by W1 alone. A network with a skip path
+starts at the linear model, itself chosen by the evidence, so it begins no worse than that.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.random import RandomState
+
+from ..data.rows import ArrayRows
+from ..model.activations import ACTIVATIONS
+from ..model.losses import SquaredError
+from ..model.network import Network
+from ..model.parameters import Shape
+from ..numerics import Array
+from ..settings import Settings
+from ..solvers.monitor import Monitor
+from ..solvers.objective import Objective
+from ..solvers.optimizers import State
+from ..solvers.solution import Solution, Status
+from .ensemble import Predictive, combine
+from .evidence import Prior
+from .moderation import choose_moderation, leave_one_out
+from .predictive import blocks
+from .search import Posterior, maximize_evidence
+
+ENOUGH_STEPS = 30
+"""By then the posterior has settled, but for details that predict no better."""
+
+WARM_STEPS = 3
+"""Steps before the first estimates: a random start says nothing of good precisions."""
+
+LAST_STEPS = 10
+"""Steps at the end, under the precisions found, that close in on the mode."""
+
+MOST_COPIES = 1e12
+"""More rows than this, and the prior would have no say in float64 anyway."""
+
+NATS = 0.1
+"""A change of the log posterior too small to matter."""
+
+SMALL_START = 0.5
+"""Share of the usual size that W2 starts with.
+
+Begun much smaller, hidden units are often put to sleep before they have learnt anything.
+"""
+
+
+def solve(
+    objective: Objective,
+    theta: Array,
+    settings: Settings,
+    monitor: Monitor,
+    random_state: RandomState,
+    state: State | None = None,
+) -> Solution:
+    """Find the mode of the posterior and the precisions of largest evidence, from `theta`."""
+    network, rows = objective.network, _with_true_weights(objective)
+    if state is None:
+        theta, prior, beta = _start(network, rows, theta)
+    else:
+        prior, beta = _prior(network.shape, state["precision"]), state["beta"]
+    # the evidence compares precisions, not weights: those under the last precisions are kept
+    monitor.keep_best = False
+    monitor.start(theta)
+
+    def record(value: float, theta: Array) -> bool:
+        monitor.record(value / rows.sum_weights, theta.astype(settings.dtype))
+        return monitor.stopped
+
+    found = maximize_evidence(
+        network,
+        rows,
+        theta,
+        prior,
+        beta,
+        max_iter=min(settings.max_iter, ENOUGH_STEPS),
+        n_warm=WARM_STEPS if state is None else 0,
+        n_last=LAST_STEPS if settings.max_iter > ENOUGH_STEPS else 0,
+        tol=NATS,
+        callback=record,
+    )
+    monitor.finish()
+    status = found.status
+    if status is Status.MAX_ITER and settings.max_iter > ENOUGH_STEPS:
+        status = Status.CONVERGED
+    end, n_iter = found.theta.astype(settings.dtype), len(monitor.loss_curve)
+    carried = {"precision": found.precision, "beta": found.beta}
+    return Solution(end, end, -found.log_evidence, n_iter, status, carried, _summary(found, prior))
+
+
+def _summary(found: Posterior, prior: Prior) -> dict[str, Any]:
+    """What a person may want to know of the posterior, and what `believe` needs."""
+    noise = 1 / found.beta
+    return {
+        "theta": found.theta,
+        "covariance": found.covariance,
+        "alpha": found.precision * noise.mean(),
+        "noise": noise,
+        "n_effective_parameters": float(found.gamma.sum() + (prior.group < 0).sum()),
+        "log_evidence": float(found.log_evidence),
+    }
+
+
+def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Array) -> dict:
+    """What predictions need to say how sure they are, given the posterior of each member."""
+    network, rows = objective.network, _with_true_weights(objective)
+    belief: dict[str, Any] = {
+        "theta": np.array([p["theta"] for p in posteriors]),
+        "covariance": np.array([p["covariance"] for p in posteriors]),
+        "shares": shares,
+    }
+    if isinstance(network.loss, SquaredError):
+        return belief
+    members = Predictive(network, belief["theta"], belief["covariance"], shares)
+    chosen = choose_moderation(network.loss, _left_out(members, network, rows))
+    return belief | {"temperature": chosen.temperature, "share": chosen.share}
+
+
+def _left_out(
+    members: Predictive, network: Network, rows: ArrayRows
+) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Z2 and covariance of each row without that row, Y and weights, a block after the other."""
+    for block in blocks(network.shape, rows.n_rows):
+        X, Y, w = rows.take(block)
+        weights = np.ones(X.n_rows) if w is None else w
+        outputs = (leave_one_out(network.loss, *found, Y, weights) for found in members.of_each(X))
+        yield *combine(outputs, members.shares), Y, weights
+
+
+def _with_true_weights(objective: Objective) -> ArrayRows:
+    """The rows, their weights being copies rather than relative to their mean."""
+    rows = copy.copy(objective.rows)
+    total = min(objective.total_weight, MOST_COPIES)
+    factor = total / rows.sum_weights
+    if factor != 1:
+        weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+        rows.weights, rows.sum_weights = weights * factor, total
+    return rows
+
+
+def _prior(shape: Shape, precision: Array) -> Prior:
+    fixed, pooled = np.zeros((2, len(precision)), dtype=bool)
+    pooled[: shape.n_features + 1] = True
+    fixed[shape.n_features + 1] = True
+    return Prior(shape.groups(), precision, fixed, pooled)
+
+
+def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:
+    """Where the walk begins: W2 small, and at the linear model where there is a skip path."""
+    shape, beta = network.shape, None
+    theta = theta.astype(np.float64)
+    parameters = shape.views(theta)
+    np.multiply(parameters.W2, SMALL_START, out=parameters.W2)
+    precision = np.full(shape.n_groups, float(shape.n_features + 1))
+    precision[shape.n_features + 1] = 1.0
+    if parameters.W0 is not None:
+        linear = _linear_model(network, rows)
+        b2, W0 = np.split(linear.theta, [shape.n_outputs])
+        parameters.b2[:], parameters.W0[:] = b2, W0.reshape(parameters.W0.shape)
+        precision[-1], beta = linear.precision[0], linear.beta
+    return theta, _prior(shape, precision), beta
+
+
+def _linear_model(network: Network, rows: ArrayRows) -> Posterior:
+    """Ridge or logistic regression, its penalty chosen by the evidence: no hidden units."""
+    shape = Shape(network.shape.n_features, 0, network.shape.n_outputs, skip=True)
+    group = shape.groups()
+    group[group >= 0] = 0
+    prior = Prior.plain(group, np.array([float(shape.n_features)]))
+    linear = Network(shape, ACTIVATIONS["identity"], network.loss)
+    start = np.zeros(shape.size)
+    return maximize_evidence(linear, rows, start, prior, max_iter=ENOUGH_STEPS, tol=NATS)

@@ -1,0 +1,1 @@
+"""The data: where rows live, and in which units the engine sees them."""

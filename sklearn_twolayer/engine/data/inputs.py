@@ -1,0 +1,172 @@
+"""Some rows of the design matrix X, however they are stored, multiplied with the first layer.
+
+They know two products, ``forward``: Z1 = [X, 1] layer1, and ``backward``: [X, 1]' D1, and the
+same two, without the ones, for a path that skips the hidden layer. All see X in standardised
+coordinates.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from ..numerics import Array
+
+
+class Inputs(Protocol):
+    """Some rows of X."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many."""
+        ...
+
+    def forward(self, layer1: Array, out: Array) -> None:
+        """Write Z1 = [X, 1] layer1 into `out`, an array in Fortran order."""
+        ...
+
+    def backward(self, D1: Array, out: Array) -> None:
+        """Write [X, 1]' D1 into `out`."""
+        ...
+
+    def times(self, factors: Array) -> "Inputs | None":
+        """[X, 1] with each row multiplied by its factor (n_rows, 1); None where X is sparse."""
+        ...
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        """Add X W0 to `out`."""
+        ...
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        """Write X' D2 into `out`."""
+        ...
+
+    def with_ones(self) -> Array:
+        """[X, 1] as one dense array in float64."""
+        ...
+
+
+@dataclass(frozen=True)
+class DenseInputs:
+    """Rows with a column of ones behind them, which makes the bias part of the product."""
+
+    X1: Array
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.X1)
+
+    def forward(self, layer1: Array, out: Array) -> None:
+        # np.dot writes in C order only: the transposed product fills a Fortran array
+        np.dot(layer1.T, self.X1.T, out=out.T)
+
+    def backward(self, D1: Array, out: Array) -> None:
+        np.dot(self.X1.T, D1, out=out)
+
+    def times(self, factors: Array) -> "DenseInputs":
+        return DenseInputs(self.X1 * factors)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X1[:, :-1] @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        np.dot(self.X1[:, :-1].T, D2, out=out)
+
+    def with_ones(self) -> Array:
+        return self.X1.astype(np.float64, copy=False)
+
+
+@dataclass(frozen=True)
+class PlainInputs:
+    """Rows of the caller's own array: no room for a column of ones."""
+
+    X: Array
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.X)
+
+    def forward(self, layer1: Array, out: Array) -> None:
+        np.dot(layer1[:-1].T, self.X.T, out=out.T)
+        np.add(out, layer1[-1], out=out)
+
+    def backward(self, D1: Array, out: Array) -> None:
+        np.dot(self.X.T, D1, out=out[:-1])
+        np.sum(D1, axis=0, out=out[-1])
+
+    def times(self, factors: Array) -> DenseInputs:
+        X1 = np.empty((len(self.X), self.X.shape[1] + 1), self.X.dtype)
+        np.multiply(self.X, factors, out=X1[:, :-1])
+        X1[:, -1:] = factors
+        return DenseInputs(X1)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        np.dot(self.X.T, D2, out=out)
+
+    def with_ones(self) -> Array:
+        return _beside_ones(self.X)
+
+
+@dataclass(frozen=True)
+class SparseInputs:
+    """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias."""
+
+    X: sparse.csr_array
+    offset: Array | None
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.X.shape[0])
+
+    def forward(self, layer1: Array, out: Array) -> None:
+        W1, b1 = layer1[:-1], layer1[-1]
+        bias = b1 if self.offset is None else b1 - self.offset @ W1
+        np.add(self.X @ W1, bias, out=out)
+
+    def backward(self, D1: Array, out: Array) -> None:
+        gradient_W1, gradient_b1 = out[:-1], out[-1]
+        np.sum(D1, axis=0, out=gradient_b1)
+        stored, compact = self.compact()
+        if self.offset is None:
+            gradient_W1.fill(0)
+            gradient_W1[stored] = compact.X.T @ D1
+        else:
+            np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
+            gradient_W1[stored] += compact.X.T @ D1
+
+    def times(self, factors: Array) -> None:
+        return None
+
+    def compact(self) -> tuple[Array, "SparseInputs"]:
+        """The columns that are stored at all, and the rows with no other column, not centred.
+
+        A few rows have few of the columns, and products become as small as these.
+        """
+        stored, position = np.unique(self.X.indices, return_inverse=True)
+        shape = (self.n_rows, len(stored))
+        compact = sparse.csr_array((self.X.data, position, self.X.indptr), shape=shape)
+        return stored, SparseInputs(compact, None)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        out += self.X @ W0
+        if self.offset is not None:
+            out -= self.offset @ W0
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        out[:] = self.X.T @ D2
+        if self.offset is not None:
+            out -= np.outer(self.offset, D2.sum(axis=0))
+
+    def with_ones(self) -> Array:
+        X1 = _beside_ones(self.X.toarray())
+        if self.offset is not None:
+            X1[:, :-1] -= self.offset
+        return X1
+
+
+def _beside_ones(X: Array) -> Array:
+    return np.concatenate([X, np.ones((len(X), 1))], axis=1, dtype=np.float64)

@@ -1,0 +1,97 @@
+"""Where rows live. Whoever wants a sum over them says ``reduce``.
+
+``ArrayRows`` keeps them in this process; whatever else offers `n_rows`, `sum_weights` and
+``reduce`` serves a full-batch solver just as well.
+"""
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..numerics import Array
+from .inputs import Inputs
+from .scaling import Scaling
+from .sources import Index, source
+
+Kernel = Callable[[Array, Inputs, Array, Any], tuple]
+
+
+class ArrayRows:
+    """Inputs, targets and weights as arrays; sums are taken block by block."""
+
+    def __init__(
+        self,
+        X: Array,
+        Y: Array,
+        weights: Array | None = None,
+        scaling: Scaling | None = None,
+        dtype: Any = np.float64,
+        block_size: int = 1024,
+    ):
+        self.source = source(X, scaling, np.dtype(dtype))
+        self.Y = Y
+        if np.issubdtype(Y.dtype, np.floating):
+            if scaling is not None:
+                Y = (Y - scaling.Y.mean) / scaling.Y_scale
+            self.Y = Y.astype(dtype, copy=False)
+        self.weights = None if weights is None else weights.astype(dtype, copy=False)
+        self.n_rows: int = X.shape[0]
+        self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
+        self.block_size = block_size
+
+    def reduce(self, kernel: Kernel, theta: Array) -> list:
+        """``kernel(theta, X, Y, w)`` summed over blocks of rows; it returns a tuple of sums."""
+        totals: list = []
+        for X, Y, w in self.blocks():
+            part = kernel(theta, X, Y, 1.0 if w is None else w)
+            if not totals:
+                totals = [np.array(p) for p in part]
+            else:
+                for total, p in zip(totals, part, strict=True):
+                    total += p
+        return totals
+
+    def blocks(self) -> Iterator[tuple[Inputs, Array, Array | None]]:
+        """All rows in order."""
+        for start in range(0, self.n_rows, self.block_size):
+            yield self.take(slice(start, start + self.block_size))
+
+    def take(self, index: Index) -> tuple[Inputs, Array, Array | None]:
+        """The rows at `index`: inputs, targets, weights (None: all one)."""
+        w = None if self.weights is None else _take(self.weights, index)
+        return self.source.take(index), _take(self.Y, index), w
+
+
+def _take(array: Array, index: Index) -> Array:
+    # twice as fast as an index in brackets, where there are two dimensions
+    return array[index] if isinstance(index, slice) else array.take(index, axis=0, mode="clip")
+
+
+def merge_equal_rows(
+    X: Array, Y: Array, weights: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """Equal rows become one that carries their weights, in an order of its own.
+
+    A sum over all rows does not need them apart. Without this, k copies and weight k differ in
+    the last bit, which a long non-convex walk amplifies; with it they are the same problem,
+    in any order of the rows, and a bootstrap sample costs a third less.
+    """
+    keys = np.array([_digest(X, Y, i) for i in range(X.shape[0])])
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    merged = np.bincount(inverse, weights).astype(np.float64)
+    unweighted = weights is None and len(first) == X.shape[0]
+    return X[first], Y[first], None if unweighted else merged
+
+
+def _digest(X: Any, Y: Array, i: int) -> str:
+    digest = blake2b(Y[i].tobytes(), digest_size=16)
+    if sparse.issparse(X):
+        stored = slice(X.indptr[i], X.indptr[i + 1])
+        digest.update(X.indices[stored].tobytes())
+        digest.update(X.data[stored].tobytes())
+    else:
+        digest.update(X[i].tobytes())
+    return digest.hexdigest()

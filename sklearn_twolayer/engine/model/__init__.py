@@ -1,0 +1,1 @@
+"""The model: what the network computes, and the derivatives of its loss."""

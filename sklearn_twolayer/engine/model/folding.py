@@ -1,0 +1,87 @@
+"""Folding the standardisation into the weights, and out of them again.
+
+With m and s the means and scales of the columns of X, m_y and s_y those of Y, the network that
+sees (x - m) / s and predicts (y - m_y) / s_y is the same function of raw x as
+
+    W1 / s      b1 - (m / s) W1      W2 s_y      b2 s_y + m_y - (m / s) W0 s_y      W0 s_y / s
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..data.scaling import Scaling
+from ..numerics import OF_ZERO, Array, exponent
+from .parameters import Shape
+
+
+def fold(
+    scaling: Scaling, shape: Shape, theta: Array, dtype: Any = np.float64
+) -> tuple[list[Array], list[Array]]:
+    """The weights and biases for raw units: ([W1, W2], [b1, b2]), W0 being third of the weights.
+
+    Weights are rounded to `dtype` first; the biases, in float64, suit them as they are then.
+    """
+    parameters = shape.views(theta.astype(np.float64))
+    W1 = (parameters.W1 / scaling.X.scale[:, None]).astype(dtype, copy=False)
+    b1 = parameters.b1 - scaling.X.mean @ W1
+    W2 = (parameters.W2 * scaling.Y_scale).astype(dtype, copy=False)
+    b2 = parameters.b2 * scaling.Y_scale + scaling.Y.mean
+    if parameters.W0 is None:
+        return [W1, W2], [b1, b2]
+    W0 = (parameters.W0 * scaling.Y_scale / scaling.X.scale[:, None]).astype(dtype, copy=False)
+    return [W1, W2, W0], [b1, b2 - scaling.X.mean @ W0]
+
+
+def raw_weights(
+    scaling: Scaling, shape: Shape, theta: Array, dtype: np.dtype
+) -> tuple[list[Array], list[Array]]:
+    """The same in `dtype`, or in float64 where float32 cannot hold them.
+
+    The biases stay in float64 where float32 would lose the digits of large offsets.
+    """
+    coefs, intercepts = fold(scaling, shape, theta)
+    dtype = precision(coefs, intercepts, dtype)
+    if dtype == np.float64:
+        return coefs, intercepts
+    coefs, intercepts = fold(scaling, shape, theta, dtype)
+    if scaling.X.origin() is not None:
+        return coefs, intercepts
+    return coefs, [b.astype(dtype) for b in intercepts]
+
+
+def express(old: Scaling, new: Scaling, shape: Shape, theta: Array) -> Array:
+    """The theta that computes under `new` what `theta` computes under `old`.
+
+    Only how far the means have moved is looked at, however far from zero they are.
+    """
+    (W1, W2, *skip), _ = fold(old, shape, theta)
+    before = shape.views(theta.astype(np.float64))
+    expressed = np.zeros(shape.size)
+    parameters = shape.views(expressed)
+    known, step = np.isfinite(new.X.scale), new.X.mean - old.X.mean
+    parameters.W1[known] = W1[known] * new.X.scale[known, None]
+    parameters.b1[:] = before.b1 + step @ W1
+    parameters.W2[:] = W2 / new.Y_scale
+    b2 = before.b2 * old.Y_scale - (new.Y.mean - old.Y.mean)
+    if parameters.W0 is not None:
+        (W0,) = skip
+        parameters.W0[known] = W0[known] * new.X.scale[known, None] / new.Y_scale
+        b2 = b2 + step @ W0
+    parameters.b2[:] = b2 / new.Y_scale
+    return expressed.astype(theta.dtype)
+
+
+def precision(coefs: list[Array], intercepts: list[Array], dtype: np.dtype) -> np.dtype:
+    """That of X, but float64 where float32 cannot hold the parameters.
+
+    Targets of 1e39, or of 1e-39, are no business of float32.
+    """
+    parameters = [*coefs, *intercepts]
+    if dtype == np.float64 or all(A.dtype == dtype for A in parameters):
+        return dtype
+    of_all = max(int(exponent(A)) for A in parameters)
+    of_outputs = max(int(exponent(A)) for A in (coefs[1], intercepts[1]))
+    limits = np.finfo(dtype)
+    fits = of_all < limits.maxexp - 1 and not OF_ZERO < of_outputs < limits.minexp
+    return dtype if fits else np.dtype(np.float64)

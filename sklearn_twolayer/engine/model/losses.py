@@ -1,0 +1,146 @@
+"""How wrong is a raw output, and which way is better? Both answers come from one call.
+
+To add one: write a class like those below, add one line to ``LOSSES``.
+
+A loss sees raw outputs Z2 (the link lives inside the loss) and targets Y, row by row;
+it knows nothing of weights, means or penalties. Targets are floats of shape (n_rows,
+n_outputs), or, where ``labels`` is true, class numbers of shape (n_rows,), so that many
+classes need no one-hot matrix. Losses of several outputs are summed, in value, gradient and
+curvature alike.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from ..numerics import Array, sigmoid, softmax
+
+
+class Loss(Protocol):
+    """What the network asks of a loss."""
+
+    out_activation: str
+    labels: bool
+    standardizes_target: bool
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        """Write d loss / d Z2 into `gradient`, return the loss of each row (n_rows,).
+
+        `gradient` is in Fortran order, as the network's own arrays are.
+        """
+        ...
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        """d2 loss / d Z2 d Z2' of each row, (n_rows, n_outputs, n_outputs)."""
+        ...
+
+    def inverse_link(self, Z2: Array) -> Array:
+        """From raw outputs to predictions: means or probabilities."""
+        ...
+
+
+def _diagonal(values: Array) -> Array:
+    """A diagonal matrix for each row of `values`."""
+    return values[:, :, None] * np.eye(values.shape[1], dtype=values.dtype)
+
+
+class SquaredError:
+    """(Z2 - Y)^2 / 2; link: identity. The half makes the curvature one."""
+
+    out_activation = "identity"
+    labels = False
+    standardizes_target = True
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        np.subtract(Z2, Y, out=gradient)
+        return 0.5 * np.einsum("ij,ij->i", gradient, gradient)
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        return _diagonal(np.ones_like(Z2))
+
+    def inverse_link(self, Z2: Array) -> Array:
+        return Z2
+
+
+class NoisySquaredError(SquaredError):
+    """sum_k beta_k (Z2_k - Y_k)^2 / 2: targets whose noise has the precision beta."""
+
+    def __init__(self, beta: Array):
+        self.beta = beta
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        np.subtract(Z2, Y, out=gradient)
+        losses = 0.5 * np.square(gradient) @ self.beta
+        gradient *= self.beta
+        return losses
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        return np.broadcast_to(np.diag(self.beta), (len(Z2), len(self.beta), len(self.beta)))
+
+
+class BinaryLogLoss:
+    """log(1 + exp(Z2)) - Y Z2, one yes-or-no question per output; link: logit.
+
+    Written as max(Z2, 0) - Y Z2 + log(1 + exp(-|Z2|)), it is exact for confident outputs.
+    """
+
+    out_activation = "logistic"
+    labels = False
+    standardizes_target = False
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        losses = np.abs(Z2)
+        np.negative(losses, out=losses)
+        np.exp(losses, out=losses)
+        np.log1p(losses, out=losses)
+        losses += np.maximum(Z2, 0)
+        losses -= Y * Z2
+        sigmoid(Z2, out=gradient)
+        gradient -= Y
+        return losses[:, 0] if losses.shape[1] == 1 else losses.sum(axis=1)
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        P = sigmoid(Z2)
+        return _diagonal(P * sigmoid(-Z2))
+
+    def inverse_link(self, Z2: Array) -> Array:
+        # Strictly inside (0, 1): a saturated sigmoid must not claim certainty.
+        P = sigmoid(Z2)
+        limits = np.finfo(P.dtype)
+        return np.clip(P, limits.tiny, 1 - limits.epsneg, out=P)
+
+
+class LogLoss:
+    """log(sum(exp(Z2))) - Z2[Y] for class numbers Y; link: softmax over the outputs."""
+
+    out_activation = "softmax"
+    labels = True
+    standardizes_target = False
+
+    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
+        if not gradient.flags.f_contiguous:
+            raise ValueError("gradient must be in Fortran order")
+        # one index into the flattened arrays is looked up faster than a pair
+        label = Y * len(Y)
+        label += np.arange(len(Y))
+        losses = softmax(Z2, out=gradient)
+        losses -= Z2.T.take(label)
+        flat = gradient.T.reshape(-1)
+        flat[label] -= 1
+        return losses
+
+    def curvature(self, Z2: Array, Y: Array) -> Array:
+        P = self.inverse_link(Z2)
+        return _diagonal(P) - P[:, :, None] * P[:, None, :]
+
+    def inverse_link(self, Z2: Array) -> Array:
+        P = np.empty_like(Z2)
+        softmax(Z2, out=P)
+        return P
+
+
+LOSSES: dict[str, Loss] = {
+    "squared_error": SquaredError(),
+    "binary_log_loss": BinaryLogLoss(),
+    "log_loss": LogLoss(),
+}

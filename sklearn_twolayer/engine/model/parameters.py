@@ -1,0 +1,87 @@
+"""All parameters are one flat vector theta; the matrices are windows onto it.
+
+    theta = [ W1 (n_features, n_hidden) | b1 | W2 (n_hidden, n_outputs) | b2 | W0 ]
+
+Each bias lies behind its weights, so that ``layer1 = [W1; b1]`` and ``layer2 = [W2; b2]``
+are matrices of their own: a column of ones in the input makes the bias part of the product.
+W0 (n_features, n_outputs), the path that skips the hidden layer, is there with ``skip`` only.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..numerics import Array
+
+
+class Parameters(NamedTuple):
+    """Views of one theta; writing to one writes to theta."""
+
+    W1: Array
+    b1: Array
+    W2: Array
+    b2: Array
+    layer1: Array
+    layer2: Array
+    W0: Array | None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of the network, and where each matrix lies in theta."""
+
+    n_features: int
+    n_hidden: int
+    n_outputs: int
+    skip: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        d, h, k = self.n_features, self.n_hidden, self.n_outputs
+        return (d + 1) * h + (h + 1) * k + (d * k if self.skip else 0)
+
+    @property
+    def width(self) -> int:
+        """Units in the wider of the two layers."""
+        return max(self.n_hidden, self.n_outputs)
+
+    def rows_are_cheaper_than_units(self, n_rows: int) -> bool:
+        """Whether one output's error is passed on sooner by scaling input rows than hidden units.
+
+        That touches X and dW1 instead of D1, twice.
+        """
+        d, h = self.n_features + 1, self.n_hidden
+        return self.n_outputs == 1 and d * (n_rows + h) < 2 * n_rows * h
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of weights that may have a prior of their own; see `groups`."""
+        return self.n_features + 2 + self.skip
+
+    def groups(self) -> Array:
+        """The group of each parameter: the column of X for W1, then b1, W2 and W0; -1 for b2."""
+        group = np.empty(self.size, dtype=np.intp)
+        parts = self.views(group)
+        parts.layer1[:] = np.arange(self.n_features + 1)[:, None]
+        parts.W2[:], parts.b2[:] = self.n_features + 1, -1
+        if parts.W0 is not None:
+            parts.W0[:] = self.n_features + 2
+        return group
+
+    def views(self, theta: Array) -> Parameters:
+        """Zero-copy windows onto a contiguous theta."""
+        d, h, k = self.n_features, self.n_hidden, self.n_outputs
+        layer1 = theta[: (d + 1) * h].reshape(d + 1, h)
+        end = (d + 1) * h + (h + 1) * k
+        layer2 = theta[(d + 1) * h : end].reshape(h + 1, k)
+        W0 = theta[end:].reshape(d, k) if self.skip else None
+        return Parameters(layer1[:d], layer1[d], layer2[:h], layer2[h], layer1, layer2, W0)
+
+    def penalized(self, theta: Array) -> tuple[Array, ...]:
+        """The two or three flat stretches of theta that hold weights rather than biases."""
+        d, h, k = self.n_features, self.n_hidden, self.n_outputs
+        start = (d + 1) * h
+        stretches = theta[: d * h], theta[start : start + h * k]
+        return (*stretches, theta[start + (h + 1) * k :]) if self.skip else stretches

@@ -1,0 +1,159 @@
+"""Few long steps on all rows: limited-memory BFGS (Nocedal and Wright 2006, section 7.2)."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import RandomState
+
+from ..numerics import AXPY, Array
+from ..settings import Settings
+from .monitor import Monitor
+from .objective import Objective
+from .optimizers import State
+from .solution import Solution, Status
+
+MEMORY = 10
+"""Steps remembered."""
+
+ENOUGH_DECREASE, ENOUGH_CURVATURE = 1e-3, 0.9
+"""A step will do if F fell by so much of what the slope promised, and the slope to so much."""
+
+MOST_TRIALS = 20
+"""Lengths of a step tried before it is given up."""
+
+
+def solve(
+    objective: Objective,
+    theta: Array,
+    settings: Settings,
+    monitor: Monitor,
+    random_state: RandomState,
+    state: State | None = None,
+) -> Solution:
+    """Minimise F from `theta`.
+
+    Converged when the largest gradient component is at most ``tol``, when the loss has stalled or
+    falls by rounding only, or when no length of step lowers it, not even along the gradient.
+    """
+    walk = _Walk(objective, theta, settings, monitor)
+    monitor.start(theta)
+    status = walk.status()
+    while status is None:
+        status = walk.iterate()
+    if not monitor.loss_curve[monitor.begin_iter :] and math.isfinite(walk.here.value):
+        monitor.record(walk.here.value, theta)
+    monitor.finish()
+    last = walk.here.x.astype(theta.dtype)
+    n_iter = len(monitor.loss_curve)
+    return Solution(monitor.best_theta, last, monitor.best_value, n_iter, status)
+
+
+Pair = tuple[Array, Array, float]
+"""A step s, the change y of the gradient over it, and s'y."""
+
+
+def direction(gradient: Array, pairs: Sequence[Pair]) -> Array:
+    """-H gradient, H being the inverse curvature that the pairs tell of (algorithm 7.4).
+
+    Without any, H is the identity; the last pair sets its scale, s'y / y'y.
+    """
+    axpy, towards, shares = AXPY["d"], -gradient, []
+    for s, y, curvature in reversed(pairs):
+        shares.append(s @ towards / curvature)
+        axpy(y, towards, a=-shares[-1])
+    if pairs:
+        _, y, curvature = pairs[-1]
+        towards *= curvature / (y @ y)
+    for (s, y, curvature), share in zip(pairs, reversed(shares), strict=True):
+        axpy(s, towards, a=share - y @ towards / curvature)
+    return towards
+
+
+@dataclass
+class _Point:
+    x: Array
+    value: float
+    gradient: Array
+
+
+class _Walk:
+    """Iterates in float64, whatever F computes in."""
+
+    def __init__(self, objective: Objective, theta: Array, settings: Settings, monitor: Monitor):
+        self.objective, self.dtype = objective, theta.dtype
+        self.settings, self.monitor = settings, monitor
+        self.pairs: deque[Pair] = deque(maxlen=MEMORY)
+        self.n_fun = self.n_iter = 0
+        self.fell = math.inf
+        self.here = self.at(theta.astype(np.float64))
+
+    def at(self, x: Array) -> _Point:
+        """F and its gradient."""
+        self.n_fun += 1
+        value, gradient = self.objective(x.astype(self.dtype, copy=False))
+        return _Point(x, value, gradient.astype(np.float64, copy=False))
+
+    def iterate(self) -> Status | None:
+        """One step; how the walk ended, if it did."""
+        there = self._step(direction(self.here.gradient, self.pairs))
+        if there is None and self.pairs:
+            # at a kink, what is remembered of the slopes leads astray
+            self.pairs.clear()
+            there = self._step(-self.here.gradient)
+        if there is None:
+            return Status.MAX_FUN if self.spent else Status.CONVERGED
+        self._remember(there)
+        self.fell = (self.here.value - there.value) / max(abs(self.here.value), 1.0)
+        self.here = there
+        self.n_iter += 1
+        self.monitor.record(there.value, there.x.astype(self.dtype, copy=False))
+        return self.status()
+
+    def status(self) -> Status | None:
+        """How the walk ended, or None where it goes on."""
+        if not math.isfinite(self.here.value):
+            return Status.DIVERGED
+        if self.monitor.stopped:
+            return Status.STOPPED
+        flat = np.abs(self.here.gradient).max() <= self.settings.tol
+        if flat or self.fell <= np.finfo(self.dtype).eps or self.monitor.stalled:
+            return Status.CONVERGED
+        return Status.MAX_ITER if self.n_iter >= self.settings.max_iter else None
+
+    @property
+    def spent(self) -> bool:
+        """Whether F has been asked as often as it may."""
+        return self.n_fun >= self.settings.max_fun
+
+    def _remember(self, there: _Point) -> None:
+        s, y = there.x - self.here.x, there.gradient - self.here.gradient
+        curvature = float(s @ y)
+        # F that bends the other way would turn the direction uphill
+        if curvature > np.finfo(np.float64).eps * (y @ y):
+            self.pairs.append((s, y, curvature))
+
+    def _step(self, towards: Array) -> _Point | None:
+        """The next point in a direction, found by halving and doubling, or None.
+
+        Lewis and Overton 2013: needs no smoothness. In doubt the longest step that lowers F enough.
+        """
+        here, found = self.here, None
+        slope = float(here.gradient @ towards)
+        # nothing is known of the right length of a first step: it moves theta by one at most
+        length = 1.0 if self.pairs else 1 / max(1.0, float(np.linalg.norm(towards)))
+        low, high = 0.0, math.inf
+        for _ in range(MOST_TRIALS):
+            if not slope < 0 or self.spent:
+                break
+            there = self.at(here.x + length * towards)
+            if not there.value <= here.value + ENOUGH_DECREASE * length * slope:
+                high = length
+            elif there.gradient @ towards < ENOUGH_CURVATURE * slope:
+                low, found = length, there
+            else:
+                return there
+            length = 2 * low if math.isinf(high) else (low + high) / 2
+        return found

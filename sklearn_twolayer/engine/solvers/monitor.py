@@ -1,0 +1,149 @@
+"""What happens after each iteration: remember, compare, report, and perhaps stop."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..numerics import Array
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One iteration, as a callback sees it. `theta` is live: copy it to keep it.
+
+    A fit may take several runs of a solver: `phase` names the run ("" if it is the only one),
+    `n_iter` are its iterations and `seconds` the time they took; `iteration` counts those of
+    earlier calls, too.
+    """
+
+    iteration: int
+    loss: float
+    score: float | None
+    theta: Array
+    phase: str = ""
+    n_iter: int = 1
+    seconds: float = 0.0
+
+
+class Report:
+    """Prints progress, one aligned line at a time.
+
+    With `verbose` 1 (True) the first iteration of each phase, and then at most one line a second;
+    with 2 or more every iteration.
+    """
+
+    def __init__(self, verbose: int):
+        self.every = verbose > 1
+        self.printed = time.perf_counter()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.perf_counter()
+        if progress.n_iter == 1 or self.every or now - self.printed >= 1:
+            self.printed = now
+            phase = f"{progress.phase}  " if progress.phase else ""
+            score = "" if progress.score is None else f"  validation {progress.score:12.6g}"
+            print(
+                f"{phase}iteration {progress.iteration:6d}  loss {progress.loss:12.6g}{score}"
+                f"  {progress.seconds / progress.n_iter:9.2e} s/iteration",
+                flush=True,
+            )
+
+
+@dataclass
+class Monitor:
+    """The history of a fit, its best weights, and its patience.
+
+    Weights are judged by ``score(theta)`` where there is a score, else by the loss; the best are
+    kept, or the last ones (`keep_best`). The fit has stalled when `patience` iterations in a
+    row have not brought the loss (or, with `stops_by_score`, the negated score) below its
+    lowest value so far by more than `tol` of that, or of a thousandth of the first, if that is
+    more: a loss that can vanish need not. A callback stops it by returning True.
+    """
+
+    tol: float
+    patience: int
+    score: Callable[[Array], float] | None = None
+    stops_by_score: bool = True
+    callback: Callable[[Progress], bool | None] | None = None
+    keep_best: bool = True
+    phase: str = ""
+    loss_curve: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+    def start(self, theta: Array) -> None:
+        """Begin a walk at `theta`."""
+        self.began = time.perf_counter()
+        self.begin_iter = len(self.loss_curve)
+        self.best_theta = theta.copy()
+        self.begin = None if self.score is None else theta.copy()
+        self.best_value = math.inf
+        self.best_iter = self.begin_iter
+        self.stopped = False
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Count patience afresh, from the next iteration on."""
+        self._lowest = math.inf
+        self._waited = 0
+
+    def record(self, loss: float, theta: Array, measured_on: Array | None = None) -> None:
+        """End an iteration at `theta`; its loss was measured on other weights if given."""
+        self.loss_curve.append(loss)
+        iteration, score, value = len(self.loss_curve), None, loss
+        if self.score is not None:
+            score = self.score(theta)
+            self.scores.append(score)
+            value = -score
+        if score is None and measured_on is not None and self.keep_best:
+            self.consider(value, measured_on, iteration - 1)
+        else:
+            self.consider(value, theta, iteration)
+        self._wait(-score if score is not None and self.stops_by_score else loss)
+        if self.callback is not None:
+            n_iter, seconds = iteration - self.begin_iter, time.perf_counter() - self.began
+            seen = Progress(iteration, loss, score, theta, self.phase, n_iter, seconds)
+            self.stopped = bool(self.callback(seen))
+
+    def consider(self, value: float, theta: Array, iteration: int) -> None:
+        """Keep `theta` if it is the best so far, or if the last is what is wanted."""
+        if value < self.best_value or not self.keep_best:
+            self.best_value = value
+            self.best_iter = iteration
+            np.copyto(self.best_theta, theta)
+
+    def finish(self) -> None:
+        """End the walk; if it led astray, as a score or a loss tells, the start is judged too."""
+        losses = self.loss_curve[self.begin_iter : self.best_iter]
+        astray = len(losses) < 2 or losses[-1] > losses[0]
+        if self.score is not None and self.begin is not None and self.keep_best and astray:
+            self.consider(-self.score(self.begin), self.begin, self.begin_iter)
+
+    def improved(self, theta: Array) -> None:
+        """Take it that the last iteration, which ended at `theta`, has improved it."""
+        self.best_iter = len(self.loss_curve)
+        np.copyto(self.best_theta, theta)
+
+    @property
+    def last_improvement(self) -> float | None:
+        """How much the last iteration lowered the loss, relative to the loss before, if any."""
+        if len(self.loss_curve) < 2 or self.loss_curve[-2] == 0:
+            return None
+        earlier, last = self.loss_curve[-2:]
+        return (earlier - last) / abs(earlier)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether patience has run out."""
+        return self._waited >= self.patience
+
+    def _wait(self, value: float) -> None:
+        if math.isinf(self._lowest):
+            self._first = self._lowest = value
+            return
+        size = max(abs(self._lowest), 1e-3 * abs(self._first))
+        improved = value < self._lowest - self.tol * size
+        self._waited = 0 if improved else self._waited + 1
+        self._lowest = min(self._lowest, value)

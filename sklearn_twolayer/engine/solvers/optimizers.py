@@ -1,0 +1,142 @@
+"""One small step downhill, given the gradient of a mini-batch.
+
+To add one: write its two functions, add one line to ``OPTIMIZERS``.
+
+An update rule keeps no secrets: ``start(theta)`` returns its state, a dict of arrays and
+numbers, and ``update(theta, gradient, rate, state, settings)`` changes theta and that state in
+place. It may use the gradient as scratch space, and never hears of layers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..numerics import AXPY, Array
+from ..settings import Settings
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An update rule on flat vectors.
+
+    `forgets` tells whether a step depends on nothing but its gradient: then a parameter whose
+    gradient is zero stays as it is, and need not be visited.
+    """
+
+    start: Callable[[Array], State]
+    update: Callable[[Array, Array, float, State, Settings], None]
+    forgets: Callable[[Settings], bool]
+
+
+def _never(settings: Settings) -> bool:
+    return False
+
+
+def _start_sgd(theta: Array) -> State:
+    return {"velocity": np.zeros_like(theta)}
+
+
+def _sgd(theta: Array, gradient: Array, rate: float, state: State, settings: Settings) -> None:
+    """V <- momentum v - rate g; theta <- theta + v, or + momentum v - rate g (Nesterov 1983)."""
+    velocity = state["velocity"]
+    gradient *= rate
+    velocity *= settings.momentum
+    velocity -= gradient
+    if settings.nesterovs_momentum and settings.momentum > 0:
+        theta -= gradient
+        np.multiply(velocity, settings.momentum, out=gradient)
+        theta += gradient
+    else:
+        theta += velocity
+
+
+def _without_momentum(settings: Settings) -> bool:
+    return settings.momentum == 0
+
+
+def _start_rmsprop(theta: Array) -> State:
+    return {"mean_square": np.zeros_like(theta)}
+
+
+def _rmsprop(theta: Array, gradient: Array, rate: float, state: State, settings: Settings) -> None:
+    """S <- beta_2 s + (1 - beta_2) g^2; theta <- theta - rate g / (sqrt(s) + epsilon).
+
+    Hinton 2012. The state holds s / (1 - beta_2), which saves a pass over the vector.
+    """
+    square = state["mean_square"]
+    scale = (1 - settings.beta_2) ** 0.5
+    square *= settings.beta_2
+    scratch = gradient * gradient
+    square += scratch
+    np.sqrt(square, out=scratch)
+    scratch += settings.epsilon / scale
+    gradient /= scratch
+    gradient *= rate / scale
+    theta -= gradient
+
+
+def _start_adam(theta: Array) -> State:
+    return {
+        "first_moment": np.zeros_like(theta),
+        "second_moment": np.zeros_like(theta),
+        "first_unit": 1.0,
+        "second_unit": 1.0,
+        "n_updates": 0,
+    }
+
+
+def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Settings) -> None:
+    """Kingma and Ba 2014, in seven passes over the vector.
+
+    m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2) g^2 and
+    theta <- theta - rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
+    The state holds m / (1 - beta_1) and v / (1 - beta_2) in units that shrink by beta_1 and
+    beta_2 at each step: what decays is the unit, not the vector. All factors move into the rate.
+    """
+    state["n_updates"] += 1
+    t = state["n_updates"]
+    beta_1, beta_2 = settings.beta_1, settings.beta_2
+    first_unit = _decay(state, "first", beta_1)
+    second_unit = _decay(state, "second", beta_2)
+    root = ((1 - beta_2) * second_unit) ** 0.5
+    rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) * first_unit / root
+    axpy = AXPY[theta.dtype.char]
+    for start in range(0, len(theta), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        g, first = gradient[chunk], state["first_moment"][chunk]
+        second = state["second_moment"][chunk]
+        axpy(g, first, a=1 / first_unit)
+        np.multiply(g, g, out=g)
+        axpy(g, second, a=1 / second_unit)
+        np.sqrt(second, out=g)
+        g += settings.epsilon / root
+        np.divide(first, g, out=g)
+        axpy(g, theta[chunk], a=-rate)
+
+
+CHUNK = 2**16
+"""Parameters updated at a time, so that the passes over long vectors stay in the cache."""
+
+SMALLEST_UNIT = 1e-3
+"""Before a moment's unit gets smaller, the moment is expressed in units of one again."""
+
+
+def _decay(state: State, moment: str, beta: float) -> float:
+    """Shrink the unit of a moment by beta, and return it."""
+    unit = state[f"{moment}_unit"] * beta
+    if unit < SMALLEST_UNIT:
+        state[f"{moment}_moment"] *= unit
+        unit = 1.0
+    state[f"{moment}_unit"] = unit
+    return unit
+
+
+OPTIMIZERS = {
+    "sgd": Optimizer(_start_sgd, _sgd, _without_momentum),
+    "rmsprop": Optimizer(_start_rmsprop, _rmsprop, _never),
+    "adam": Optimizer(_start_adam, _adam, _never),
+}
