@@ -65,7 +65,7 @@ def solve(network, X, Y, weights=None, total=None, theta=None, state=None, **opt
         theta = 0.5 * RandomState(3).randn(network.shape.size)
     monitor = Monitor(tol=0, patience=10**9)
     settings = Settings(**options)
-    return automatic_relevance.solve(objective, theta, settings, monitor, RandomState(0), state)
+    return module.solve(objective, theta, settings, monitor, RandomState(0), state)
 
 
 @every_kind
@@ -172,7 +172,7 @@ def test_begins_almost_linear_and_leaves_the_draw_alone(skip, rng):
     assert_array_equal(drawn, before)
     ours, theirs = network.shape.views(theta), network.shape.views(drawn)
     assert_array_equal(ours.layer1, theirs.layer1)
-    assert_allclose(ours.W2, automatic_relevance.SMALL_START * theirs.W2)
+    assert_allclose(ours.W2, module.SMALL_START * theirs.W2)
     assert (beta is None) == (not skip)
 
 
@@ -216,7 +216,7 @@ def test_the_last_iteration_is_the_one_that_is_kept(loss, n_outputs, max_iter, t
     monitor = Monitor(tol=0, patience=10**9)
     settings = Settings(posterior=True, max_iter=max_iter, dtype="float64")
     objective = Objective(network, ArrayRows(*table(loss, n_outputs)), 0.0)
-    solution = automatic_relevance.solve(objective, theta, settings, monitor, RandomState(0))
+    solution = module.solve(objective, theta, settings, monitor, RandomState(0))
     assert monitor.best_iter == len(monitor.loss_curve) == solution.n_iter
     assert_array_equal(monitor.best_theta, solution.theta)
     assert monitor.loss_curve[-1] == solution.value / N_ROWS
@@ -261,7 +261,7 @@ def test_a_callback_stops_it(table):
     monitor = Monitor(tol=0, patience=10**9, callback=callback)
     theta = 0.5 * RandomState(3).randn(network.shape.size)
     objective, settings = Objective(network, ArrayRows(X, Y), 0.0), Settings(dtype="float64")
-    solution = automatic_relevance.solve(objective, theta, settings, monitor, RandomState(0))
+    solution = module.solve(objective, theta, settings, monitor, RandomState(0))
     assert solution.status is Status.STOPPED
     assert solution.n_iter == len(seen) == 4
 
@@ -288,7 +288,7 @@ def test_how_far_to_believe_is_found_block_by_block(rng):
     posterior = {"theta": rng.randn(network.shape.size), "covariance": np.eye(network.shape.size)}
     objective = Objective(network, rows, 0.0, 2500.0, mean_weight=1.0)
     tracemalloc.start()
-    found = automatic_relevance.believe(objective, [posterior] * 2, np.array([0.5, 0.5]))
+    found = module.believe(objective, [posterior] * 2, np.array([0.5, 0.5]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found["temperature"] in TEMPERATURES
