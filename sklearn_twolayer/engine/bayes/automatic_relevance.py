@@ -16,7 +16,6 @@ from numpy.random import RandomState
 
 from ..data.rows import ArrayRows
 from ..model.activations import ACTIVATIONS
-from ..model.losses import SquaredError
 from ..model.network import Network
 from ..model.parameters import Shape
 from ..numerics import Array
@@ -117,7 +116,7 @@ def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Arra
         "covariance": np.array([p["covariance"] for p in posteriors]),
         "shares": shares,
     }
-    if isinstance(network.loss, SquaredError):
+    if not network.loss.is_moderated:
         return belief
     members = Predictive(network, belief["theta"], belief["covariance"], shares)
     chosen = choose_moderation(network.loss, _left_out(members, network, rows))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.rows import ArrayRows
 from ..model.gauss_newton import curvature
-from ..model.losses import NoisySquaredError, SquaredError
+from ..model.losses import with_noise
 from ..model.network import Network
 from ..numerics import Array
 from ..solvers.levenberg_marquardt import Penalized, Primal, Walk, check_size
@@ -110,7 +110,7 @@ class _Search:
     ):
         check_size(network.shape, n_rows=np.iinfo(int).max)
         self.network, self.rows, self.prior = network, rows, prior
-        n_noises = network.shape.n_outputs if isinstance(network.loss, SquaredError) else 1
+        n_noises = network.shape.n_outputs if network.loss.has_noise else 1
         self.precision, self.beta = prior.precision, np.ones(n_noises) if beta is None else beta
         self.unidentified = _unidentified(network, prior.group)
         self.quadratic, self.damping = look(network, rows, theta), FIRST_DAMPING
@@ -172,11 +172,11 @@ class _Search:
 
 def look(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
     """The data around theta, one output at a time where each has its own noise."""
-    noisy = isinstance(network.loss, SquaredError)
+    noisy = network.loss.has_noise
     networks = [network]
     if noisy:
         of_one = np.eye(network.shape.n_outputs)
-        networks = [replace(network, loss=NoisySquaredError(beta)) for beta in of_one]
+        networks = [replace(network, loss=with_noise(network.loss, beta)) for beta in of_one]
     sums = [rows.reduce(partial(curvature, each), theta) for each in networks]
     errors, gradients, curvatures = (np.array(part) for part in zip(*sums, strict=True))
     return Quadratic(theta, errors, gradients, curvatures, rows.sum_weights if noisy else None)
@@ -198,7 +198,7 @@ def _walk(
 ) -> Walk:
     """A walk on -log posterior, which begins with what is known of it already."""
     if quadratic.n is not None:
-        network = replace(network, loss=NoisySquaredError(beta))
+        network = replace(network, loss=with_noise(network.loss, beta))
     theta = quadratic.theta
     parabola = Primal(
         float(beta @ quadratic.errors + 0.5 * prior @ theta**2),

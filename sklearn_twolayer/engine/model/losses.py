@@ -9,7 +9,7 @@ classes need no one-hot matrix. Losses of several outputs are summed, in value, 
 curvature alike.
 """
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -17,11 +17,23 @@ from ..numerics import Array, sigmoid, softmax
 
 
 class Loss(Protocol):
-    """What the network asks of a loss."""
+    """What a loss declares of itself, and what the network asks of it.
+
+    - ``out_activation``: the name of its inverse link, as scikit-learn calls it;
+    - ``labels``: whether targets are class numbers;
+    - ``standardizes_target``: whether mean and scale of the targets may be taken out of them;
+    - ``has_noise``: whether targets have a Gaussian noise whose precision is to be estimated; such
+      a loss has ``with_noise(beta)``, itself times the noise precisions (n_outputs,);
+    - ``has_curvature``: whether ``curvature`` tells of the loss;
+    - ``is_moderated``: whether predictions take into account how uncertain the raw outputs are.
+    """
 
     out_activation: str
     labels: bool
     standardizes_target: bool
+    has_noise: bool
+    has_curvature: bool
+    is_moderated: bool
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         """Write d loss / d Z2 into `gradient`, return the loss of each row (n_rows,).
@@ -39,6 +51,19 @@ class Loss(Protocol):
         ...
 
 
+class NoisyLoss(Loss, Protocol):
+    """A loss that declares ``has_noise``."""
+
+    def with_noise(self, beta: Array) -> Loss:
+        """sum_k beta_k loss_k, beta (n_outputs,) being the precisions of the noise."""
+        ...
+
+
+def with_noise(loss: Loss, beta: Array) -> Loss:
+    """The loss under a noise of known precision."""
+    return cast(NoisyLoss, loss).with_noise(beta)
+
+
 def _diagonal(values: Array) -> Array:
     """A diagonal matrix for each row of `values`."""
     return values[:, :, None] * np.eye(values.shape[1], dtype=values.dtype)
@@ -50,6 +75,9 @@ class SquaredError:
     out_activation = "identity"
     labels = False
     standardizes_target = True
+    has_noise = True
+    has_curvature = True
+    is_moderated = False
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         np.subtract(Z2, Y, out=gradient)
@@ -60,6 +88,10 @@ class SquaredError:
 
     def inverse_link(self, Z2: Array) -> Array:
         return Z2
+
+    def with_noise(self, beta: Array) -> "NoisySquaredError":
+        """The same for targets of known noise."""
+        return NoisySquaredError(beta)
 
 
 class NoisySquaredError(SquaredError):
@@ -87,6 +119,9 @@ class BinaryLogLoss:
     out_activation = "logistic"
     labels = False
     standardizes_target = False
+    has_noise = False
+    has_curvature = True
+    is_moderated = True
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         losses = np.abs(Z2)
@@ -116,6 +151,9 @@ class LogLoss:
     out_activation = "softmax"
     labels = True
     standardizes_target = False
+    has_noise = False
+    has_curvature = True
+    is_moderated = True
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         if not gradient.flags.f_contiguous:
