@@ -91,8 +91,9 @@ def learn_xor():
         n_iter_no_change=EPOCHS,
         standardize=False,
     )
-    task = engine.Task(X, Y, None, 1, "binary_log_loss", settings, callback=_every_thousandth)
-    fitted = engine.fit(task, np.random.RandomState(0))
+    loss = engine.LOSSES["binary_log_loss"]
+    task = engine.Task(X, Y, None, 1, loss, settings, callback=_every_thousandth)
+    fitted = engine.fit(engine.make_plan(task), np.random.RandomState(0))
     raw = engine.raw_prediction(fitted.coefs, fitted.intercepts, engine.ACTIVATIONS["relu"], X)
     for (a, b), z in zip(X, raw[:, 0], strict=True):
         print(f"{a:.0f} xor {b:.0f}: probability {1 / (1 + np.exp(-z)):.3f}")

@@ -71,11 +71,12 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
             task = self._with_validation(task, held_out, random_state)
-            with one_blas_thread_if_small(engine.product_size(task, start)):
-                fitted = engine.fit(task, random_state, start)
-            self._keep(fitted, task)
+            plan = engine.make_plan(task, start)
+            with one_blas_thread_if_small(plan.product_size):
+                fitted = engine.fit(plan, random_state, start)
+            self._keep(fitted, plan)
         if self.verbose:
-            print(summary(self, fitted), flush=True)
+            print(summary(self, fitted, plan), flush=True)
         self._warn(fitted)
         return self
 
@@ -86,9 +87,10 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             start = self._continuation()
             task = self._task(X, y, sample_weight, start, streaming=True, **targets)
             random_state = self._random_stream(start)
-            with one_blas_thread_if_small(engine.product_size(task, start)):
-                fitted = engine.partial_fit(task, random_state, start)
-            self._keep(fitted, task)
+            plan = engine.make_plan(task, start, streaming=True)
+            with one_blas_thread_if_small(plan.product_size):
+                fitted = engine.partial_fit(plan, random_state, start)
+            self._keep(fitted, plan)
         if fitted.solution.status is engine.Status.DIVERGED:
             self._warn(fitted)
         return self
@@ -105,7 +107,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._count_classes(Y, weights, afresh=start is None or not streaming)
         X, Y, weights = _without_zero_weights(X, Y, self._weigh(Y, weights))
         callback = engine.Report(self.verbose) if self.verbose else None
-        return engine.Task(X, Y, weights, self.n_outputs_, self._loss, settings, callback=callback)
+        loss = engine.LOSSES[self._loss]
+        return engine.Task(X, Y, weights, self.n_outputs_, loss, settings, callback=callback)
 
     def _rows(self, X, y, sample_weight, learn=None, suffix=""):
         """Checked and encoded rows of positive weight: (X, Y, weights).
@@ -170,7 +173,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             return None
         start = engine.restore(self._state)
         for name in ("hidden_size", "skip"):
-            value = start.choices[name]
+            value = getattr(start.choices, name)
             if getattr(self, name) not in ("auto", value):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} differs from the fitted network's "
@@ -186,25 +189,24 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         random_state.set_state(self._random_state)
         return random_state
 
-    def _keep(self, fitted, task):
+    def _keep(self, fitted, plan):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
-        network = fitted.continuation.network
         origin = fitted.continuation.scaling.X.origin()
-        self._keep_weights(fitted.coefs, fitted.intercepts, network["activation"], origin)
+        self._keep_weights(fitted.coefs, fitted.intercepts, plan.choices.activation, origin)
         self._keep_posterior(solution.posterior, fitted.continuation.alpha)
-        self._no_posterior = fitted.no_posterior
+        self._no_posterior = plan.no_posterior
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
         self.best_loss_ = min(monitor.loss_curve, default=np.inf)
         self.best_iter_ = monitor.best_iter
         self.validation_scores_ = monitor.scores or None
-        self.best_validation_score_ = -monitor.best_value if task.validation else None
+        self.best_validation_score_ = -monitor.best_value if plan.task.validation else None
         self.n_iter_ = solution.n_iter
         self.t_ = fitted.continuation.n_seen
         self.solver_ = fitted.continuation.solver
         self.n_layers_ = 3
-        self.out_activation_ = engine.LOSSES[task.loss].out_activation
+        self.out_activation_ = plan.task.loss.out_activation
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
@@ -278,7 +280,9 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         fitted = engine.restore(self._state)
         # all products are as small as a block
         with np.errstate(all="ignore"), one_blas_thread_if_small(0):
-            blocks = engine.outputs_and_covariance(fitted, self._loss, self._belief, X)
+            blocks = engine.outputs_and_covariance(
+                fitted, engine.LOSSES[self._loss], self._belief, X
+            )
             for rows, _, covariance in blocks:
                 compute(rows, covariance)
 

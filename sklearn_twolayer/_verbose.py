@@ -5,14 +5,14 @@ import numpy as np
 from . import engine
 
 
-def summary(estimator, fitted):
+def summary(estimator, fitted, plan):
     """Solver, alpha, number of iterations and why they ended, of an estimator that keeps `fitted`.
 
     Such as ``TwoLayerRegressor: lm, alpha by evidence (0.013 to 4.1), 33 iterations, converged``.
     """
     parts = [
         estimator.solver_,
-        _alpha(estimator.alpha_, fitted.alpha_by),
+        _alpha(estimator.alpha_, plan.alpha_by),
         *_networks(estimator, fitted),
         _iterations(estimator, fitted),
         _ENDINGS[fitted.solution.status].format(
@@ -31,7 +31,7 @@ def _alpha(alpha, alpha_by):
 
 
 def _networks(estimator, fitted):
-    n_members = fitted.continuation.network["n_members"]
+    n_members = fitted.continuation.n_members
     if n_members > 1:
         yield f"average of {n_members} networks"
     if estimator.n_init > 1 and fitted.monitor.begin_iter == 0:
@@ -42,7 +42,7 @@ def _iterations(estimator, fitted):
     n_before = fitted.monitor.begin_iter
     n_iter = estimator.n_iter_ - n_before
     text = f"{n_iter}{' more' if n_before else ''} iteration{'' if n_iter == 1 else 's'}"
-    if fitted.continuation.network["n_members"] > 1:
+    if fitted.continuation.n_members > 1:
         text += " of the best"
     if estimator.best_iter_ < estimator.n_iter_:
         text += f" (the weights of iteration {estimator.best_iter_} are kept)"

@@ -27,7 +27,7 @@ No module here imports anything but NumPy, SciPy and the standard library.
 
 from .bayes.moderation import Moderation, with_labels_of
 from .data.sources import subset
-from .fitting import fit, outputs_and_covariance, partial_fit, product_size
+from .fitting import fit, outputs_and_covariance, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.gradient_check import numerical_gradient
 from .model.initializers import INITIALIZERS
@@ -36,6 +36,7 @@ from .model.network import raw_prediction
 from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .numerics import softmax, softplus, within_range
+from .plan import Plan, make_plan
 from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.monitor import Monitor, Progress, Report
@@ -55,6 +56,7 @@ __all__ = [
     "Fit",
     "Moderation",
     "Monitor",
+    "Plan",
     "Progress",
     "Report",
     "Settings",
@@ -66,11 +68,11 @@ __all__ = [
     "gradient_magnitude",
     "hidden_features",
     "input_gradient",
+    "make_plan",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
     "preserve",
-    "product_size",
     "raw_prediction",
     "restore",
     "softmax",

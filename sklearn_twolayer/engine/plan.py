@@ -1,19 +1,25 @@
-"""What ``"auto"`` means, given the size of the table. Everything that is chosen is chosen here.
+"""The training plan: what every ``"auto"`` means, given the table and the loss. Made once per fit.
 
 A table small enough for the curvature of the network is trained by Levenberg-Marquardt, its prior
 chosen by the evidence: few tanh units, started at the linear model where there is one output. A
 larger one gets many relu units and L-BFGS or, for many rows, Adam; held-out rows choose its prior.
 """
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
+from .data.rows import merge_equal_rows
+from .model.activations import ACTIVATIONS
+from .model.network import Network, block_size
 from .model.parameters import Shape
+from .numerics import Array
 from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
+from .solvers.stochastic import batch_size
+from .task import Choices, Continuation, Task
 
 FEW_ROWS = 10_000
 """Up to this many rows a solver looks at all of them at once; beyond, mini-batches learn sooner."""
@@ -38,45 +44,163 @@ USUAL_ALPHA = 1.0
 ALPHAS_TO_TRY = (1.0, 10.0, 100.0)
 """Precisions among which held-out rows choose: for little noise, for some and for much."""
 
+AlphaBy = Literal["given", "held_out", "evidence"]
+"""Who chooses alpha: the caller, held-out rows, or the evidence."""
 
-def resolve(
-    settings: Settings,
-    n_rows: int,
-    n_features: int,
-    n_outputs: int,
-    dtype: np.dtype,
-    validating: bool = False,
-) -> Settings:
-    """The settings with every ``"auto"`` made definite.
 
-    ``alpha="auto"`` stays where the evidence is to find it; a tuple of precisions stands where
-    held-out rows are to choose.
+@dataclass(frozen=True)
+class Plan:
+    """What a fit is to do: the task, every choice in its settings definite.
+
+    Equal rows of the task are one where the solver looks at all rows at once; `n_rows` counts them
+    as they came. `alpha` is None until something has chosen it. `product_size` counts the
+    multiplications in the largest matrix product to come, and `no_posterior` says why there will be
+    no posterior, if there will be none.
     """
-    by_evidence = not why_no_evidence(settings, n_rows, n_features, n_outputs, validating)
-    solver = settings.solver
-    if solver == "auto":
+
+    task: Task
+    n_rows: int
+    settings: Settings
+    shape: Shape
+    alpha_by: AlphaBy
+    alpha: float | Array | None
+    no_posterior: str
+    product_size: int
+
+    @property
+    def n_members(self) -> int:
+        """Networks to average."""
+        return int(self.settings.n_members)
+
+    @property
+    def choices(self) -> Choices:
+        """Of one network; of all that are averaged alike."""
+        settings = self.settings
+        return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
+
+    def network(self) -> Network:
+        """A network of this shape, with buffers of its own."""
+        return Network(self.shape, ACTIVATIONS[self.settings.activation], self.task.loss)
+
+
+def make_plan(task: Task, start: Continuation | None = None, streaming: bool = False) -> Plan:
+    """Make every ``"auto"`` definite; a network that goes on from `start` stays as it is.
+
+    ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
+    solver.
+    """
+    n_rows = task.X.shape[0]
+    asked = _of_one_chunk(task) if streaming else task.settings
+    if not streaming:
+        task = _merged(task)
+    if start is not None:
+        asked = _as_started(asked, start)
+    n_columns, validating = task.X.shape[1], task.validation is not None
+    reason = why_no_evidence(asked, task.X.shape[0], n_columns, task.n_outputs, validating)
+    alpha_by, alpha = _who_chooses_alpha(asked, reason, task, start)
+    settings = _definite(asked, task, by_evidence=alpha_by == "evidence")
+    shape = Shape(n_columns, int(settings.hidden_size), task.n_outputs, bool(settings.skip))
+    _check_size(shape)
+    settings = replace(settings, n_members=_n_members(asked, shape, task, alpha_by, start))
+    reason = "partial_fit keeps none" if streaming else reason
+    if not settings.posterior:
+        reason = reason or "the fit was with posterior=False"
+    size = _product_size(settings, shape, task.X.shape[0])
+    return Plan(task, n_rows, settings, shape, alpha_by, alpha, reason, size)
+
+
+def _of_one_chunk(task: Task) -> Settings:
+    """Adam where nothing else is asked for, in the precision of the rows, for one epoch."""
+    solver = "adam" if is_auto(task.settings.solver) else task.settings.solver
+    dtype = task.X.dtype.name if is_auto(task.settings.dtype) else task.settings.dtype
+    return replace(task.settings, solver=solver, dtype=dtype, max_iter=1)
+
+
+def _merged(task: Task) -> Task:
+    """Equal rows as one, where the solver looks at all rows at once.
+
+    Before anything is chosen, which must not depend on whether rows come as copies or with weights.
+    """
+    solver = task.settings.solver
+    if task.X.shape[0] > FEW_ROWS or not (is_auto(solver) or not SOLVERS[solver].incremental):
+        return task
+    X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
+    return replace(task, X=X, Y=Y, weights=weights)
+
+
+def _as_started(asked: Settings, start: Continuation) -> Settings:
+    """What is asked for, what is open being as it was."""
+    kept = vars(start.choices)
+    return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
+
+
+def _who_chooses_alpha(
+    asked: Settings, no_evidence: str, task: Task, start: Continuation | None
+) -> tuple[AlphaBy, float | Array | None]:
+    """Who chooses alpha, and the alpha where it is known by now."""
+    if not is_auto(asked.alpha):
+        return "given", asked.alpha
+    if not no_evidence:
+        return "evidence", None
+    if not is_auto(asked.solver) or task.validation is not None:
+        return "given", USUAL_ALPHA
+    if start is not None and start.alpha is not None:
+        return "given", start.alpha
+    return "held_out", None
+
+
+def _definite(asked: Settings, task: Task, by_evidence: bool) -> Settings:
+    """The settings with solver, hidden_size, activation, skip and dtype settled."""
+    n_rows, solver = task.X.shape[0], asked.solver
+    if is_auto(solver):
         solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
-    by_trial = settings.solver == "auto" and not validating
     in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": _hidden_size(solver, n_rows),
         "activation": "tanh" if solver == "lm" else "relu",
-        "skip": by_evidence and n_outputs == 1,
-        "alpha": "auto" if by_evidence else ALPHAS_TO_TRY if by_trial else USUAL_ALPHA,
-        "n_members": 1,
-        "dtype": "float32" if in_single else dtype.name,
+        "skip": by_evidence and task.n_outputs == 1,
+        "dtype": "float32" if in_single else task.X.dtype.name,
     }
-    open_choices = {k: v for k, v in definite.items() if is_auto(getattr(settings, k))}
-    resolved = replace(settings, **open_choices)
-    _check_size(Shape(n_features, int(resolved.hidden_size), n_outputs, resolved.skip))
-    if not by_evidence:
-        return replace(resolved, n_members=1)
-    if {"n_members", "hidden_size"} <= open_choices.keys():
-        shape = Shape(n_features, resolved.hidden_size, n_outputs, resolved.skip)
-        if _cost(n_rows, shape.size) <= CHEAP_TO_REPEAT:
-            resolved = replace(resolved, n_members=SEVERAL_MEMBERS)
-    return resolved
+    return replace(asked, **{k: v for k, v in definite.items() if is_auto(getattr(asked, k))})
+
+
+def _n_members(
+    asked: Settings, shape: Shape, task: Task, alpha_by: AlphaBy, start: Continuation | None
+) -> int:
+    """How many networks are averaged: those there are already, or as many as the evidence allows.
+
+    ValueError where another number is asked for than there are to go on.
+    """
+    if start is not None:
+        n_members = start.n_members
+        has_a_say = n_members > 1 or alpha_by == "evidence"
+        if has_a_say and asked.n_members not in ("auto", n_members):
+            raise ValueError(
+                f"n_members={asked.n_members!r} differs from the fitted number of networks, "
+                f"{n_members}: keep it, or fit with warm_start=False"
+            )
+        return n_members
+    if alpha_by != "evidence":
+        return 1
+    if not is_auto(asked.n_members):
+        return int(asked.n_members)
+    cheap = _cost(task.X.shape[0], shape.size) <= CHEAP_TO_REPEAT
+    return SEVERAL_MEMBERS if is_auto(asked.hidden_size) and cheap else 1
+
+
+def _product_size(settings: Settings, shape: Shape, n_rows: int) -> int:
+    """Multiplications in the largest matrix product that the solver will ask for.
+
+    Products of curvature stand among factorisations and other small steps that threads slow down:
+    they count a sixteenth, from where on two threads were measured to be level.
+    """
+    if settings.solver == "lm":
+        return n_rows * shape.size**2 // 16
+    at_a_time = block_size(shape.width)
+    if SOLVERS[settings.solver].incremental:
+        at_a_time = batch_size(settings, n_rows)
+    return int(min(at_a_time, n_rows) * shape.n_features * shape.n_hidden)
 
 
 def _check_size(shape: Shape) -> None:

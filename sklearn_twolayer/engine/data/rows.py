@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from hashlib import blake2b
 from typing import Any
 
@@ -41,6 +42,16 @@ class ArrayRows:
         self.n_rows: int = X.shape[0]
         self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.block_size = block_size
+
+    def part(self, index: Array) -> "ArrayRows":
+        """Some of the rows, gathered once; scaled and weighted as they are here."""
+        part = copy(self)
+        part.source, part.Y, part.n_rows = self.source.part(index), self.Y[index], len(index)
+        part.sum_weights = float(part.n_rows)
+        if self.weights is not None:
+            part.weights = self.weights[index]
+            part.sum_weights = float(part.weights.sum(dtype=np.float64))
+        return part
 
     def reduce(self, kernel: Kernel, theta: Array) -> list:
         """``kernel(theta, X, Y, w)`` summed over blocks of rows; it returns a tuple of sums."""

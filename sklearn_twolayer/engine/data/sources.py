@@ -3,6 +3,7 @@
 Rows are standardised once in memory, or block by block as they are read.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,14 @@ class DenseSource:
             self._load(index, out)
         return DenseInputs(out)
 
+    def part(self, index: Array) -> "DenseSource":
+        """Some of the rows: copied if they are in memory, else gathered when they are read."""
+        part = copy(self)
+        part.X, part.buffer = subset(self.X, index), self._empty(0)
+        part.gathered = np.empty((0, self.X.shape[1]), self.X.dtype)
+        part.X1 = None if self.X1 is None else self.X1[index]
+        return part
+
     def _load(self, index: Index, out: Array) -> None:
         """Standardise rows into `out`, in float64: a large mean would cost float32 its digits."""
         parts = split(index, self.X.shape[0], rows_per_block(self.X.shape[1]))
@@ -157,6 +166,12 @@ class SparseSource:
             data = np.clip(X.data, -farthest, farthest) / scaling.X.scale[X.indices]
             self.X = type(X)((data.astype(dtype, copy=False), X.indices, X.indptr), shape=X.shape)
             self.offset = (scaling.X.mean / scaling.X.scale).astype(dtype)
+
+    def part(self, index: Array) -> "SparseSource":
+        """Some of the rows."""
+        part = copy(self)
+        part.X = self.X[index]
+        return part
 
     def take(self, index: Index) -> SparseInputs:
         """The rows at `index`."""
