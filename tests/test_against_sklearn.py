@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
+import training
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
@@ -129,8 +130,7 @@ def test_fifty_epochs_of_mini_batches_end_on_the_same_weights(task, options, rng
     settings = engine.Settings(
         hidden_size=N_HIDDEN, max_iter=50, shuffle=False, standardize=False, **shared
     )
-    learning = engine.Task(X, Y, None, n_outputs, loss, settings)
-    fitted = engine.fit(learning, np.random.RandomState(0), theta=theta)
+    fitted = training.fit(training.task(X, Y, None, n_outputs, loss, settings), theta=theta)
     expected = theta_of(mlp.coefs_, mlp.intercepts_)
     assert np.abs(expected - theta).max() > 0.1
     assert_allclose(fitted.solution.last, expected, rtol=0, atol=1e-8)
@@ -149,9 +149,7 @@ def linear_fit(X, Y, n_outputs, loss):
         max_iter=10_000,
         max_fun=10**9,
     )
-    fitted = engine.fit(
-        engine.Task(X, Y, None, n_outputs, loss, settings), np.random.RandomState(0)
-    )
+    fitted = training.fit(training.task(X, Y, None, n_outputs, loss, settings))
     Z2 = engine.raw_prediction(fitted.coefs, fitted.intercepts, ACTIVATIONS["identity"], X)
     return LOSSES[loss].inverse_link(Z2)
 

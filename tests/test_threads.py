@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, _threads
 from sklearn_twolayer._threads import SMALL_PRODUCT, one_blas_thread_if_small
-from sklearn_twolayer.engine import Settings, Shape, Task, product_size
+from sklearn_twolayer.engine import LOSSES, Settings, Shape, Task, make_plan
 
 ONE_THREAD = "this BLAS has one thread"
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -344,8 +344,10 @@ def test_a_fit_goes_on_in_a_child_forked_from_inside_it(in_fresh_process):
 
 
 def size_of(n_rows, n_features, **settings):
-    X, Y = np.ones((n_rows, n_features)), np.ones((n_rows, 1))
-    return product_size(Task(X, Y, None, 1, "squared_error", Settings(**settings)))
+    X = np.arange(n_rows * n_features, dtype=float).reshape(n_rows, n_features)
+    Y = np.ones((n_rows, 1))
+    task = Task(X, Y, None, 1, LOSSES["squared_error"], Settings(**settings))
+    return make_plan(task).product_size
 
 
 def test_sizes_are_those_of_the_products_of_each_solver():

@@ -9,8 +9,10 @@ import pytest
 from numpy.random import RandomState
 from sklearn.datasets import load_diabetes, load_iris
 
+import training
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.engine import SOLVERS, Settings
+from sklearn_twolayer.engine.solvers.objective import Objective
 
 IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 LINE = re.compile(
@@ -107,14 +109,13 @@ def test_a_pace_counts_from_the_beginning_of_its_phase(monkeypatch, capsys):
         clock.now += 1
         value(monitor, *args, **options)
 
-    def measured(*args):
+    def judged(objective, theta):
         clock.now += 3600
-        return measure(*args)
+        return judge(objective, theta)
 
-    fit_module = engine.fit.__globals__
-    measure = fit_module["measure"]
+    judge = Objective.data_loss
     monkeypatch.setattr(engine.Monitor, "record", record)
-    monkeypatch.setitem(fit_module, "measure", measured)
+    monkeypatch.setattr(Objective, "data_loss", judged)
     X, y = too_wide_for_the_evidence()
     TwoLayerRegressor(40, max_iter=3, verbose=2, random_state=0).fit(X, y)
     lines, _ = printed(capsys)
@@ -175,7 +176,7 @@ def test_the_last_line_names_the_weights_that_are_kept(capsys):
 
 def trial_task(**options):
     X, y = too_wide_for_the_evidence()
-    return engine.Task(X, y[:, None], None, 1, "squared_error", Settings(40, **options))
+    return training.task(X, y[:, None], None, 1, "squared_error", Settings(40, **options))
 
 
 def test_a_callback_may_stop_the_trials_and_then_the_fit():
@@ -185,7 +186,7 @@ def test_a_callback_may_stop_the_trials_and_then_the_fit():
         told.append((progress.phase, progress.n_iter))
         return progress.n_iter == 2
 
-    fitted = engine.fit(replace(trial_task(), callback=stop), RandomState(0))
+    fitted = training.fit(replace(trial_task(), callback=stop))
     assert told == [(phase, n) for phase in (TRIALS[0], "final fit") for n in (1, 2)]
     assert fitted.solution.status is engine.Status.STOPPED
     assert fitted.continuation.alpha == 1
@@ -203,16 +204,16 @@ def test_no_run_begins_after_a_callback_has_asked_to_stop(options):
         return len(told) == 2
 
     settings = Settings(3, **options)
-    task = engine.Task(X, y, None, 3, "log_loss", settings, callback=stop)
-    fitted = engine.fit(task, RandomState(0))
+    task = training.task(X, y, None, 3, "log_loss", settings, callback=stop)
+    fitted = training.fit(task)
     assert [progress.n_iter for progress in told] == [1, 2]
     assert fitted.solution.status is engine.Status.STOPPED
-    assert fitted.continuation.network["n_members"] == 1
+    assert fitted.continuation.n_members == 1
 
 
 def test_watching_the_trials_changes_nothing():
     task, told = trial_task(max_iter=20), []
-    watched = engine.fit(replace(task, callback=told.append), RandomState(0))
-    alone = engine.fit(task, RandomState(0))
+    watched = training.fit(replace(task, callback=told.append))
+    alone = training.fit(task)
     np.testing.assert_array_equal(watched.coefs[0], alone.coefs[0])
     assert len(told) > 20

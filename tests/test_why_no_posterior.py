@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+import training
 from sklearn_twolayer import TwoLayerRegressor, engine
-from sklearn_twolayer.engine.plan import resolve, why_no_evidence
+from sklearn_twolayer.engine.plan import why_no_evidence
 
 RNG = np.random.RandomState(0)
 X = RNG.randn(40, 4)
@@ -82,5 +83,8 @@ def test_sizes_are_told_with_their_limit(sizes, options, expected):
     settings = engine.Settings(**options)
     reason = why_no_evidence(settings, *sizes)
     assert reason.startswith(expected) and bool(reason) == bool(expected)
-    alpha = resolve(settings, *sizes, np.dtype(float)).alpha
-    assert (alpha == "auto") == (reason == "")
+    n_rows, n_features, n_outputs = sizes
+    X = np.arange(n_rows * n_features, dtype=float).reshape(n_rows, n_features)
+    Y = np.zeros((n_rows, n_outputs))
+    task = training.task(X, Y, None, n_outputs, "squared_error", settings)
+    assert (engine.make_plan(task).alpha_by == "evidence") == (reason == "")

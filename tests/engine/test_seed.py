@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import training
 from sklearn_twolayer import TwoLayerClassifier, engine
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
@@ -71,8 +72,7 @@ def test_follows_the_seed_for_ten_thousand_epochs():
         tol=0,
         n_iter_no_change=10**9,
     )
-    task = engine.Task(X, Y, None, 1, "binary_log_loss", settings)
-    fitted = engine.fit(task, np.random.RandomState(0))
+    fitted = training.fit(training.task(X, Y, None, 1, "binary_log_loss", settings))
     expected_losses, expected_theta = descend(10_000)
     assert fitted.solution.n_iter == 10_000
     assert_allclose(fitted.monitor.loss_curve, expected_losses, rtol=0, atol=1e-10)

@@ -7,7 +7,7 @@ from numpy.random import RandomState
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from sklearn_twolayer import engine
+import training
 from sklearn_twolayer.engine.bayes import automatic_relevance as module
 from sklearn_twolayer.engine.bayes.evidence import POOLING, Estimate
 from sklearn_twolayer.engine.bayes.moderation import TEMPERATURES
@@ -270,13 +270,11 @@ def test_a_callback_stops_it(table):
 def test_the_start_of_largest_evidence_is_kept(loss, n_outputs, table):
     X, Y = table(loss, n_outputs)
     settings = Settings(hidden_size=N_HIDDEN, activation="tanh", n_init=4)
-    task = engine.Task(X, Y, None, n_outputs, loss, settings)
-    best = engine.fit(task, RandomState(0))
+    task = training.task(X, Y, None, n_outputs, loss, settings)
+    best = training.fit(task)
     seeds = RandomState(0).randint(np.iinfo(np.int32).max, size=4)
     single = replace(task, settings=replace(settings, n_init=1))
-    found = [
-        engine.fit(single, RandomState(seed)).solution.posterior["log_evidence"] for seed in seeds
-    ]
+    found = [training.fit(single, seed).solution.posterior["log_evidence"] for seed in seeds]
     assert best.solution.posterior["log_evidence"] == max(found)
     assert len(set(found)) > 1
 

@@ -3,6 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+import training
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
@@ -140,12 +141,12 @@ def test_stops_where_the_gradient_is_below_tol(tol, rng):
     options = {"activation": "tanh", "alpha": 1.0, "n_iter_no_change": 10**6, "random_state": 0}
     model = TwoLayerClassifier(4, solver="lm", tol=tol, **options).fit(X, y)
     settings = engine.Settings(hidden_size=4, skip=False, solver="lm")
-    task = engine.Task(X, y, None, 3, "log_loss", settings)
+    shape = engine.make_plan(training.task(X, y, None, 3, "log_loss", settings)).shape
     state = engine.restore(model._state)
-    network = Network(task.shape, ACTIVATIONS["tanh"], LOSSES["log_loss"])
+    network = Network(shape, ACTIVATIONS["tanh"], LOSSES["log_loss"])
     rows = ArrayRows(X, y, None, state.scaling)
     gradient = rows.reduce(network.loss_gradient, state.theta)[1]
-    stretches = map(task.shape.penalized, (state.theta, gradient))
+    stretches = map(shape.penalized, (state.theta, gradient))
     for W, out in zip(*stretches, strict=True):
         out += W
     assert np.abs(gradient).max() <= 60 * tol

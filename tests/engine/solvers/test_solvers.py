@@ -21,6 +21,7 @@ from sklearn_twolayer.engine.solvers import SOLVERS
 from sklearn_twolayer.engine.solvers.monitor import Monitor
 from sklearn_twolayer.engine.solvers.objective import Objective
 from sklearn_twolayer.engine.solvers.schedules import SCHEDULES
+from training import fit, task
 
 N_ROWS, N_FEATURES = 60, 3
 INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
@@ -113,8 +114,8 @@ class Problem:
             }
         )
         name, k = self.loss.__name__, self.n_outputs
-        task = engine.Task(self.X, self.Y, self.weights, k, name, settings, callback=callback)
-        return engine.fit(task, np.random.RandomState(seed), theta=theta)
+        asked = task(self.X, self.Y, self.weights, k, name, settings, callback=callback)
+        return fit(asked, seed, theta)
 
 
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
