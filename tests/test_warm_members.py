@@ -75,7 +75,7 @@ def test_each_goes_on_as_it_would_alone(estimator):
     alone = [fitted(estimator, n_members=1, random_state=int(s), max_iter=6) for (s,) in seeds]
     for model in alone:
         again(model, max_iter=9, alpha=2.0, solver="lm")
-    weight = engine.restore(average._state).shares
+    weight = engine.restore(average._state).member_weights
     expected = sum(w * raw_outputs(model) for w, model in zip(weight, alone, strict=True))
     assert_allclose(raw_outputs(average), expected, rtol=1e-8, atol=1e-10)
 
@@ -94,10 +94,10 @@ def test_stay_where_they_are_under_the_precisions_that_were_found(estimator):
 @either_estimator
 def test_may_change_solver_and_come_back(estimator):
     model = fitted(estimator)
-    start = engine.restore(model._state).shares
+    start = engine.restore(model._state).member_weights
     again(model, solver="adam", max_iter=3)
     assert (model.solver_, model.alpha_, model.coefs_[0].shape) == ("adam", 1.0, (5, 12))
-    assert_array_equal(engine.restore(model._state).shares, start)
+    assert_array_equal(engine.restore(model._state).member_weights, start)
     model.partial_fit(*TABLES[estimator])
     assert model.coefs_[0].shape == (5, 12)
     again(model, solver="auto", max_iter=1000)
