@@ -347,7 +347,8 @@ _ADVICE = {
         "Increase max_fun or tol."
     ),
     engine.Status.DIVERGED: (
-        "diverged after {n_iter} iterations: the loss was no longer finite. The best finite "
-        "weights are kept. Lower learning_rate_init, or leave standardize=True."
+        "diverged after {n_iter} iterations: a number was no longer finite. The best finite "
+        "weights are kept. Leave standardize=True, take other units for X and y, or lower "
+        "learning_rate_init where there is one."
     ),
 }

@@ -1,4 +1,4 @@
-"""Imports point strictly downwards, and the engine knows nothing but NumPy and SciPy."""
+"""The house: wings under a front, arrows that point one way, and no furniture from outside."""
 
 import ast
 import sys
@@ -10,40 +10,24 @@ import pytest
 import sklearn_twolayer
 from sklearn_twolayer import engine
 
-# from the bottom to the top; "." is the package itself
-LAYERS = (
-    "engine.numerics engine.settings",
-    "engine.activations engine.losses engine.parameters engine.schedules engine.optimizers",
-    "engine.callbacks engine.solution engine.gradient_check",
-    "engine.initializers engine.scaling",
-    "engine.inputs engine.folding",
-    "engine.folded",
-    "engine.sources engine.task",
-    "engine.rows engine.network",
-    "engine.curvature engine.moderation engine.sensitivity",
-    "engine.posterior",
-    "engine.objective",
-    "engine.lbfgs engine.stochastic engine.gauss_newton",
-    "engine.solvers engine.evidence",
-    "engine.search",
-    "engine.averaging",
-    "engine.choices engine.bayesian",
-    "engine.fit",
-    "engine",
-    "_threads _class_weight _constraints _validation _verbose _callbacks distributed displays",
-    "_inspection",
-    "_base",
-    "_classifier _regressor",
-    ".",
-    "__main__",
-)
 PACKAGE = Path(sklearn_twolayer.__file__).parent
 DOOR = engine.__name__
-LEVEL = {
-    f"sklearn_twolayer.{name}".rstrip("."): level
-    for level, layer in enumerate(LAYERS)
-    for name in layer.split()
-}
+WINGS = ("bayes", "solvers", "model", "data")
+"""Each may import those behind it, never one before it."""
+FRONT = ("fitting", "run", "plan", "task")
+"""The same for the files before the wings, which import no front."""
+LEAVES = ("settings", "numerics")
+"""Anything in the engine may import these, and they import nothing of it."""
+ABOVE = (
+    ("__main__",),
+    ("",),  # the package itself
+    ("_classifier", "_regressor"),
+    ("_base",),
+    ("_inspection",),
+    ("_threads", "_class_weight", "_constraints", "_validation", "_verbose", "displays"),
+)
+"""What stands above the door, in rows: a file may import from the rows below its own."""
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def module_name(path):
@@ -51,7 +35,11 @@ def module_name(path):
     return ".".join(part for part in parts if part != "__init__")
 
 
+MODULES = {module_name(path) for path in FILES}
+
+
 def imported_modules(path):
+    """What a file imports: modules of ours by their own names, others by their packages'."""
     package = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -61,42 +49,96 @@ def imported_modules(path):
             for alias in node.names:
                 member = f"{origin}.{alias.name}"
                 through_the_door = origin == DOOR and alias.name in engine.__all__
-                yield member if member in LEVEL and not through_the_door else origin
+                yield member if member in MODULES and not through_the_door else origin
+
+
+def place(module):
+    """Where in the engine a module stands: the wing, front or leaf."""
+    return module.removeprefix(DOOR + ".").partition(".")[0]
 
 
 def complaint(importer, imported):
     """What is wrong with an import and what to do about it, or nothing."""
-    inside = importer.startswith(DOOR)
-    if imported.partition(".")[0] != "sklearn_twolayer":
+    ours = imported.partition(".")[0] == "sklearn_twolayer"
+    if not importer.startswith(DOOR):
+        return _above_the_door(importer, imported) if ours else None
+    if not ours:
         allowed = {"numpy", "scipy", *sys.stdlib_module_names}
-        if inside and imported.partition(".")[0] not in allowed:
+        if imported.partition(".")[0] not in allowed:
             return "the engine may import NumPy, SciPy and the standard library: do this above it"
-    elif imported.startswith(f"{DOOR}.") and not inside:
-        return f"use the door: import the name from {DOOR}, and add it to __all__ there if need be"
-    elif imported not in LEVEL:
-        return "add the imported module to LAYERS in this test, below everything that imports it"
-    elif LEVEL[imported] >= LEVEL[importer]:
+        return None
+    if importer == DOOR:
+        return None
+    if not imported.startswith(DOOR + "."):
+        return "the engine knows nothing above its door: pass the object as an argument"
+    order = (*FRONT, *WINGS)
+    here, there = place(importer), place(imported)
+    if here in LEAVES:
+        return "a leaf imports nothing of the engine"
+    if there in LEAVES or (here in WINGS and there == here):
+        return None
+    if order.index(there) <= order.index(here):
         return (
-            "imports must point down LAYERS in this test: pass the object as an argument, "
-            "or move what both need into a module below both"
+            f"{here} may only import what stands behind it, {order[order.index(here) + 1 :]}: pass "
+            "the object as an argument, or move what both need to where both may look"
         )
+    return None
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_name)
-def test_imports_point_strictly_downwards(path):
-    importer = module_name(path)
-    assert importer in LEVEL, (
-        f"add {importer} to LAYERS in this test, above everything it imports "
-        "and below everything that imports it"
+def _above_the_door(importer, imported):
+    if imported.startswith(DOOR):
+        if imported != DOOR:
+            return f"use the door: import the name from {DOOR}, and add it to __all__ if need be"
+        return None
+    rows = {name: number for number, row in enumerate(ABOVE) for name in row}
+    here, there = (
+        m.removeprefix("sklearn_twolayer").removeprefix(".") for m in (importer, imported)
     )
+    if rows[there] <= rows[here]:
+        return "imports above the door point down the rows of ABOVE in this test"
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_point_one_way(path):
+    importer = module_name(path)
     for imported in imported_modules(path):
         wrong = complaint(importer, imported)
         assert not wrong, f"{importer} imports {imported}; {wrong}"
 
 
-def test_the_engine_is_flat():
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("solvers.lbfgs", "bayes.search"),
+        ("model.network", "solvers.objective"),
+        ("data.rows", "model.parameters"),
+        ("data.rows", "task"),
+        ("task", "plan"),
+        ("numerics", "settings"),
+    ],
+)
+def test_what_is_forbidden_is_found(importer, imported):
+    assert complaint(f"{DOOR}.{importer}", f"{DOOR}.{imported}")
+
+
+@pytest.mark.parametrize("imported", ["sklearn.base", "threadpoolctl", "joblib"])
+def test_other_libraries_stay_outside(imported):
+    assert complaint(f"{DOOR}.data.rows", imported)
+
+
+def test_every_file_has_its_place():
+    """No ghosts: what this test names exists, and what exists is named here."""
+    in_engine = {place(name) for name in MODULES if name.startswith(DOOR + ".")}
+    assert in_engine == {*WINGS, *FRONT, *LEAVES}
+    above = {name for name in MODULES if not name.startswith(DOOR)}
+    named = {f"sklearn_twolayer.{name}".rstrip(".") for row in ABOVE for name in row}
+    assert above == named
+
+
+def test_wings_hold_files():
     folders = {path.parent for path in (PACKAGE / "engine").rglob("*.py")}
-    assert folders == {PACKAGE / "engine"}, "move the files of the sub-package into engine/"
+    assert folders == {PACKAGE / "engine", *(PACKAGE / "engine" / wing for wing in WINGS)}
 
 
 def test_no_module_is_a_drawer():

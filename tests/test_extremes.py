@@ -169,6 +169,24 @@ def test_weights_are_finite(recipe, of_X, of_y, standardize):
     assert np.isfinite(model.predict(of_X * X)).all()
 
 
+@pytest.mark.parametrize("recipe", ["evidence", "lbfgs", "adam", "raw"])
+def test_a_loss_beyond_the_range_is_not_recorded(recipe):
+    options = RECIPES[recipe] | {"standardize": False}
+    model = TwoLayerRegressor(random_state=0, **options)
+    with pytest.warns(ConvergenceWarning, match="diverged after 0 iterations"):
+        model.fit(X * [1e160, 1, 1, 1, 1], QUANTITY)
+    assert model.loss_curve_ == []
+    assert model.best_iter_ == model.n_iter_ == 0
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_weights_that_exist_in_no_raw_units_leave_those_of_the_start():
+    model = TwoLayerRegressor(2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="take other units for X and y"):
+        model.fit(1e-30 * X, 1e300 * QUANTITY)
+    assert model.best_iter_ == 0 < model.n_iter_
+
+
 def test_networks_without_an_evidence_are_no_part_of_an_average():
     """Not one of them was more than noise to another: the evidence of each was -inf."""
     model = TwoLayerRegressor(standardize=False, random_state=0)

@@ -79,6 +79,8 @@ def run(
     with np.errstate(all="ignore"):
         solution = _solver(plan)(objective, theta, plan.settings, monitor, random_state, state)
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
+    if solution.theta is theta:
+        monitor.best_iter = monitor.begin_iter
     n_rows = (solution.n_iter - monitor.begin_iter) * plan.n_rows
     continuation = Continuation(
         solution.theta,

@@ -8,6 +8,7 @@ starts at the linear model, itself chosen by the evidence, so it begins no worse
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,8 @@ def solve(
     monitor.start(theta)
 
     def record(value: float, theta: Array) -> bool:
+        if not math.isfinite(value):
+            return True  # nothing can be computed here, and nothing is to be recorded
         monitor.record(value / rows.sum_weights, theta.astype(settings.dtype))
         return monitor.stopped
 
