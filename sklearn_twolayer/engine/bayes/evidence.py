@@ -25,6 +25,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ..numerics import Array
+from ..solvers.penalty import per_parameter
 
 LARGEST_PRECISION = 1e6
 """A group held this tightly, in standardised units, is pruned; more would be no different."""
@@ -90,7 +91,7 @@ class Laplace:
         squares = quadratic.theta[self.held] ** 2
         self.squares = np.bincount(group[self.held], squares, minlength=len(precision))
         A = np.tensordot(beta, quadratic.curvatures, 1)
-        np.fill_diagonal(A, A.diagonal() + spread(precision, group))
+        np.fill_diagonal(A, A.diagonal() + per_parameter(precision, group))
         self.factor = _Factor(A, unidentified)
         n_free = len(group) - self.sizes.sum() - (unidentified is not None)
         self.log_evidence = self._log_evidence(n_free)
@@ -154,11 +155,6 @@ class Prior:
             new[self.pooled] = (gamma + 2 * POOLING) / (gamma / pooled + 2 * POOLING / centre)
         new = np.clip(bounded(new, old), 1 / LARGEST_PRECISION, LARGEST_PRECISION)
         return np.where(self.fixed, old, new)
-
-
-def spread(precision: Array, group: Array) -> Array:
-    """The prior precision of each parameter: that of its group, 0 for a free one."""
-    return np.append(precision, 0.0)[group]
 
 
 def bounded(new: Array, old: Array) -> Array:

@@ -16,9 +16,10 @@ from ..model.gauss_newton import curvature
 from ..model.losses import with_noise
 from ..model.network import Network
 from ..numerics import Array
-from ..solvers.levenberg_marquardt import Penalized, Primal, Walk, check_size
+from ..solvers.levenberg_marquardt import Point, Primal, Target, advance, check_size
+from ..solvers.penalty import per_parameter
 from ..solvers.solution import Status
-from .evidence import Laplace, Prior, Quadratic, bounded, spread
+from .evidence import Laplace, Prior, Quadratic, bounded
 
 FIRST_DAMPING = 1e-2
 """Of the first step, in units of the posterior's precision."""
@@ -42,6 +43,39 @@ class Posterior:
     status: Status
 
 
+@dataclass(frozen=True)
+class _PosteriorPoint(Point):
+    """A point together with what the data alone say around it."""
+
+    data: Quadratic
+
+
+class _LogPosterior(Target):
+    """-log posterior under given precisions and noise, up to a constant."""
+
+    def __init__(self, network: Network, rows: ArrayRows, precision: Array, beta: Array):
+        noisy = network
+        if network.loss.has_noise:
+            noisy = replace(network, loss=with_noise(network.loss, beta))
+        super().__init__(noisy, rows, precision)
+        self.without_noise, self.beta = network, beta
+
+    def expand(self, theta: Array) -> _PosteriorPoint:
+        return self.around(expand(self.without_noise, self.rows, theta))
+
+    def around(self, data: Quadratic) -> _PosteriorPoint:
+        """The point where the data have been expanded already."""
+        theta, beta, precision = data.theta, self.beta, self.precision
+        value = float(beta @ data.errors + 0.5 * precision @ theta**2)
+        gradient = beta @ data.gradients + precision * theta
+        H = np.tensordot(beta, data.curvatures, 1)
+        return _PosteriorPoint(theta, value, gradient, Primal(gradient, precision, H), data)
+
+
+Advance = Callable[[_LogPosterior, _PosteriorPoint, float], tuple[_PosteriorPoint, float]]
+"""A way to the mode: from a point and a damping to the next, or the same if there is no better."""
+
+
 def maximize_evidence(
     network: Network,
     rows: ArrayRows,
@@ -53,6 +87,7 @@ def maximize_evidence(
     n_last: int = 0,
     tol: float = 1e-2,
     callback: Callable[[float, Array], bool] | None = None,
+    advance: Advance = advance,
 ) -> Posterior:
     """One step to the mode and new estimates of precisions and noise, in turn, from `theta`.
 
@@ -60,17 +95,18 @@ def maximize_evidence(
     up to `n_last` more at the end, which close in on the mode. Settled when a step and new
     estimates together change less than `tol` nats, twice in a row. `callback` is told -log evidence
     and theta after each step, and stops the search by returning True. Theta, precisions and
-    covariance belong together at the end, and the last -log evidence is theirs.
+    covariance belong together at the end, and the last -log evidence is theirs. `advance` is the
+    way to the mode (`Advance`).
     """
-    search = _Search(network, rows, theta.astype(np.float64), prior, beta)
-    status, calm, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
-    while n_iter < max_iter and calm < 2:
+    search = _Search(network, rows, theta.astype(np.float64), prior, beta, advance)
+    status, n_settled, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
+    while n_iter < max_iter and n_settled < 2:
         n_iter += 1
         gain, better = search.step(), None
         if n_warm < n_iter < max_iter:
             better = search.estimate()
-            calm = calm + 1 if gain + better.change < tol else 0
-        if better and calm == 2 and n_last == 0:
+            n_settled = n_settled + 1 if gain + better.change < tol else 0
+        if better and n_settled == 2 and n_last == 0:
             # no step follows under the new precisions: what is told is theirs already
             search.adopt(better)
             better = None
@@ -78,7 +114,7 @@ def maximize_evidence(
             return search.posterior(n_iter, Status.STOPPED)
         if better:
             search.adopt(better)
-    status = Status.CONVERGED if calm == 2 else status
+    status = Status.CONVERGED if n_settled == 2 else status
     for _ in range(n_last):
         n_iter += 1
         gain = search.step()
@@ -103,17 +139,24 @@ class _Better:
 
 
 class _Search:
-    """Theta, precisions and noise, and how the data look from there."""
+    """Theta, precisions and noise, and what the data say around them."""
 
     def __init__(
-        self, network: Network, rows: ArrayRows, theta: Array, prior: Prior, beta: Array | None
+        self,
+        network: Network,
+        rows: ArrayRows,
+        theta: Array,
+        prior: Prior,
+        beta: Array | None,
+        advance: Advance,
     ):
-        check_size(network.shape, n_rows=np.iinfo(int).max)
+        check_size(network.shape)
         self.network, self.rows, self.prior = network, rows, prior
         n_noises = network.shape.n_outputs if network.loss.has_noise else 1
         self.precision, self.beta = prior.precision, np.ones(n_noises) if beta is None else beta
         self.unidentified = _unidentified(network, prior.group)
-        self.quadratic, self.damping = look(network, rows, theta), FIRST_DAMPING
+        self.quadratic, self.damping = expand(network, rows, theta), FIRST_DAMPING
+        self.advance = advance
         self._laplace: Laplace | None = None
 
     @property
@@ -123,22 +166,21 @@ class _Search:
 
     @property
     def laplace(self) -> Laplace:
-        """The posterior as it is seen from here, computed once."""
+        """The posterior around theta, computed once."""
         if self._laplace is None:
             found = self.quadratic, self.prior.group, self.precision, self.beta, self.unidentified
             self._laplace = Laplace(*found)
         return self._laplace
 
     def step(self) -> float:
-        """One step of Levenberg-Marquardt; what -log posterior has fallen by."""
+        """One step towards the mode; what -log posterior has fallen by."""
         self._laplace = None
-        spread_out = spread(self.precision, self.prior.group)
-        walk = _walk(self.network, self.rows, self.quadratic, spread_out, self.beta)
-        walk.damping, before = self.damping, walk.parabola.value
-        walk.advance()
-        self.damping = walk.damping
-        self.quadratic = _seen(walk, self.quadratic, self.network, self.beta)
-        return before - walk.parabola.value
+        precision = per_parameter(self.precision, self.prior.group)
+        target = _LogPosterior(self.network, self.rows, precision, self.beta)
+        before = target.around(self.quadratic)
+        after, self.damping = self.advance(target, before, self.damping)
+        self.quadratic = after.data
+        return before.value - after.value
 
     def estimate(self) -> "_Better":
         """New precisions and noise; their change in nats, roughly."""
@@ -170,8 +212,8 @@ class _Search:
         )
 
 
-def look(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
-    """The data around theta, one output at a time where each has its own noise."""
+def expand(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
+    """The loss to second order around theta, one output at a time where each has its own noise."""
     noisy = network.loss.has_noise
     networks = [network]
     if noisy:
@@ -180,33 +222,6 @@ def look(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
     sums = [rows.reduce(partial(curvature, each), theta) for each in networks]
     errors, gradients, curvatures = (np.array(part) for part in zip(*sums, strict=True))
     return Quadratic(theta, errors, gradients, curvatures, rows.sum_weights if noisy else None)
-
-
-def _seen(walk: Walk, before: Quadratic, network: Network, beta: Array) -> Quadratic:
-    """The data around the end of the walk; with one noise precision, the walk has seen them."""
-    if len(beta) > 1:
-        return look(network, walk.target.rows, walk.theta)
-    theta, parabola, prior = walk.theta, walk.parabola, walk.target.precision
-    assert isinstance(parabola, Primal)
-    errors = np.array([parabola.value - 0.5 * prior @ theta**2]) / beta
-    gradients = (parabola.gradient - prior * theta)[None] / beta
-    return Quadratic(theta, errors, gradients, parabola.H[None] / beta, before.n)
-
-
-def _walk(
-    network: Network, rows: ArrayRows, quadratic: Quadratic, prior: Array, beta: Array
-) -> Walk:
-    """A walk on -log posterior, which begins with what is known of it already."""
-    if quadratic.n is not None:
-        network = replace(network, loss=with_noise(network.loss, beta))
-    theta = quadratic.theta
-    parabola = Primal(
-        float(beta @ quadratic.errors + 0.5 * prior @ theta**2),
-        beta @ quadratic.gradients + prior * theta,
-        prior,
-        np.tensordot(beta, quadratic.curvatures, 1),
-    )
-    return Walk(Penalized(network, rows, prior, always_primal=True), theta, parabola)
 
 
 def _unidentified(network: Network, group: Array) -> Array | None:

@@ -1,17 +1,18 @@
-"""Few, dear and very long steps on all rows: Levenberg-Marquardt (Levenberg 1944, Marquardt 1963).
+"""Levenberg-Marquardt: damped Gauss-Newton steps on all rows (Levenberg 1944, Marquardt 1963).
 
 A sum of losses under a Gaussian prior, sum_i w_i loss_i + 1/2 sum_j precision_j theta_j^2, is taken
-for the parabola that its curvature H makes of it, and the step goes to the bottom of
+for the quadratic that its curvature H makes of it, and the step goes to the minimum of that under
 
     (H + diag(precision) + damping I) step = -gradient
 
-The damping falls after a step that was worth it and rises after one that was not, by the ratio of
-what was gained to what the parabola promised (Nielsen 1999; Madsen, Nielsen and Tingleff 2004).
+The damping falls after a good step and rises after one that did not lower the sum, by the ratio of
+what was gained to what the quadratic predicted (Nielsen 1999; Madsen, Nielsen and Tingleff 2004).
 """
 
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.random import RandomState
@@ -48,49 +49,43 @@ def solve(
     Converged when the largest gradient component is at most ``tol``, when the loss has stalled,
     or when no step lowers it by more than rounding.
     """
-    target = Penalized(objective.network, objective.rows, _precision(objective))
+    fraction = objective.rows.sum_weights / objective.total_weight
+    check_size(objective.network.shape, objective.rows.n_rows)
+    precision = objective.penalty.diagonal * fraction
+    target = SmallerSystem(objective.network, objective.rows, precision)
     monitor.start(theta)
     last, status = theta, Status.DIVERGED
     if math.isfinite(target.value(theta.astype(np.float64))):
         last, status = _descend(target, theta, settings, monitor)
     monitor.finish()
     if theta.dtype != np.float64 and not math.isfinite(objective.value(monitor.best_theta)):
-        # what the walk saw in double precision is beyond that of the weights
+        # what was found in double precision is beyond that of the weights
         monitor.best_theta[:], status = theta, Status.DIVERGED
     return Solution(monitor.best_theta, last, monitor.best_value, len(monitor.loss_curve), status)
 
 
 def _descend(
-    target: "Penalized", theta: Array, settings: Settings, monitor: Monitor
+    target: "Target", theta: Array, settings: Settings, monitor: Monitor
 ) -> tuple[Array, Status]:
-    """Where the walk from theta ends, and why."""
+    """Where the steps from theta end, and why."""
     total = target.rows.sum_weights
-    walk = Walk(target, theta.astype(np.float64))
+    point, damping = target.expand(theta.astype(np.float64)), FIRST_DAMPING * total
     for n_iter in range(settings.max_iter):
-        flat = np.abs(walk.parabola.gradient).max() <= settings.tol * total
-        if flat or not walk.advance():
+        flat, before = np.abs(point.gradient).max() <= settings.tol * total, point
+        if not flat:
+            point, damping = advance(target, point, damping)
+        if point is before:
             if n_iter == 0:
-                monitor.record(walk.parabola.value / total, theta)
-            return walk.theta.astype(theta.dtype), Status.CONVERGED
-        last = walk.theta.astype(theta.dtype)
-        monitor.record(walk.parabola.value / total, last)
+                monitor.record(point.value / total, theta)
+            return point.theta.astype(theta.dtype), Status.CONVERGED
+        last = point.theta.astype(theta.dtype)
+        monitor.record(point.value / total, last)
         if monitor.stopped or monitor.stalled:
             return last, Status.STOPPED if monitor.stopped else Status.CONVERGED
-    return walk.theta.astype(theta.dtype), Status.MAX_ITER
+    return point.theta.astype(theta.dtype), Status.MAX_ITER
 
 
-def _precision(objective: Objective) -> Array:
-    """The penalty of F, times the weight of the rows at hand."""
-    shape, share = objective.network.shape, objective.rows.sum_weights / objective.total_weight
-    if objective.precision is not None:
-        return objective.precision * share
-    precision = np.zeros(shape.size)
-    for stretch in shape.penalized(precision):
-        stretch += objective.alpha * share
-    return precision
-
-
-def check_size(shape: Shape, n_rows: int) -> None:
+def check_size(shape: Shape, n_rows: float = math.inf) -> None:
     """ValueError for a network whose steps would take too long, or too much memory."""
     size = min(shape.size, n_rows * shape.n_outputs)
     if size > LARGEST:
@@ -101,53 +96,120 @@ def check_size(shape: Shape, n_rows: int) -> None:
         )
 
 
-class Penalized:
+class NormalEquations(Protocol):
+    """The linear system whose solution is the step to the minimum of a quadratic."""
+
+    def step(self, damping: float) -> Array:
+        """The step under some damping; LinAlgError where rounding leaves none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Point:
+    """Somewhere, with S and its gradient there, and the step of the quadratic that touches it."""
+
+    theta: Array
+    value: float
+    gradient: Array
+    equations: NormalEquations
+
+
+class Target:
     """S(theta) = sum_i w_i loss_i + 1/2 sum_j precision_j theta_j^2, over given rows."""
 
-    def __init__(
-        self, network: Network, rows: ArrayRows, precision: Array, always_primal: bool = False
-    ):
-        check_size(network.shape, rows.n_rows)
+    def __init__(self, network: Network, rows: ArrayRows, precision: Array):
         self.network, self.rows, self.precision = network, rows, precision
-        self.always_primal = always_primal
 
     def value(self, theta: Array) -> float:
         """S."""
         (loss,) = self.rows.reduce(self.network.loss_sum, theta)
         return float(loss) + self._penalty(theta)
 
+    def expand(self, theta: Array) -> Point:
+        """S to second order around theta."""
+        loss, gradient, H = self.rows.reduce(partial(curvature, self.network), theta)
+        gradient += self.precision * theta
+        value = float(loss) + self._penalty(theta)
+        return Point(theta, value, gradient, Primal(gradient, self.precision, H))
+
     def _penalty(self, theta: Array) -> float:
         return 0.5 * float(self.precision @ theta**2)
 
-    def around(self, theta: Array) -> "Primal | Dual":
-        """The parabola that touches S at theta, in the form whose system is the smaller one."""
+
+class SmallerSystem(Target):
+    """The same, solved for as many unknowns as there are outputs of rows, where these are fewer."""
+
+    def expand(self, theta: Array) -> Point:
         shape, n_rows = self.network.shape, self.rows.n_rows
         of_hidden = shape.views(self.precision).layer1
-        dual = n_rows * shape.n_outputs < shape.size and (of_hidden == of_hidden[:, :1]).all()
-        dual = dual and not self.always_primal
-        if dual:
-            X, Y, w = self.rows.take(slice(0, n_rows))
-            rows = linearize(self.network, theta, X, Y, 1.0 if w is None else w)
-            loss, gradient = rows.loss_sum, rows.gradient()
-        else:
-            loss, gradient, H = self.rows.reduce(partial(curvature, self.network), theta)
-        value, gradient = float(loss) + self._penalty(theta), gradient + self.precision * theta
-        if dual:
-            return Dual(value, gradient, self.precision, rows)
-        return Primal(value, gradient, self.precision, H)
+        if n_rows * shape.n_outputs >= shape.size or not (of_hidden == of_hidden[:, :1]).all():
+            return super().expand(theta)
+        X, Y, w = self.rows.take(slice(0, n_rows))
+        rows = linearize(self.network, theta, X, Y, 1.0 if w is None else w)
+        gradient = rows.gradient() + self.precision * theta
+        value = rows.loss_sum + self._penalty(theta)
+        return Point(theta, value, gradient, Dual(gradient, self.precision, rows))
+
+
+P = TypeVar("P", bound=Point)
+P_co = TypeVar("P_co", bound=Point, covariant=True)
+
+
+class Expandable(Protocol[P_co]):
+    """What `advance` asks of a target."""
+
+    rows: ArrayRows
+
+    def value(self, theta: Array) -> float:
+        """S."""
+        ...
+
+    def expand(self, theta: Array) -> P_co:
+        """S to second order around theta."""
+        ...
+
+
+def advance(target: Expandable[P], point: P, damping: float) -> tuple[P, float]:
+    """The next point and damping, after as many trials as it takes: S must fall.
+
+    The point itself where only rounding is left to gain.
+    """
+    growth, least = 2.0, LEAST_DAMPING * target.rows.sum_weights
+    while math.isfinite(damping):
+        step, damping = _damped_step(point, damping)
+        predicted = 0.5 * float(step @ (damping * step - point.gradient))
+        if predicted <= np.finfo(float).eps * point.value:
+            break
+        theta = point.theta + step
+        gained = point.value - target.value(theta)
+        if gained > 0:
+            # Nielsen's rule: the better the prediction was, the less damping is needed
+            damping *= max(1 / 3, 1 - (2 * gained / predicted - 1) ** 3)
+            return target.expand(theta), max(damping, least)
+        damping *= growth
+        growth *= 2
+    return point, damping
+
+
+def _damped_step(point: Point, damping: float) -> tuple[Array, float]:
+    """The step, under more damping if rounding has left the system without a solution."""
+    while math.isfinite(damping):
+        try:
+            return point.equations.step(damping), damping
+        except LinAlgError:
+            damping *= 10
+    return np.zeros_like(point.theta), damping
 
 
 @dataclass(frozen=True)
 class Primal:
-    """A parabola with as many unknowns as there are parameters."""
+    """A quadratic with as many unknowns as there are parameters."""
 
-    value: float
     gradient: Array
     precision: Array
     H: Array
 
     def step(self, damping: float) -> Array:
-        """To the bottom; LinAlgError where rounding leaves none."""
         A = self.H.copy()
         np.fill_diagonal(A, A.diagonal() + self.precision + damping)
         # the transpose of a symmetric matrix in C order is itself, in LAPACK's order
@@ -156,7 +218,7 @@ class Primal:
 
 
 class Dual:
-    """A parabola with fewer rows than parameters: its system is of the size of the rows.
+    """A quadratic with fewer rows than parameters: its system is of the size of the rows.
 
     With D = diag(precision) + damping, C_i = L_i L_i' and M = L' J, by Woodbury's identity
 
@@ -167,36 +229,35 @@ class Dual:
     D1 being D for the inputs of one hidden unit and D2k for those of output k: J is never formed.
     """
 
-    def __init__(self, value: float, gradient: Array, precision: Array, rows: Linearization):
-        self.value, self.gradient, self.precision, self.rows = value, gradient, precision, rows
+    def __init__(self, gradient: Array, precision: Array, rows: Linearization):
+        self.gradient, self.precision, self.rows = gradient, precision, rows
         values, vectors = np.linalg.eigh(rows.C.transpose(2, 0, 1))
         L = vectors * np.sqrt(np.maximum(values, 0))[:, None]
         self.L = np.ascontiguousarray(L.transpose(1, 2, 0))
         self.T = rows.slope[:, None] * np.tensordot(rows.W2, self.L, 1)
 
     def step(self, damping: float) -> Array:
-        """To the bottom; LinAlgError where rounding leaves none."""
         D = self.precision + damping
         K = self._gram(1 / D)
         np.fill_diagonal(K, K.diagonal() + 1)
         factor = cho_factor(K.T, overwrite_a=True, check_finite=False)
-        step = self._bottom(factor, D, -self.gradient)
+        step = self._solve(factor, D, -self.gradient)
         # once more for what rounding has left: where the damping is small, D^-1 magnifies it
-        return step + self._bottom(factor, D, -self.gradient - D * step - self._through(step))
+        return step + self._solve(factor, D, -self.gradient - D * step - self._through(step))
 
-    def _bottom(self, factor: tuple, D: Array, right: Array) -> Array:
+    def _solve(self, factor: tuple, D: Array, right: Array) -> Array:
         scaled = right / D
-        U = cho_solve(factor, self._forth(scaled).ravel(), check_finite=False)
-        return scaled - self._back(U.reshape(self.L.shape[1:])) / D
+        U = cho_solve(factor, self._jvp(scaled).ravel(), check_finite=False)
+        return scaled - self._vjp(U.reshape(self.L.shape[1:])) / D
 
     def _through(self, v: Array) -> Array:
-        return self._back(self._forth(v))
+        return self._vjp(self._jvp(v))
 
-    def _forth(self, v: Array) -> Array:
+    def _jvp(self, v: Array) -> Array:
         """M v (n_outputs, n_rows)."""
         return np.einsum("kri,ik->ri", self.L, self.rows.times(v))
 
-    def _back(self, U: Array) -> Array:
+    def _vjp(self, U: Array) -> Array:
         """M' U."""
         return self.rows.transposed_times(np.einsum("kri,ri->ik", self.L, U))
 
@@ -213,39 +274,3 @@ class Dual:
             alike *= ((rows.B.T * of_feature) @ rows.B)[:, None]
             gram += alike
         return gram.reshape(n_outputs * n_rows, -1)
-
-
-class Walk:
-    """Where Levenberg-Marquardt is, and how much it trusts its parabola."""
-
-    def __init__(self, target: Penalized, theta: Array, parabola: Primal | Dual | None = None):
-        self.target, self.theta = target, theta
-        self.parabola = target.around(theta) if parabola is None else parabola
-        self.damping = FIRST_DAMPING * target.rows.sum_weights
-
-    def advance(self) -> bool:
-        """One step down, under as much damping as it takes; False where only rounding is left."""
-        growth = 2.0
-        while math.isfinite(self.damping):
-            step = self._step()
-            promised = 0.5 * float(step @ (self.damping * step - self.parabola.gradient))
-            if promised <= np.finfo(float).eps * self.parabola.value:
-                return False
-            theta = self.theta + step
-            gained = self.parabola.value - self.target.value(theta)
-            if gained > 0:
-                self.damping *= max(1 / 3, 1 - (2 * gained / promised - 1) ** 3)
-                self.damping = max(self.damping, LEAST_DAMPING * self.target.rows.sum_weights)
-                self.theta, self.parabola = theta, self.target.around(theta)
-                return True
-            self.damping *= growth
-            growth *= 2
-        return False
-
-    def _step(self) -> Array:
-        while math.isfinite(self.damping):
-            try:
-                return self.parabola.step(self.damping)
-            except LinAlgError:
-                self.damping *= 10
-        return np.zeros_like(self.theta)

@@ -97,7 +97,7 @@ def _epoch(
     """One pass over the rows, theta changed in place; returns the running value of F."""
     n_rows = objective.rows.n_rows
     # like the first batch's loss, the penalty is that of the weights the epoch begins with
-    total, penalty = 0.0, objective.penalty(theta)
+    total, penalty = 0.0, objective.mean_penalty(theta)
     narrow = optimizer.forgets(settings) and objective.leaves_absent_columns
     for index, size in _batches(n_rows, settings, random_state):
         if narrow:

@@ -11,14 +11,14 @@ from sklearn_twolayer.engine.bayes.evidence import (
     Laplace,
     Prior,
     Quadratic,
-    spread,
 )
-from sklearn_twolayer.engine.bayes.search import look, maximize_evidence
+from sklearn_twolayer.engine.bayes.search import expand, maximize_evidence
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.losses import LOSSES
 from sklearn_twolayer.engine.model.network import Network
 from sklearn_twolayer.engine.model.parameters import Shape
+from sklearn_twolayer.engine.solvers.penalty import per_parameter
 from sklearn_twolayer.engine.solvers.solution import Status
 
 NO_HYPERPRIORS = {"alpha_1": 0, "alpha_2": 0, "lambda_1": 0, "lambda_2": 0}
@@ -42,7 +42,7 @@ def table(rng):
 def alternate(X, y, group, n_iter=1000):
     precision, beta = np.ones(group.max() + 1), np.ones(1)
     for _ in range(n_iter):
-        quadratic = linear(X, y, spread(precision, group), beta[0])
+        quadratic = linear(X, y, per_parameter(precision, group), beta[0])
         laplace = Laplace(quadratic, group, precision, beta)
         found = laplace.estimate()
         precision, beta, before = found.precision, found.beta, (precision, beta)
@@ -66,7 +66,7 @@ def test_is_the_density_of_the_targets(table, group, rng):
     X, y = table
     group, precision, beta = np.array(group), rng.rand(3) + 0.1, np.array([0.7])
     precision = precision[: group.max() + 1]
-    prior = spread(precision, group)
+    prior = per_parameter(precision, group)
     laplace = Laplace(linear(X, y, prior, beta[0]), group, precision, beta)
     covariance = X @ np.diag(1 / prior) @ X.T + np.eye(len(y)) / beta
     expected = multivariate_normal(np.zeros(len(y)), covariance).logpdf(y)
@@ -76,7 +76,7 @@ def test_is_the_density_of_the_targets(table, group, rng):
 def test_a_free_parameter_is_the_limit_of_a_flat_prior_of_density_one(table):
     X, y = table
     group, precision, beta = np.array([0, 0, 0, 0, 0, -1]), np.array([0.5]), np.array([0.7])
-    laplace = Laplace(linear(X, y, spread(precision, group), 0.7), group, precision, beta)
+    laplace = Laplace(linear(X, y, per_parameter(precision, group), 0.7), group, precision, beta)
     wide = 1e-5
     prior = np.where(group < 0, wide, precision)
     covariance = X @ np.diag(1 / prior) @ X.T + np.eye(len(y)) / beta
@@ -90,7 +90,7 @@ def test_new_precisions_are_where_the_evidence_is_largest(table):
     found, _, precision, beta = alternate(X, y, group)
     for factor in np.exp([-0.1, 0.1]):
         for others in ((precision * [factor, 1], beta), (precision, beta * factor)):
-            quadratic = linear(X, y, spread(others[0], group), others[1][0])
+            quadratic = linear(X, y, per_parameter(others[0], group), others[1][0])
             assert Laplace(quadratic, group, *others).log_evidence < found.log_evidence
 
 
@@ -172,7 +172,7 @@ def test_of_a_network_is_what_brute_force_says(loss, n_outputs, skip, rng, draw_
     group = groups(network.shape)
     found = maximize_evidence(network, rows, theta, Prior.plain(group), max_iter=2000)
     assert found.status is Status.CONVERGED
-    prior = spread(found.precision, group)
+    prior = per_parameter(found.precision, group)
     errors, A = by_brute_force(network, rows, found.theta, prior, found.beta)
     seen, n_free = np.eye(len(A)), n_outputs
     if loss == "log_loss":
@@ -191,8 +191,8 @@ def test_of_a_network_is_what_brute_force_says(loss, n_outputs, skip, rng, draw_
     if loss == "squared_error":
         expected += 0.5 * rows.sum_weights * np.log(found.beta / (2 * np.pi)).sum()
     assert_allclose(found.log_evidence, expected, rtol=1e-5)
-    seen = look(network, rows, found.theta)
-    H = np.tensordot(found.beta, seen.curvatures, 1)
+    data = expand(network, rows, found.theta)
+    H = np.tensordot(found.beta, data.curvatures, 1)
     assert_allclose(H + np.diag(prior), A, rtol=0, atol=1e-6 * np.abs(A).max())
 
 
@@ -248,10 +248,10 @@ def test_settings_are_left_alone_and_a_short_budget_is_told(rng, draw_targets):
 @pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 2), ("log_loss", 3)])
 def test_what_is_seen_of_each_output_adds_up(loss, n_outputs, rng, draw_targets):
     network, rows, theta = problem(loss, n_outputs, rng, draw_targets)
-    seen = look(network, rows, theta)
+    data = expand(network, rows, theta)
     loss_sum, gradient = rows.reduce(network.loss_gradient, theta)
-    assert_allclose(seen.errors.sum(), loss_sum, rtol=1e-12)
-    assert_allclose(seen.gradients.sum(axis=0), gradient, rtol=1e-9, atol=1e-11)
+    assert_allclose(data.errors.sum(), loss_sum, rtol=1e-12)
+    assert_allclose(data.gradients.sum(axis=0), gradient, rtol=1e-9, atol=1e-11)
 
 
 def test_warm_steps_leave_the_precisions_alone(rng, draw_targets):
@@ -272,12 +272,33 @@ def test_last_steps_close_in_on_the_mode_under_the_same_precisions(rng, draw_tar
     assert_allclose(long.precision, short.precision)
 
     def slope(found):
-        seen = look(network, rows, found.theta)
+        data = expand(network, rows, found.theta)
         return np.abs(
-            found.beta @ seen.gradients + spread(found.precision, prior.group) * found.theta
+            found.beta @ data.gradients + per_parameter(found.precision, prior.group) * found.theta
         )
 
     assert slope(long).max() < 0.1 * slope(short).max()
+
+
+@pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 2), ("log_loss", 3)])
+def test_another_way_to_the_mode_may_be_taken(loss, n_outputs, rng, draw_targets):
+    """Plain gradient descent with a line search finds the mode that damped steps find, later."""
+    network, rows, theta = problem(loss, n_outputs, rng, draw_targets)
+
+    def descend(target, point, rate):
+        for _ in range(60):
+            there = point.theta - rate * point.gradient
+            if target.value(there) < point.value:
+                return target.expand(there), 2 * rate
+            rate /= 2
+        return point, rate
+
+    prior = Prior.plain(groups(network.shape), np.array([2.0, 3.0]))
+    options = {"max_iter": 1, "tol": 0}
+    expected = maximize_evidence(network, rows, theta, prior, n_last=300, **options)
+    begun = expected.theta + 0.01 * rng.randn(len(theta))
+    found = maximize_evidence(network, rows, begun, prior, n_last=3000, advance=descend, **options)
+    assert_allclose(found.log_evidence, expected.log_evidence, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +366,7 @@ def test_under_given_precisions_each_value_told_is_that_of_the_posterior_there(r
     direction = np.zeros(network.shape.size)
     network.shape.views(direction).b2[:] = 3**-0.5
     for value, theta in told:
-        seen = look(network, rows, theta)
-        laplace = Laplace(seen, group, precision, np.ones(1), direction)
+        data = expand(network, rows, theta)
+        laplace = Laplace(data, group, precision, np.ones(1), direction)
         assert_allclose(value, -laplace.log_evidence, rtol=1e-9)
     assert_allclose(found.precision, precision)

@@ -12,10 +12,13 @@ from sklearn_twolayer.engine.model.network import Network
 from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.solvers import levenberg_marquardt
 from sklearn_twolayer.engine.solvers.levenberg_marquardt import (
+    FIRST_DAMPING,
     Dual,
-    Penalized,
+    Point,
     Primal,
-    Walk,
+    SmallerSystem,
+    Target,
+    advance,
     check_size,
 )
 
@@ -36,20 +39,16 @@ def build(rng, draw_targets):
         for strength, stretch in zip((0.7, 0.2, 0.1), shape.penalized(precision), strict=False):
             stretch += strength
         rows = ArrayRows(storage(X), Y, 0.5 + rng.rand(n_rows))
-        return Penalized(network, rows, precision), rng.randn(shape.size)
+        return SmallerSystem(network, rows, precision), rng.randn(shape.size)
 
     return build
 
 
 def primal(target, theta):
-    """The parabola in its larger form, whatever the number of rows."""
-    copies = 1 + target.network.shape.size
-    index = np.tile(np.arange(target.rows.n_rows), copies)
-    X, Y, w = target.rows.take(index)
-    rows = ArrayRows(X.with_ones()[:, :-1], Y, w / copies)
-    parabola = Penalized(target.network, rows, target.precision).around(theta)
-    assert isinstance(parabola, Primal)
-    return parabola
+    """The point whose system has an unknown for each parameter, whatever the number of rows."""
+    point = Target(target.network, target.rows, target.precision).expand(theta)
+    assert isinstance(point.equations, Primal)
+    return point
 
 
 @every_loss
@@ -59,12 +58,13 @@ def primal(target, theta):
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_both_forms_take_the_same_step(loss, n_outputs, skip, damping, storage, build):
     target, theta = build(loss, n_outputs, skip, storage=storage)
-    parabola = target.around(theta)
-    assert isinstance(parabola, Dual)
+    point = target.expand(theta)
+    assert isinstance(point.equations, Dual)
     expected = primal(target, theta)
-    assert_allclose(parabola.value, expected.value, rtol=1e-12)
-    assert_allclose(parabola.gradient, expected.gradient, rtol=1e-9, atol=1e-12)
-    step, expected_step = parabola.step(damping), expected.step(damping)
+    assert_allclose(point.value, expected.value, rtol=1e-12)
+    assert_allclose(point.gradient, expected.gradient, rtol=1e-9, atol=1e-12)
+    step = point.equations.step(damping)
+    expected_step = expected.equations.step(damping)
     assert np.linalg.norm(step - expected_step) <= 1e-8 * np.linalg.norm(expected_step)
 
 
@@ -74,9 +74,9 @@ def test_both_forms_take_the_same_step(loss, n_outputs, skip, damping, storage, 
 @pytest.mark.parametrize("n_rows", [8, 60], ids=["dual", "primal"])
 def test_a_step_solves_the_damped_system(loss, n_outputs, skip, n_rows, build):
     target, theta = build(loss, n_outputs, skip, n_rows)
-    reference, parabola = primal(target, theta), target.around(theta)
-    step = parabola.step(0.01)
-    A = reference.H + np.diag(target.precision + 0.01)
+    reference, point = primal(target, theta), target.expand(theta)
+    step = point.equations.step(0.01)
+    A = reference.equations.H + np.diag(target.precision + 0.01)
     assert_allclose(A @ step, -reference.gradient, rtol=1e-8, atol=1e-9)
 
 
@@ -85,21 +85,21 @@ def test_a_step_solves_the_damped_system(loss, n_outputs, skip, n_rows, build):
 @either_skip
 def test_value_and_gradient_are_those_of_the_sum(loss, n_outputs, skip, build):
     target, theta = build(loss, n_outputs, skip)
-    parabola = target.around(theta)
-    assert_allclose(parabola.value, target.value(theta), rtol=1e-12)
+    point = target.expand(theta)
+    assert_allclose(point.value, target.value(theta), rtol=1e-12)
     expected = engine.numerical_gradient(
         lambda at: (target.value(at), None), theta, 1e-5, scheme="central"
     )
-    assert_allclose(parabola.gradient, expected, rtol=1e-6, atol=1e-6)
+    assert_allclose(point.gradient, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_prior_that_tells_hidden_units_apart_is_solved_for_all_parameters(build):
     target, theta = build("squared_error", 1)
     target.precision[0] = 3
-    parabola = target.around(theta)
-    assert isinstance(parabola, Primal)
-    A = parabola.H + np.diag(target.precision + 0.1)
-    assert_allclose(A @ parabola.step(0.1), -parabola.gradient, rtol=1e-9, atol=1e-9)
+    point = target.expand(theta)
+    assert isinstance(point.equations, Primal)
+    A = point.equations.H + np.diag(target.precision + 0.1)
+    assert_allclose(A @ point.equations.step(0.1), -point.gradient, rtol=1e-9, atol=1e-9)
 
 
 @every_loss
@@ -108,14 +108,16 @@ def test_a_prior_that_tells_hidden_units_apart_is_solved_for_all_parameters(buil
 @pytest.mark.parametrize("n_rows", [8, 60], ids=["dual", "primal"])
 def test_every_step_goes_down_until_no_step_does(loss, n_outputs, activation, n_rows, build):
     target, theta = build(loss, n_outputs, n_rows=n_rows, activation=activation)
-    walk, values = Walk(target, theta), [target.value(theta)]
-    while walk.advance() and len(values) < 300:
-        values.append(walk.parabola.value)
+    first = point = target.expand(theta)
+    damping, before, values = FIRST_DAMPING * target.rows.sum_weights, None, [point.value]
+    while point is not before and len(values) < 300:
+        before = point
+        point, damping = advance(target, point, damping)
+        values.append(point.value)
     assert len(values) > 3
     assert (np.diff(values) <= 1e-12 * values[0]).all()
     if activation not in ("relu", "leaky_relu"):
-        first = np.abs(target.around(theta).gradient).max()
-        assert np.abs(walk.parabola.gradient).max() < 1e-2 * first
+        assert np.abs(point.gradient).max() < 1e-2 * np.abs(first.gradient).max()
 
 
 def test_a_linear_network_is_solved_in_few_steps(rng):
@@ -186,17 +188,17 @@ def test_weights_are_copies_and_the_mean_of_copies_is_the_row(loss, n_outputs, r
     theta, precision = rng.randn(shape.size), np.full(shape.size, 0.3)
     repeated = np.repeat(np.arange(40), copies)
     weighted, plain = (
-        Penalized(network, rows, precision).around(theta)
+        SmallerSystem(network, rows, precision).expand(theta)
         for rows in (ArrayRows(X, Y, copies.astype(float)), ArrayRows(X[repeated], Y[repeated]))
     )
     assert_allclose(weighted.value, plain.value, rtol=1e-12)
-    assert_allclose(weighted.step(0.1), plain.step(0.1), rtol=1e-8, atol=1e-10)
+    assert_allclose(weighted.equations.step(0.1), plain.equations.step(0.1), rtol=1e-8, atol=1e-10)
 
 
-def test_the_walk_leaves_its_start_alone(build):
+def test_a_step_leaves_its_start_alone(build):
     target, theta = build("squared_error", 1)
     before = theta.copy()
-    Walk(target, theta).advance()
+    advance(target, target.expand(theta), 1.0)
     assert_array_equal(theta, before)
 
 
@@ -212,12 +214,10 @@ def test_steps_that_fail_are_cut_ever_faster():
             return 1.0
 
     class Slope:
-        value, gradient = 0.0, np.ones(1)
-
         def step(self, damping):
-            return -self.gradient / (1 + damping)
+            return -np.ones(1) / (1 + damping)
 
-    wall = Wall()
-    assert not Walk(wall, np.zeros(1), Slope()).advance()
+    wall, point = Wall(), Point(np.zeros(1), 0.0, np.ones(1), Slope())
+    assert advance(wall, point, 1e-4)[0] is point
     # the damping grows by 2, 4, 8 ...: past 1e308 in some forty-five steps, not in a thousand
     assert 20 < wall.n_tried < 100

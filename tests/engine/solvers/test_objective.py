@@ -79,7 +79,7 @@ def test_the_penalty_leaves_biases_free(X, theta, rng):
     other = theta.copy()
     SHAPE.views(other).b1[:] = 100
     SHAPE.views(other).b2[:] = -100
-    assert penalized.penalty(other) == penalized.penalty(theta) > 0
+    assert penalized.mean_penalty(other) == penalized.mean_penalty(theta) > 0
 
 
 @weighted
@@ -123,7 +123,7 @@ def test_many_rows_are_judged_by_evenly_spaced_ones(X, theta, rng, with_weights)
     weights = rng.rand(N_ROWS) if with_weights else None
     F = objective(X, Y, weights, alpha=3)
     spaced = [0, 2, 4, 7]
-    expected = F.batch(theta, np.array(spaced))[0] + F.penalty(theta)
+    expected = F.batch(theta, np.array(spaced))[0] + F.mean_penalty(theta)
     assert_allclose(F.value(theta, most_rows=4), expected, rtol=1e-12)
     assert F.value(theta, most_rows=N_ROWS) == F.value(theta)
 
