@@ -194,7 +194,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         solution, monitor = fitted.solution, fitted.monitor
         origin = fitted.continuation.scaling.X.origin()
         self._keep_weights(fitted.coefs, fitted.intercepts, plan.choices.activation, origin)
-        self._keep_posterior(solution.posterior, fitted.continuation.alpha)
+        self._keep_posterior(fitted)
         self._no_posterior = plan.no_posterior
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf
@@ -217,16 +217,17 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._activation = activation
         # where float32 rows are counted from; any point gives the same function
         self._origin = origin
-        self._belief, self._no_posterior = None, "the fit has not ended yet"
+        self._predictive, self._no_posterior = None, "the fit has not ended yet"
 
-    def _keep_posterior(self, posterior, alpha):
+    def _keep_posterior(self, fitted):
         """What the evidence found, or None for all of it."""
-        found = posterior or {}
-        self.alpha_ = found.get("alpha", alpha)
-        self.n_effective_parameters_ = found.get("n_effective_parameters")
-        self.log_evidence_ = found.get("log_evidence")
-        self._noise = found.get("noise")
-        self._belief = found.get("belief")
+        posterior, predictive = fitted.solution.posterior, fitted.predictive
+        self.alpha_ = fitted.continuation.alpha if posterior is None else posterior.alpha
+        self.n_effective_parameters_ = getattr(posterior, "n_effective_parameters", None)
+        self.log_evidence_ = getattr(posterior, "log_evidence", None)
+        self._noise = fitted.noise
+        # a pickle holds no types of ours
+        self._predictive = None if predictive is None else dict(vars(predictive))
 
     def _warn(self, fitted):
         advice = _ADVICE.get(fitted.solution.status)
@@ -281,7 +282,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         # all products are as small as a block
         with np.errstate(all="ignore"), one_blas_thread_if_small(0):
             blocks = engine.outputs_and_covariance(
-                fitted, engine.LOSSES[self._loss], self._belief, X
+                fitted, engine.LOSSES[self._loss], engine.Predictive(**self._predictive), X
             )
             for rows, _, covariance in blocks:
                 compute(rows, covariance)

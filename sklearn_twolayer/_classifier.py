@@ -580,8 +580,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     def _logits(self, raw, X):
         """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
         by_softmax, logits = engine.LOSSES[self._loss].labels, raw
-        if self._belief is not None and self.moderate:
-            moderation = engine.Moderation(self._belief["temperature"], self._belief["share"])
+        if self._predictive is not None and self.moderate:
+            moderation = engine.Moderation(
+                self._predictive["temperature"], self._predictive["variance_fraction"]
+            )
             logits = np.empty_like(raw)
 
             def moderate(rows, covariance):

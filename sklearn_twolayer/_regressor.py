@@ -503,7 +503,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         if not return_std:
             return self._decode(*self._by_blocks(X, lambda raw, X: raw))
         check_is_fitted(self)
-        if self._belief is None:
+        if self._predictive is None:
             raise ValueError(
                 "return_std=True needs the posterior that alpha='auto' finds, and there is none: "
                 + self._no_posterior

@@ -59,7 +59,9 @@ def predict(model, method, X):
 
 
 def moderated_fully(model, monkeypatch):
-    monkeypatch.setattr(model, "_belief", model._belief | {"temperature": 1.0, "share": 1.0})
+    monkeypatch.setattr(
+        model, "_predictive", model._predictive | {"temperature": 1.0, "variance_fraction": 1.0}
+    )
     return model
 
 
@@ -95,11 +97,13 @@ def test_rows_are_answered_alone(models, kind, method, storage, monkeypatch):
 def test_labels_ask_nothing_of_the_posterior(models, kind, monkeypatch):
     model, X = models[kind], rows(300)
     expected = model.predict(X)
-    poison = {name: np.full_like(model._belief[name], np.nan) for name in ("theta", "covariance")}
-    monkeypatch.setattr(model, "_belief", model._belief | poison)
+    poison = {
+        name: np.full_like(model._predictive[name], np.nan) for name in ("thetas", "covariances")
+    }
+    monkeypatch.setattr(model, "_predictive", model._predictive | poison)
     assert not np.isfinite(model.decision_function(X)).all()
     assert_array_equal(model.predict(X), expected)
-    monkeypatch.setattr(model, "_belief", None)
+    monkeypatch.setattr(model, "_predictive", None)
     assert_array_equal(model.predict(X), expected)
 
 

@@ -125,7 +125,7 @@ class TestWhatIsFound:
         model = estimator(4, random_state=0).fit(X, y)
         quietly(model.set_params(alpha=1.0), X, y)
         assert model.log_evidence_ is None
-        assert model._belief is None
+        assert model._predictive is None
         fresh = quietly(clone(model), X, y)
         assert_array_equal(model.predict(X), fresh.predict(X))
 
@@ -198,7 +198,7 @@ class TestDeviations:
         model = TwoLayerRegressor(4, **options).fit(X, 7 * y + 3 if standardize else y)
         Y_scale = np.std(7 * y, axis=0) if standardize else np.ones(model.n_outputs_)
         U = (X - X.mean(axis=0)) / X.std(axis=0) if standardize else X
-        (theta,), d, k = model._belief["theta"], 3, model.n_outputs_
+        (theta,), d, k = model._predictive["thetas"], 3, model.n_outputs_
 
         def network(at):
             layer1 = at[: 4 * (d + 1)].reshape(d + 1, 4)
@@ -207,7 +207,7 @@ class TestDeviations:
 
         steps = 1e-5 * np.eye(len(theta))
         J = np.stack([(network(theta + s) - network(theta - s)) / 2e-5 for s in steps], axis=-1)
-        spread = np.einsum("ika,ab,ikb->ik", J, model._belief["covariance"][0], J)
+        spread = np.einsum("ika,ab,ikb->ik", J, model._predictive["covariances"][0], J)
         variance = spread * Y_scale**2 + model.noise_variance_
         _, deviation = model.predict(X, return_std=True)
         assert_allclose(deviation.reshape(N_ROWS, k), np.sqrt(variance), rtol=1e-6)
@@ -451,7 +451,7 @@ class TestStarts:
     def test_another_solver_goes_on_without_a_posterior(self, estimator, X, y, solver):
         model = quietly(estimator(5, warm_start=True, random_state=0), X, y)
         quietly(model.set_params(solver=solver, max_iter=3), X, y)
-        assert (model.alpha_, model.log_evidence_, model._belief) == (1.0, None, None)
+        assert (model.alpha_, model.log_evidence_, model._predictive) == (1.0, None, None)
         assert model._activation == "tanh"
         quietly(model.set_params(solver="lm"), X, y)
         assert model.log_evidence_ is not None
@@ -626,7 +626,10 @@ class TestProbabilities:
         moderated = TwoLayerClassifier(random_state=0).fit(X, y)
         raw = TwoLayerClassifier(random_state=0, moderate=False).fit(X, y)
         first = moderated.predict_proba(X)
-        changes = moderated._belief["share"] > 0 or moderated._belief["temperature"] != 1
+        changes = (
+            moderated._predictive["variance_fraction"] > 0
+            or moderated._predictive["temperature"] != 1
+        )
         moderated.moderate, raw.moderate = False, True
         assert_array_equal(raw.predict_proba(X), first)
         assert np.allclose(moderated.predict_proba(X), first, rtol=1e-9) != changes
@@ -641,10 +644,12 @@ class TestProbabilities:
     def test_are_moderated_as_the_posterior_says(self, X, y):
         """By the formula, from the parts that the fit leaves behind."""
         model = TwoLayerClassifier(4, random_state=0).fit(X, y)
-        model._belief = model._belief | {"temperature": 0.7, "share": 1.0}
+        model._predictive = model._predictive | {"temperature": 0.7, "variance_fraction": 1.0}
         Z = model.decision_function(X).reshape(N_ROWS, -1)
         state = engine.restore(model._state)
-        blocks = engine.outputs_and_covariance(state, model._loss, model._belief, X)
+        blocks = engine.outputs_and_covariance(
+            state, engine.LOSSES[model._loss], engine.Predictive(**model._predictive), X
+        )
         ((_, raw, covariance),) = blocks  # few rows are one block
         if y.ndim == 1 and len(model.classes_) == 3:
             of_pair = [
@@ -665,7 +670,7 @@ class TestProbabilities:
     @every_kind_of_labels
     def test_are_nearer_to_chance_far_from_the_rows(self, X, y):
         model = TwoLayerClassifier(random_state=0).fit(X, y)
-        model._belief = model._belief | {"temperature": 1.0, "share": 1.0}
+        model._predictive = model._predictive | {"temperature": 1.0, "variance_fraction": 1.0}
         far = 50 * X
         moderated = model.predict_proba(far)
         model.moderate = False

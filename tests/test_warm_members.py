@@ -50,7 +50,7 @@ def test_go_on_any_number_of_times(estimator, posterior):
         again(model)
         assert model.solver_ == "lm"
         assert model.coefs_[0].shape == (5, 3 * 4)
-        assert (model._belief is not None) == posterior
+        assert (model._predictive is not None) == posterior
         assert len(engine.restore(model._state).members) == 3
         assert model.score(*TABLES[estimator]) > first - 0.02
         assert model.log_evidence_ > before - 3

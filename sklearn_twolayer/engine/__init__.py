@@ -25,6 +25,7 @@ X, Y and theta are in standardised units inside, ``coefs`` and ``intercepts`` in
 No module here imports anything but NumPy, SciPy and the standard library.
 """
 
+from .bayes.ensemble import Predictive
 from .bayes.moderation import Moderation, with_labels_of
 from .data.sources import subset
 from .fitting import fit, outputs_and_covariance, partial_fit
@@ -57,6 +58,7 @@ __all__ = [
     "Moderation",
     "Monitor",
     "Plan",
+    "Predictive",
     "Progress",
     "Report",
     "Settings",

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
-from .bayes.automatic_relevance import believe
-from .bayes.ensemble import Predictive, shares, side_by_side
+from .bayes.automatic_relevance import predictive
+from .bayes.ensemble import Members, Predictive, member_weights, side_by_side
 from .bayes.predictive import blocks
 from .data.sources import source
 from .model.activations import ACTIVATIONS
@@ -89,34 +89,33 @@ def _going_on(
 
 
 def average(
-    plan: Plan, training: Training, fits: list[Fit], member_weights: Array | None = None
+    plan: Plan, training: Training, fits: list[Fit], earlier_weights: Array | None = None
 ) -> Fit:
     """The average of the fits, with a posterior where they have one; the best tells the rest.
 
     Members are weighted by their evidence, if there is any, else as before.
     """
+    posteriors = [p for p in (fitted.solution.posterior for fitted in fits) if p is not None]
+    if not posteriors:
+        if earlier_weights is None:
+            return _best(fits)
+        return _side_by_side(plan, training, fits, earlier_weights)
     # a network that diverged has no posterior, and does not count beside others that have
-    fits = [fitted for fitted in fits if fitted.solution.posterior is not None] or fits
-    best = _best(fits)
-    posteriors = [fitted.solution.posterior for fitted in fits]
-    posterior = best.solution.posterior
-    if posterior is not None:
-        log_evidence = np.array([p["log_evidence"] for p in posteriors])
-        member_weights = shares(log_evidence, training.weight)
-        posterior["noise"] = member_weights @ np.array([p["noise"] for p in posteriors])
-    elif member_weights is None:
-        return best
-    if plan.settings.posterior and posterior is not None:
-        objective = Objective(plan.network(), training.rows, 0.0, training.weight)
-        posterior["belief"] = believe(objective, posteriors, member_weights)
-    return best if len(fits) == 1 else _side_by_side(plan, training, fits, member_weights)
+    fits = [fitted for fitted in fits if fitted.solution.posterior is not None]
+    weights = member_weights(np.array([p.log_evidence for p in posteriors]), training.weight)
+    found = _side_by_side(plan, training, fits, weights) if len(fits) > 1 else fits[0]
+    found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
+    if not plan.settings.posterior:
+        return found
+    objective = Objective(plan.network(), training.rows, 0.0, training.weight)
+    return replace(found, predictive=predictive(objective, posteriors, weights))
 
 
-def _side_by_side(plan: Plan, training: Training, fits: list[Fit], member_weights: Array) -> Fit:
+def _side_by_side(plan: Plan, training: Training, fits: list[Fit], weights: Array) -> Fit:
     """The best fit, its network being the wide one that computes the average of all."""
     best, members = _best(fits), [fitted.continuation for fitted in fits]
     thetas = np.array([member.theta for member in members])
-    shape, theta = side_by_side(plan.shape, thetas, member_weights)
+    shape, theta = side_by_side(plan.shape, thetas, weights)
     scaling, dtype = training.scaling, plan.settings.dtype
     coefs, intercepts = in_raw_units(plan.task, dtype, scaling, shape, theta)
     continuation = replace(
@@ -124,7 +123,7 @@ def _side_by_side(plan: Plan, training: Training, fits: list[Fit], member_weight
         theta=theta.astype(best.continuation.theta.dtype),
         state={},
         members=members,
-        member_weights=member_weights,
+        member_weights=weights,
     )
     return replace(best, coefs=coefs, intercepts=intercepts, continuation=continuation)
 
@@ -183,7 +182,7 @@ def _best(fits: list[Fit]) -> Fit:
 
 
 def outputs_and_covariance(
-    fitted: Continuation, loss: Loss, belief: dict[str, Any], X: Any
+    fitted: Continuation, loss: Loss, predictive: Predictive, X: Any
 ) -> Iterator[tuple[slice, Array, Array]]:
     """Raw outputs for raw X and their covariance, of one block of rows after the other.
 
@@ -192,7 +191,7 @@ def outputs_and_covariance(
     choices, n_outputs = fitted.choices, len(fitted.scaling.Y_scale)
     shape = Shape(X.shape[1], choices.hidden_size, n_outputs, choices.skip)
     network = Network(shape, ACTIVATIONS[choices.activation], loss)
-    members = Predictive(network, belief["theta"], belief["covariance"], belief["shares"])
+    members = Members(network, predictive)
     for rows in blocks(shape, X.shape[0]):
         standardized = source(X[rows], fitted.scaling, np.dtype(np.float64)).take(slice(None))
         yield rows, *members.of_rows(standardized)

@@ -102,6 +102,9 @@ def _solver(plan: Plan) -> Callable[..., Solution]:
     return SOLVERS[plan.settings.solver].solve
 
 
+MOST_COPIES = 1e12
+"""More rows than this, and a prior would have no say in float64 anyway."""
+
 AS_GOOD_AS_STANDARD = 1e-6
 """Columns whose mean and deviation are so near 0 and 1, as other scalers leave them, stay."""
 
@@ -151,10 +154,12 @@ def _sizes(plan: Plan) -> dict[str, float]:
 
 def _rows(plan: Plan, scaling: Scaling, X: Any, Y: Array, weights: Array | None) -> ArrayRows:
     """Rows in standardised units; weights are relative to their mean, which no float overflows."""
+    copies = 1.0
     if weights is not None:
-        weights = weights / (weights.sum() / len(weights))
-    units = scaling if plan.settings.standardize else None
-    return ArrayRows(X, Y, weights, units, plan.settings.dtype, block_size(plan.shape.width))
+        mean = float(weights.sum() / len(weights))
+        weights, copies = weights / mean, min(mean, MOST_COPIES / len(weights))
+    units, dtype = scaling if plan.settings.standardize else None, plan.settings.dtype
+    return ArrayRows(X, Y, weights, units, dtype, block_size(plan.shape.width), copies)
 
 
 def _initial(
@@ -226,7 +231,7 @@ def _in_raw_units(
         # finite weights for standardised columns may not be so for the raw ones
         solution = _diverged(replace(solution, theta=initial))
         coefs, intercepts = in_raw_units(*units, initial)
-    if solution.posterior and not np.isfinite(solution.posterior["log_evidence"]):
+    if solution.posterior and not np.isfinite(solution.posterior.log_evidence):
         solution = _diverged(solution)
     if not _are_finite(coefs, intercepts):
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.random import RandomState
 
+from .bayes.ensemble import Predictive
 from .data.scaling import Moments, Scaling
 from .model.losses import Loss
 from .numerics import Array
@@ -95,7 +96,8 @@ def restore(state: dict[str, Any]) -> Continuation:
 @dataclass(frozen=True)
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units.
+    act on raw units. With a posterior, `noise` is the noise variance of each output, and
+    `predictive` says how sure predictions are, both in standardised units.
     """
 
     coefs: list[Array]
@@ -104,3 +106,5 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
+    noise: Array | None = None
+    predictive: Predictive | None = None

@@ -1,16 +1,15 @@
-"""``alpha="auto"``: the data choose how strong the prior is, and say how sure they are.
+"""Automatic relevance determination: the data choose how strong the prior of each column is.
 
 Each column of X has a prior of its own on the weights of its row of W1, so that one which tells
-nothing is put to sleep (automatic relevance determination: MacKay 1995, Neal 1996); these
-precisions are pooled. The hidden biases form one more such group, W0 another one, and W2 has
-precision one: the scale of the hidden units is settled by W1 alone. A network with a skip path
-starts at the linear model, itself chosen by the evidence, so it begins no worse than that.
+nothing is put to sleep (MacKay 1995, Neal 1996); these precisions are pooled. The hidden biases
+form one more such group, W0 another one, and W2 has precision one: the scale of the hidden units is
+settled by W1 alone. A network with a skip path starts at the linear model, itself chosen by the
+evidence, so it begins no worse than that.
 """
 
-import copy
 import math
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import RandomState
@@ -24,12 +23,12 @@ from ..settings import Settings
 from ..solvers.monitor import Monitor
 from ..solvers.objective import Objective
 from ..solvers.optimizers import State
-from ..solvers.solution import Solution, Status
-from .ensemble import Predictive, combine
+from ..solvers.solution import Posterior, Solution, Status
+from .ensemble import Members, Predictive, combine
 from .evidence import Prior
 from .moderation import choose_moderation, leave_one_out
 from .predictive import blocks
-from .search import Posterior, maximize_evidence
+from .search import Optimum, maximize_evidence
 
 ENOUGH_STEPS = 30
 """By then the posterior has settled, but for details that predict no better."""
@@ -39,9 +38,6 @@ WARM_STEPS = 3
 
 LAST_STEPS = 10
 """Steps at the end, under the precisions found, that close in on the mode."""
-
-MOST_COPIES = 1e12
-"""More rows than this, and the prior would have no say in float64 anyway."""
 
 NATS = 0.1
 """A change of the log posterior too small to matter."""
@@ -62,7 +58,7 @@ def solve(
     state: State | None = None,
 ) -> Solution:
     """Find the mode of the posterior and the precisions of largest evidence, from `theta`."""
-    network, rows = objective.network, _with_true_weights(objective)
+    network, rows = objective.network, objective.rows
     if state is None:
         theta, prior, beta = _start(network, rows, theta)
     else:
@@ -70,11 +66,12 @@ def solve(
     # the evidence compares precisions, not weights: those under the last precisions are kept
     monitor.keep_best = False
     monitor.start(theta)
+    n = rows.sum_weights * rows.copies
 
     def record(value: float, theta: Array) -> bool:
         if not math.isfinite(value):
             return True  # nothing can be computed here, and nothing is to be recorded
-        monitor.record(value / rows.sum_weights, theta.astype(settings.dtype))
+        monitor.record(value / n, theta.astype(settings.dtype))
         return monitor.stopped
 
     found = maximize_evidence(
@@ -84,68 +81,59 @@ def solve(
         prior,
         beta,
         max_iter=min(settings.max_iter, ENOUGH_STEPS),
+        # who goes on from an earlier fit knows good precisions already
         n_warm=WARM_STEPS if state is None else 0,
         n_last=LAST_STEPS if settings.max_iter > ENOUGH_STEPS else 0,
         tol=NATS,
         callback=record,
     )
     monitor.finish()
+    return _solution(found, prior, settings, len(monitor.loss_curve))
+
+
+def _solution(found: Optimum, prior: Prior, settings: Settings, n_iter: int) -> Solution:
     status = found.status
     if status is Status.MAX_ITER and settings.max_iter > ENOUGH_STEPS:
         status = Status.CONVERGED
-    end, n_iter = found.theta.astype(settings.dtype), len(monitor.loss_curve)
-    carried = {"precision": found.precision, "beta": found.beta}
-    return Solution(end, end, -found.log_evidence, n_iter, status, carried, _summary(found, prior))
+    end, state = found.theta.astype(settings.dtype), {"precision": found.precision}
+    state["beta"] = found.beta
+    return Solution(end, end, -found.log_evidence, n_iter, status, state, _posterior(found, prior))
 
 
-def _summary(found: Posterior, prior: Prior) -> dict[str, Any]:
-    """What a person may want to know of the posterior, and what `believe` needs."""
+def _posterior(found: Optimum, prior: Prior) -> Posterior:
     noise = 1 / found.beta
-    return {
-        "theta": found.theta,
-        "covariance": found.covariance,
-        "alpha": found.precision * noise.mean(),
-        "noise": noise,
-        "n_effective_parameters": float(found.gamma.sum() + (prior.group < 0).sum()),
-        "log_evidence": float(found.log_evidence),
-    }
+    return Posterior(
+        found.theta,
+        found.covariance,
+        found.precision * noise.mean(),
+        noise,
+        float(found.gamma.sum() + (prior.group < 0).sum()),
+        float(found.log_evidence),
+    )
 
 
-def believe(objective: Objective, posteriors: list[dict[str, Any]], shares: Array) -> dict:
-    """What predictions need to say how sure they are, given the posterior of each member."""
-    network, rows = objective.network, _with_true_weights(objective)
-    belief: dict[str, Any] = {
-        "theta": np.array([p["theta"] for p in posteriors]),
-        "covariance": np.array([p["covariance"] for p in posteriors]),
-        "shares": shares,
-    }
+def predictive(objective: Objective, posteriors: list[Posterior], weights: Array) -> Predictive:
+    """How sure an average of networks is of its outputs, given posterior and weight of each."""
+    network, rows = objective.network, objective.rows
+    thetas = np.array([posterior.theta for posterior in posteriors])
+    covariances = np.array([posterior.covariance for posterior in posteriors])
+    found = Predictive(thetas, covariances, weights)
     if not network.loss.is_moderated:
-        return belief
-    members = Predictive(network, belief["theta"], belief["covariance"], shares)
+        return found
+    members = Members(network, found)
     chosen = choose_moderation(network.loss, _left_out(members, network, rows))
-    return belief | {"temperature": chosen.temperature, "share": chosen.share}
+    return replace(found, **vars(chosen))
 
 
 def _left_out(
-    members: Predictive, network: Network, rows: ArrayRows
+    members: Members, network: Network, rows: ArrayRows
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Z2 and covariance of each row without that row, Y and weights, a block after the other."""
     for block in blocks(network.shape, rows.n_rows):
         X, Y, w = rows.take(block)
-        weights = np.ones(X.n_rows) if w is None else w
+        weights = np.full(X.n_rows, rows.copies) if w is None else w * rows.copies
         outputs = (leave_one_out(network.loss, *found, Y, weights) for found in members.of_each(X))
-        yield *combine(outputs, members.shares), Y, weights
-
-
-def _with_true_weights(objective: Objective) -> ArrayRows:
-    """The rows, their weights being copies rather than relative to their mean."""
-    rows = copy.copy(objective.rows)
-    total = min(objective.total_weight, MOST_COPIES)
-    factor = total / rows.sum_weights
-    if factor != 1:
-        weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
-        rows.weights, rows.sum_weights = weights * factor, total
-    return rows
+        yield *combine(outputs, members.weights), Y, weights
 
 
 def _prior(shape: Shape, precision: Array) -> Prior:
@@ -171,7 +159,7 @@ def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prio
     return theta, _prior(shape, precision), beta
 
 
-def _linear_model(network: Network, rows: ArrayRows) -> Posterior:
+def _linear_model(network: Network, rows: ArrayRows) -> Optimum:
     """Ridge or logistic regression, its penalty chosen by the evidence: no hidden units."""
     shape = Shape(network.shape.n_features, 0, network.shape.n_outputs, skip=True)
     group = shape.groups()

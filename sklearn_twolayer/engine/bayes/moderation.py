@@ -21,22 +21,24 @@ from ..model.losses import Loss
 from ..numerics import Array
 
 TEMPERATURES = tuple(2.0 ** (k / 4) for k in range(-4, 5))
-SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
+VARIANCE_FRACTIONS = (0.0, 0.03, 0.1, 0.3, 1.0)
 ALMOST_ALL = 0.999
 """Of a row's influence that is taken away: all of it may leave nothing to stand on."""
 
 
 @dataclass(frozen=True)
 class Moderation:
-    """Logits are multiplied by `temperature`, and a `share` of their variance is believed."""
+    """Logits are multiplied by `temperature`, and their variance by `variance_fraction`."""
 
     temperature: float = 1.0
-    share: float = 1.0
+    variance_fraction: float = 1.0
 
     def __call__(self, Z2: Array, covariance: Array, softmax: bool) -> Array:
         """Moderated logits (n_rows, n_outputs), given covariances of the logits of each row."""
         moderated = _of_pairs if softmax else _of_single
-        return moderated(self.temperature * Z2, self.temperature**2 * self.share * covariance)
+        return moderated(
+            self.temperature * Z2, self.temperature**2 * self.variance_fraction * covariance
+        )
 
 
 def _of_single(Z2: Array, covariance: Array) -> Array:
@@ -87,7 +89,7 @@ def with_labels_of(Z2: Array, logits: Array, softmax: bool) -> Array:
     return others
 
 
-CHOICES = tuple(product(TEMPERATURES, SHARES))
+CHOICES = tuple(product(TEMPERATURES, VARIANCE_FRACTIONS))
 
 
 def choose_moderation(

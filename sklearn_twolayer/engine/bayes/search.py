@@ -26,7 +26,7 @@ FIRST_DAMPING = 1e-2
 
 
 @dataclass(frozen=True)
-class Posterior:
+class Optimum:
     """The mode, the precisions that suit the data best, and the covariance A^-1 there.
 
     `gamma` counts the parameters determined in each group; `status` tells whether all of it has
@@ -60,6 +60,10 @@ class _LogPosterior(Target):
         super().__init__(noisy, rows, precision)
         self.without_noise, self.beta = network, beta
 
+    def value(self, theta: Array) -> float:
+        (loss,) = self.rows.reduce(self.network.loss_sum, theta)
+        return float(loss) * self.rows.copies + self._penalty(theta)
+
     def expand(self, theta: Array) -> _PosteriorPoint:
         return self.around(expand(self.without_noise, self.rows, theta))
 
@@ -88,7 +92,7 @@ def maximize_evidence(
     tol: float = 1e-2,
     callback: Callable[[float, Array], bool] | None = None,
     advance: Advance = advance,
-) -> Posterior:
+) -> Optimum:
     """One step to the mode and new estimates of precisions and noise, in turn, from `theta`.
 
     Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, and so do
@@ -197,10 +201,10 @@ class _Search:
         """Go on under other precisions."""
         self.precision, self.beta, self._laplace = better.precision, better.beta, None
 
-    def posterior(self, n_iter: int, status: Status) -> Posterior:
+    def posterior(self, n_iter: int, status: Status) -> Optimum:
         """What is known at the end."""
         found = self.laplace.estimate()
-        return Posterior(
+        return Optimum(
             self.theta,
             self.precision,
             self.beta,
@@ -220,8 +224,10 @@ def expand(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
         of_one = np.eye(network.shape.n_outputs)
         networks = [replace(network, loss=with_noise(network.loss, beta)) for beta in of_one]
     sums = [rows.reduce(partial(curvature, each), theta) for each in networks]
-    errors, gradients, curvatures = (np.array(part) for part in zip(*sums, strict=True))
-    return Quadratic(theta, errors, gradients, curvatures, rows.sum_weights if noisy else None)
+    parts = (np.array(part) for part in zip(*sums, strict=True))
+    errors, gradients, curvatures = (part * rows.copies for part in parts)
+    n = rows.sum_weights * rows.copies if noisy else None
+    return Quadratic(theta, errors, gradients, curvatures, n)
 
 
 def _unidentified(network: Network, group: Array) -> Array | None:

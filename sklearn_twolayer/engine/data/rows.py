@@ -21,7 +21,11 @@ Kernel = Callable[[Array, Inputs, Array, Any], tuple]
 
 
 class ArrayRows:
-    """Inputs, targets and weights as arrays; sums are taken block by block."""
+    """Inputs, targets and weights as arrays; sums are taken block by block.
+
+    Weights may be in units of their mean; a weight of one then counts as `copies` copies of the
+    row, wherever that matters.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class ArrayRows:
         scaling: Scaling | None = None,
         dtype: Any = np.float64,
         block_size: int = 1024,
+        copies: float = 1.0,
     ):
         self.source = source(X, scaling, np.dtype(dtype))
         self.Y = Y
@@ -41,7 +46,7 @@ class ArrayRows:
         self.weights = None if weights is None else weights.astype(dtype, copy=False)
         self.n_rows: int = X.shape[0]
         self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
-        self.block_size = block_size
+        self.block_size, self.copies = block_size, copies
 
     def part(self, index: Array) -> "ArrayRows":
         """Some of the rows, gathered once; scaled and weighted as they are here."""

@@ -17,9 +17,25 @@ class Status(Enum):
     STOPPED = "stopped by a callback"
 
 
+@dataclass(frozen=True)
+class Posterior:
+    """Laplace's approximation around the weights of one network: theta has this covariance.
+
+    `alpha` has the prior precision of each group of weights times the noise variance, `noise` the
+    noise variance of each output (1 where there is none), in standardised units.
+    """
+
+    theta: Array
+    covariance: Array
+    alpha: Array
+    noise: Array
+    n_effective_parameters: float
+    log_evidence: float
+
+
 @dataclass
 class Solution:
-    """Where the walk ended and what is needed to go on.
+    """Where a run ended and what is needed to go on.
 
     `theta` are the weights to keep and `value` what they were judged by, `last` the weights of the
     last iteration. A solver that knows how sure it is of them says so in `posterior`.
@@ -31,4 +47,4 @@ class Solution:
     n_iter: int
     status: Status
     state: dict[str, Any] = field(default_factory=dict)
-    posterior: Any = None
+    posterior: Posterior | None = None

@@ -19,7 +19,7 @@ from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.settings import Settings
 from sklearn_twolayer.engine.solvers.monitor import Monitor
 from sklearn_twolayer.engine.solvers.objective import Objective
-from sklearn_twolayer.engine.solvers.solution import Status
+from sklearn_twolayer.engine.solvers.solution import Posterior, Status
 
 N_ROWS, N_FEATURES, N_HIDDEN = 80, 3, 4
 KINDS = {
@@ -237,8 +237,8 @@ def test_theta_has_the_precision_asked_for_and_the_posterior_that_of_the_computa
     network = network_of("squared_error", 1, skip=True)
     solution = solve(network, *table("squared_error", 1), dtype=dtype)
     assert solution.theta.dtype == dtype
-    assert solution.posterior["theta"].dtype == np.float64
-    assert solution.posterior["covariance"].dtype == np.float64
+    assert solution.posterior.theta.dtype == np.float64
+    assert solution.posterior.covariance.dtype == np.float64
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 5])
@@ -274,8 +274,8 @@ def test_the_start_of_largest_evidence_is_kept(loss, n_outputs, table):
     best = training.fit(task)
     seeds = RandomState(0).randint(np.iinfo(np.int32).max, size=4)
     single = replace(task, settings=replace(settings, n_init=1))
-    found = [training.fit(single, seed).solution.posterior["log_evidence"] for seed in seeds]
-    assert best.solution.posterior["log_evidence"] == max(found)
+    found = [training.fit(single, seed).solution.posterior.log_evidence for seed in seeds]
+    assert best.solution.posterior.log_evidence == max(found)
     assert len(set(found)) > 1
 
 
@@ -283,11 +283,12 @@ def test_how_far_to_believe_is_found_block_by_block(rng):
     """One covariance for each row would take 8 megabytes, several times over."""
     network = Network(Shape(2, 1, 20), ACTIVATIONS["tanh"], LOSSES["log_loss"])
     rows = ArrayRows(rng.randn(2500, 2), rng.randint(20, size=2500))
-    posterior = {"theta": rng.randn(network.shape.size), "covariance": np.eye(network.shape.size)}
+    size = network.shape.size
+    posterior = Posterior(rng.randn(size), np.eye(size), np.ones(1), np.ones(20), 1.0, 0.0)
     objective = Objective(network, rows, 0.0, 2500.0, mean_weight=1.0)
     tracemalloc.start()
-    found = module.believe(objective, [posterior] * 2, np.array([0.5, 0.5]))
+    found = module.predictive(objective, [posterior] * 2, np.array([0.5, 0.5]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert found["temperature"] in TEMPERATURES
+    assert found.temperature in TEMPERATURES
     assert peak < 8e6

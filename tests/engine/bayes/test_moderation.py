@@ -8,8 +8,8 @@ from scipy.special import expit, log_softmax, softmax
 
 from sklearn_twolayer.engine.bayes import moderation
 from sklearn_twolayer.engine.bayes.moderation import (
-    SHARES,
     TEMPERATURES,
+    VARIANCE_FRACTIONS,
     Moderation,
     choose_moderation,
     leave_one_out,
@@ -33,13 +33,13 @@ def logits(n_outputs, rng, n_rows=N_ROWS):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-@pytest.mark.parametrize(("temperature", "share"), [(1.0, 1.0), (0.5, 0.3), (2.0, 0.0)])
-def test_of_a_single_logit_is_mackays_formula(n_outputs, temperature, share, rng):
+@pytest.mark.parametrize(("temperature", "fraction"), [(1.0, 1.0), (0.5, 0.3), (2.0, 0.0)])
+def test_of_a_single_logit_is_mackays_formula(n_outputs, temperature, fraction, rng):
     Z2, covariance = logits(n_outputs, rng)
-    found = Moderation(temperature, share)(Z2, covariance, softmax=False)
+    found = Moderation(temperature, fraction)(Z2, covariance, softmax=False)
     for k in range(n_outputs):
         z = temperature * Z2[:, k]
-        variance = share * temperature**2 * covariance[:, k, k]
+        variance = fraction * temperature**2 * covariance[:, k, k]
         assert_allclose(found[:, k], z / np.sqrt(1 + np.pi * variance / 8), rtol=1e-12)
 
 
@@ -62,7 +62,10 @@ def test_of_a_softmax_is_close_to_the_mean_probability(rng):
 
 def test_sure_logits_are_left_alone(rng):
     Z2, covariance = logits(3, rng)
-    for none in (Moderation(share=0.0)(Z2, covariance, True), Moderation()(Z2, 0 * covariance, 1)):
+    for none in (
+        Moderation(variance_fraction=0.0)(Z2, covariance, True),
+        Moderation()(Z2, 0 * covariance, 1),
+    ):
         assert_allclose(none, log_softmax(Z2, axis=1), rtol=1e-10, atol=1e-12)
     assert_allclose(Moderation()(Z2, 0 * covariance, False), Z2, rtol=1e-15)
     cooler = Moderation(0.5)(Z2, 0 * covariance, True)
@@ -191,7 +194,7 @@ def scores(loss, Z2, covariance, Y, weights):
     return {
         choice: weights
         @ log_losses(loss, Moderation(*choice)(Z2, covariance, loss == "log_loss"), Y)
-        for choice in product(TEMPERATURES, SHARES)
+        for choice in product(TEMPERATURES, VARIANCE_FRACTIONS)
     }
 
 
@@ -204,7 +207,7 @@ def test_the_likeliest_choice_is_made(loss, n_outputs, size, rng, draw_targets):
     found = choose_moderation(LOSSES[loss], [(size * Z2, 0.05 * covariance, Y, weights)])
     all_scores = scores(loss, size * Z2, 0.05 * covariance, Y, weights)
     best = min(all_scores.values())
-    assert_allclose(all_scores[found.temperature, found.share], best, rtol=1e-12)
+    assert_allclose(all_scores[found.temperature, found.variance_fraction], best, rtol=1e-12)
 
 
 @every_kind
@@ -238,7 +241,7 @@ def test_overconfidence_is_seen(size, temperature, rng):
     covariance = np.zeros((20_000, 1, 1))
     loss = LOSSES["binary_log_loss"]
     assert choose_moderation(loss, [(size * Z2, covariance, Y, np.ones(20_000))]) == Moderation(
-        temperature, SHARES[0]
+        temperature, VARIANCE_FRACTIONS[0]
     )
 
 
