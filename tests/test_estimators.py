@@ -430,14 +430,15 @@ def test_held_out_rows_choose_alpha_where_the_evidence_is_too_dear(noise, expect
 
 
 def test_trials_of_alpha_on_many_rows_are_short(monkeypatch, rng):
-    walks, walk = [], engine_fit._walk
+    runs, run = [], engine_fit.run
 
-    def watched(task, *args, **options):
-        settings = task.settings
-        walks.append((task.X.shape[0], settings.alpha, settings.max_iter, settings.learning_rate))
-        return walk(task, *args, **options)
+    def watched(plan, training, *args, **options):
+        settings = plan.settings
+        rows = training.rows.n_rows
+        runs.append((rows, plan.alpha, settings.max_iter, settings.learning_rate))
+        return run(plan, training, *args, **options)
 
-    monkeypatch.setattr(engine_fit, "_walk", watched)
+    monkeypatch.setattr(engine_fit, "run", watched)
     monkeypatch.setattr(engine_fit, "EPOCHS_TO_TRY", 1)
     monkeypatch.setattr(engine_fit, "MOST_ROWS_TO_TRY", 1000)
     X = rng.randn(MANY_ROWS, 2)
@@ -445,5 +446,5 @@ def test_trials_of_alpha_on_many_rows_are_short(monkeypatch, rng):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, X[:, 0])
-    assert walks[:3] == [(800, alpha, 1, "cosine") for alpha in (1.0, 10.0, 100.0)]
-    assert walks[3:] == [(MANY_ROWS, model.alpha_, 2, "constant")]
+    assert runs[:3] == [(800, alpha, 1, "cosine") for alpha in (1.0, 10.0, 100.0)]
+    assert runs[3:] == [(MANY_ROWS, model.alpha_, 2, "constant")]

@@ -66,7 +66,7 @@ def solve(
     # the evidence compares precisions, not weights: those under the last precisions are kept
     monitor.keep_best = False
     monitor.start(theta)
-    n = rows.sum_weights * rows.copies
+    n = objective.total_weight
 
     def record(value: float, theta: Array) -> bool:
         if not math.isfinite(value):

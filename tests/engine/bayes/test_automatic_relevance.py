@@ -59,7 +59,7 @@ def table(rng):
 def solve(network, X, Y, weights=None, total=None, theta=None, state=None, **options):
     """The engine's walk by the evidence; weights relative to their mean, as it gets them."""
     options = {"posterior": True, "max_iter": 100, "dtype": "float64", **options}
-    rows = ArrayRows(X, Y, weights)
+    rows = ArrayRows(X, Y, weights, copies=1.0 if total is None else total / len(X))
     objective = Objective(network, rows, 0.0, total)
     if theta is None:
         theta = 0.5 * RandomState(3).randn(network.shape.size)
@@ -188,8 +188,9 @@ def test_weights_are_copies(loss, n_outputs, table, rng):
     plain = solve(network, X[repeated], Y[repeated], max_iter=8)
     ours, theirs = weighted.posterior, plain.posterior
     for name in ("alpha", "noise", "n_effective_parameters", "log_evidence"):
-        assert_allclose(ours[name], theirs[name], rtol=1e-6, err_msg=name)
-    assert_allclose(ours["theta"], theirs["theta"], rtol=1e-5, atol=1e-6)
+        expected = getattr(theirs, name)
+        assert_allclose(getattr(ours, name), expected, rtol=1e-6, err_msg=name)
+    assert_allclose(ours.theta, theirs.theta, rtol=1e-5, atol=1e-6)
 
 
 @every_kind
@@ -199,13 +200,13 @@ def test_the_mode_and_its_precisions_are_kept_together(loss, n_outputs, table):
     solution = solve(network, X, Y)
     found = solution.posterior
     assert solution.status is Status.CONVERGED
-    assert_array_equal(solution.theta, found["theta"])
-    assert_allclose(found["alpha"], solution.state["precision"] * found["noise"].mean())
-    assert_allclose(solution.state["beta"], 1 / found["noise"])
-    assert solution.value == -found["log_evidence"]
+    assert_array_equal(solution.theta, found.theta)
+    assert_allclose(found.alpha, solution.state["precision"] * found.noise.mean())
+    assert_allclose(solution.state["beta"], 1 / found.noise)
+    assert solution.value == -found.log_evidence
     size = network.shape.size
-    assert found["covariance"].shape == (size, size)
-    assert 0 < found["n_effective_parameters"] < size
+    assert found.covariance.shape == (size, size)
+    assert 0 < found.n_effective_parameters < size
 
 
 @every_kind
