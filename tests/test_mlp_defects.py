@@ -230,7 +230,7 @@ def test_b13_an_adaptive_rate_forgets_the_past_when_it_is_divided():
     for loss in (0.1, 1.0, 1.0, 1.0):
         monitor.record(loss, theta)
     assert monitor.stalled
-    monitor.forgive()
+    monitor.reset_patience()
     for loss in (0.9, 0.8, 0.7, 0.6, 0.5):
         monitor.record(loss, theta)
         assert not monitor.stalled

@@ -3,7 +3,7 @@
 from numpy.random import RandomState
 
 from sklearn_twolayer import engine
-from sklearn_twolayer.engine.run import prepare
+from sklearn_twolayer.engine.run import prepare, run
 
 
 def task(X, Y, weights, n_outputs, loss, settings, **options):
@@ -11,11 +11,16 @@ def task(X, Y, weights, n_outputs, loss, settings, **options):
     return engine.Task(X, Y, weights, n_outputs, engine.LOSSES[loss], settings, **options)
 
 
-def fit(asked, seed=0, theta=None):
-    """What the engine makes of a task, begun at `theta` (standardised units) if that is given."""
+def fit(asked, seed=0, theta=None, keep_best=True):
+    """What the engine makes of a task, begun at `theta` (standardised units) if that is given.
+
+    The last weights are kept instead of the best if they are asked for; then it is a single run.
+    """
     plan = engine.make_plan(asked)
-    if theta is None:
-        return engine.fit(plan, RandomState(seed))
-    scaling = prepare(plan).scaling
-    start = engine.Continuation(theta, scaling, plan.settings.solver, plan.choices, plan.alpha)
+    training, start = prepare(plan), None
+    if theta is not None:
+        units, solver = training.scaling, plan.settings.solver
+        start = engine.Continuation(theta, units, solver, plan.choices, plan.alpha)
+    if not keep_best:
+        return run(plan, training, RandomState(seed), start, keep_best=False)
     return engine.fit(plan, RandomState(seed), start)

@@ -72,11 +72,13 @@ def test_follows_the_seed_for_ten_thousand_epochs():
         tol=0,
         n_iter_no_change=10**9,
     )
-    fitted = training.fit(training.task(X, Y, None, 1, "binary_log_loss", settings))
+    fitted = training.fit(
+        training.task(X, Y, None, 1, "binary_log_loss", settings), keep_best=False
+    )
     expected_losses, expected_theta = descend(10_000)
     assert fitted.solution.n_iter == 10_000
     assert_allclose(fitted.monitor.loss_curve, expected_losses, rtol=0, atol=1e-10)
-    assert_allclose(fitted.solution.last, expected_theta, rtol=0, atol=1e-10)
+    assert_allclose(fitted.solution.theta, expected_theta, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _solution(found: Optimum, prior: Prior, settings: Settings, n_iter: int) -> 
         status = Status.CONVERGED
     end, state = found.theta.astype(settings.dtype), {"precision": found.precision}
     state["beta"] = found.beta
-    return Solution(end, end, -found.log_evidence, n_iter, status, state, _posterior(found, prior))
+    return Solution(end, -found.log_evidence, n_iter, status, state, _posterior(found, prior))
 
 
 def _posterior(found: Optimum, prior: Prior) -> Posterior:

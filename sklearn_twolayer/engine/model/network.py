@@ -117,12 +117,6 @@ class Network:
             self._buffers[key] = _Buffers(n_rows, self, dtype)
         return self._buffers[key]
 
-    def __getstate__(self) -> dict:
-        return {"shape": self.shape, "activation": self.activation, "loss": self.loss}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
 
 def _weighted_sum(losses: Array, w: Array | float) -> float:
     if isinstance(w, np.ndarray):

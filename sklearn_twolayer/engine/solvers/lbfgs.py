@@ -46,9 +46,8 @@ def solve(
     if not monitor.loss_curve[monitor.begin_iter :] and math.isfinite(walk.here.value):
         monitor.record(walk.here.value, theta)
     monitor.finish()
-    last = walk.here.x.astype(theta.dtype)
     n_iter = len(monitor.loss_curve)
-    return Solution(monitor.best_theta, last, monitor.best_value, n_iter, status)
+    return Solution(monitor.best_theta, monitor.best_value, n_iter, status)
 
 
 Pair = tuple[Array, Array, float]

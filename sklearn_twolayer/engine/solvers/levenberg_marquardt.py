@@ -54,20 +54,18 @@ def solve(
     precision = objective.penalty.diagonal * fraction
     target = SmallerSystem(objective.network, objective.rows, precision)
     monitor.start(theta)
-    last, status = theta, Status.DIVERGED
+    status = Status.DIVERGED
     if math.isfinite(target.value(theta.astype(np.float64))):
-        last, status = _descend(target, theta, settings, monitor)
+        status = _descend(target, theta, settings, monitor)
     monitor.finish()
     if theta.dtype != np.float64 and not math.isfinite(objective.value(monitor.best_theta)):
         # what was found in double precision is beyond that of the weights
         monitor.best_theta[:], status = theta, Status.DIVERGED
-    return Solution(monitor.best_theta, last, monitor.best_value, len(monitor.loss_curve), status)
+    return Solution(monitor.best_theta, monitor.best_value, len(monitor.loss_curve), status)
 
 
-def _descend(
-    target: "Target", theta: Array, settings: Settings, monitor: Monitor
-) -> tuple[Array, Status]:
-    """Where the steps from theta end, and why."""
+def _descend(target: "Target", theta: Array, settings: Settings, monitor: Monitor) -> Status:
+    """Step by step from theta; why the steps end."""
     total = target.rows.sum_weights
     point, damping = target.expand(theta.astype(np.float64)), FIRST_DAMPING * total
     for n_iter in range(settings.max_iter):
@@ -77,12 +75,11 @@ def _descend(
         if point is before:
             if n_iter == 0:
                 monitor.record(point.value / total, theta)
-            return point.theta.astype(theta.dtype), Status.CONVERGED
-        last = point.theta.astype(theta.dtype)
-        monitor.record(point.value / total, last)
+            return Status.CONVERGED
+        monitor.record(point.value / total, point.theta.astype(theta.dtype))
         if monitor.stopped or monitor.stalled:
-            return last, Status.STOPPED if monitor.stopped else Status.CONVERGED
-    return point.theta.astype(theta.dtype), Status.MAX_ITER
+            return Status.STOPPED if monitor.stopped else Status.CONVERGED
+    return Status.MAX_ITER
 
 
 def check_size(shape: Shape, n_rows: float = math.inf) -> None:

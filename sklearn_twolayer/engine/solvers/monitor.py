@@ -1,4 +1,7 @@
-"""What happens after each iteration: remember, compare, report, and perhaps stop."""
+"""Monitoring and early stopping: what happens after each iteration.
+
+The history is kept, the best weights are copied, progress is reported, and patience may run out.
+"""
 
 import math
 import time
@@ -74,7 +77,7 @@ class Monitor:
     scores: list[float] = field(default_factory=list)
 
     def start(self, theta: Array) -> None:
-        """Begin a walk at `theta`."""
+        """Begin a run at `theta`."""
         self.began = time.perf_counter()
         self.begin_iter = len(self.loss_curve)
         self.best_theta = theta.copy()
@@ -82,10 +85,10 @@ class Monitor:
         self.best_value = math.inf
         self.best_iter = self.begin_iter
         self.stopped = False
-        self.forgive()
+        self.reset_patience()
 
-    def forgive(self) -> None:
-        """Count patience afresh, from the next iteration on."""
+    def reset_patience(self) -> None:
+        """Count afresh, from the next iteration on: an earlier lucky loss is forgotten, too."""
         self._lowest = math.inf
         self._waited = 0
 
@@ -104,27 +107,28 @@ class Monitor:
         self._wait(-score if score is not None and self.stops_by_score else loss)
         if self.callback is not None:
             n_iter, seconds = iteration - self.begin_iter, time.perf_counter() - self.began
-            seen = Progress(iteration, loss, score, theta, self.phase, n_iter, seconds)
-            self.stopped = bool(self.callback(seen))
+            progress = Progress(iteration, loss, score, theta, self.phase, n_iter, seconds)
+            self.stopped = bool(self.callback(progress))
 
     def consider(self, value: float, theta: Array, iteration: int) -> None:
         """Keep `theta` if it is the best so far, or if the last is what is wanted."""
         if value < self.best_value or not self.keep_best:
-            self.best_value = value
-            self.best_iter = iteration
-            np.copyto(self.best_theta, theta)
+            self.keep(value, theta, iteration)
+
+    def keep(self, value: float, theta: Array, iteration: int) -> None:
+        """Keep a copy of `theta`, the weights after so many iterations."""
+        self.best_value, self.best_iter = value, iteration
+        np.copyto(self.best_theta, theta)
 
     def finish(self) -> None:
-        """End the walk; if it led astray, as a score or a loss tells, the start is judged too."""
-        losses = self.loss_curve[self.begin_iter : self.best_iter]
-        astray = len(losses) < 2 or losses[-1] > losses[0]
-        if self.score is not None and self.begin is not None and self.keep_best and astray:
-            self.consider(-self.score(self.begin), self.begin, self.begin_iter)
+        """End the run; the start is rated too, if the run has led away from it.
 
-    def improved(self, theta: Array) -> None:
-        """Take it that the last iteration, which ended at `theta`, has improved it."""
-        self.best_iter = len(self.loss_curve)
-        np.copyto(self.best_theta, theta)
+        Good weights that a run was given, by a warm start for instance, are not to be lost.
+        """
+        losses = self.loss_curve[self.begin_iter : self.best_iter]
+        led_away = len(losses) < 2 or losses[-1] > losses[0]
+        if self.score is not None and self.begin is not None and self.keep_best and led_away:
+            self.consider(-self.score(self.begin), self.begin, self.begin_iter)
 
     @property
     def last_improvement(self) -> float | None:
@@ -140,6 +144,8 @@ class Monitor:
         return self._waited >= self.patience
 
     def _wait(self, value: float) -> None:
+        # relative to the loss, as its unit is nobody's choice; but a loss that falls towards zero
+        # would never count as improved enough, hence the thousandth of the first
         if math.isinf(self._lowest):
             self._first = self._lowest = value
             return

@@ -37,12 +37,11 @@ class Posterior:
 class Solution:
     """Where a run ended and what is needed to go on.
 
-    `theta` are the weights to keep and `value` what they were judged by, `last` the weights of the
-    last iteration. A solver that knows how sure it is of them says so in `posterior`.
+    `theta` are the weights to keep and `value` what they were compared by. A solver that knows how
+    sure it is of them says so in `posterior`.
     """
 
     theta: Array
-    last: Array
     value: float
     n_iter: int
     status: Status

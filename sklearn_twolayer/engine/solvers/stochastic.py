@@ -1,4 +1,4 @@
-"""Many small steps on mini-batches; the update rule comes from ``OPTIMIZERS``."""
+"""Stochastic gradient descent on mini-batches; the update rule comes from ``OPTIMIZERS``."""
 
 import math
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from ..settings import Settings
 from .monitor import Monitor
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer, State
-from .schedules import SCHEDULES
+from .schedules import SCHEDULES, Schedule
 from .solution import Solution, Status
 
 SMALLEST_RATE = 1e-6
 """Below this an adaptive learning rate is not divided further."""
 
-ROWS_TO_JUDGE = 4_000
+ROWS_TO_COMPARE = 4_000
 """Rows that tell well enough which of two sets of weights is better."""
 
 
@@ -30,59 +30,78 @@ def solve(
     random_state: RandomState,
     state: State | None = None,
 ) -> Solution:
-    """Walk epoch by epoch from `theta`; `state`, from an earlier solution, is carried on."""
-    optimizer = OPTIMIZERS[settings.solver]
-    schedule = SCHEDULES[settings.learning_rate]
+    """Train epoch by epoch from `theta`; `state`, from an earlier solution, is carried on."""
+    optimizer, schedule = OPTIMIZERS[settings.solver], SCHEDULES[settings.learning_rate]
     theta = theta.copy()
     state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **optimizer.start(theta)}
     monitor.start(theta)
-    before = theta.copy()
-    status = Status.MAX_ITER
-    largest = float(np.finfo(theta.dtype).max) ** 0.5
+    before, status = theta.copy(), None
     for _ in range(settings.max_iter):
         factor = schedule.factor(state["epoch"], state["n_seen"], settings)
         rate = settings.learning_rate_init * factor / state["division"]
         np.copyto(before, theta)
         loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
-        if not math.isfinite(loss) or not np.abs(theta).max() < largest:
+        if _has_diverged(loss, theta):
             status = Status.DIVERGED
+            state |= optimizer.start(theta)  # what the rule remembers is of no use any more
             break
-        # the running loss describes where the epoch began better than where it ended
         monitor.record(loss, theta, measured_on=before)
-        if monitor.stopped:
-            status = Status.STOPPED
+        status = _reason_to_stop(monitor, schedule, rate, state)
+        if status is not None:
             break
-        if monitor.stalled:
-            if schedule.divide_when_stalled is None or rate <= SMALLEST_RATE:
-                status = Status.CONVERGED
-                break
-            state["division"] *= schedule.divide_when_stalled
-            monitor.forgive()
-    if status is Status.DIVERGED:
-        state |= optimizer.start(theta)  # what the rule remembers is of no use any more
-    elif monitor.score is None and monitor.keep_best:
-        _judge_last(objective, theta, settings, monitor)
+    if status is not Status.DIVERGED:
+        _compare_last_with_best(objective, theta, settings, monitor)
     monitor.finish()
-    n_iter = len(monitor.loss_curve)
-    return Solution(monitor.best_theta, theta, monitor.best_value, n_iter, status, state)
+    n_iter, status = len(monitor.loss_curve), status or Status.MAX_ITER
+    return Solution(monitor.best_theta, monitor.best_value, n_iter, status, state)
 
 
-def _judge_last(objective: Objective, theta: Array, settings: Settings, monitor: Monitor) -> None:
-    """No epoch began with the last weights, so no loss tells of them yet.
+def _has_diverged(loss: float, theta: Array) -> bool:
+    """Whether the loss is not finite, or the squares of weights soon will not be."""
+    largest = float(np.finfo(theta.dtype).max) ** 0.5
+    return not math.isfinite(loss) or not np.abs(theta).max() < largest
 
-    A running loss flatters the weights it is compared by, so both sides are evaluated, on as many
-    rows as it takes to tell; not where the last of several epochs was the best on its way: its
-    end needs no further look.
+
+def _reason_to_stop(
+    monitor: Monitor, schedule: Schedule, rate: float, state: State
+) -> Status | None:
+    """Why the epoch was the last, or None; an adaptive rate is divided before that."""
+    if monitor.stopped:
+        return Status.STOPPED
+    if not monitor.stalled:
+        return None
+    if schedule.divide_when_stalled is None or rate <= SMALLEST_RATE:
+        return Status.CONVERGED
+    state["division"] *= schedule.divide_when_stalled
+    monitor.reset_patience()
+    return None
+
+
+def _compare_last_with_best(
+    objective: Objective, theta: Array, settings: Settings, monitor: Monitor
+) -> None:
+    """Keep the last weights if they are better than the best so far: the whole rule is here.
+
+    A score rates the weights an epoch ends with, and then there is nothing to do. The running loss
+    of an epoch describes the weights it *began* with, so the last ones have no loss yet:
+
+    - if the last epoch had the lowest running loss, its end is taken, which is better still. Not
+      where an epoch is one batch, whose loss is exactly that of its beginning and says nothing of
+      the end; nor where restarts are compared, which need values on all rows;
+    - else both are evaluated on the same rows, as a running loss flatters: on all rows where
+      restarts are compared, else on as many as it takes to tell.
     """
-    several_batches = batch_size(settings, objective.rows.n_rows) < objective.rows.n_rows
-    fell = len(monitor.loss_curve) > 1 and monitor.best_value == monitor.loss_curve[-1]
-    if fell and several_batches and settings.n_init == 1:
-        monitor.improved(theta)
+    if monitor.score is not None or not monitor.keep_best:
         return
-    # restarts are compared with one another, on all rows
-    most = ROWS_TO_JUDGE if settings.n_init == 1 else objective.rows.n_rows
-    monitor.best_value = objective.value(monitor.best_theta, most)
-    monitor.consider(objective.value(theta, most), theta, len(monitor.loss_curve))
+    n_rows, restarts = objective.rows.n_rows, settings.n_init > 1
+    several_batches = batch_size(settings, n_rows) < n_rows
+    fell = len(monitor.loss_curve) > 1 and monitor.best_value == monitor.loss_curve[-1]
+    if fell and several_batches and not restarts:
+        monitor.keep(monitor.best_value, theta, len(monitor.loss_curve))
+        return
+    most_rows = n_rows if restarts else ROWS_TO_COMPARE
+    monitor.best_value = objective.value(monitor.best_theta, most_rows)
+    monitor.consider(objective.value(theta, most_rows), theta, len(monitor.loss_curve))
 
 
 def _epoch(

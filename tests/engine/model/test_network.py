@@ -1,5 +1,3 @@
-import pickle
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -114,18 +112,6 @@ def test_float32_stays_float32(X, name, loss, rng, draw_targets):
     _, gradient = network.loss_gradient(theta.astype(np.float32), inputs, Y, 1.0)
     assert gradient.dtype == np.float32
     assert_allclose(gradient, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_survives_pickling(X, name, rng):
-    shape = Shape(3, 5, 1)
-    theta, Y = rng.randn(shape.size), rng.randn(N_ROWS, 1)
-    network = Network(shape, ACTIVATIONS[name], LOSSES["squared_error"])
-    loss_sum, gradient = network.loss_gradient(theta, some_inputs(X), Y, 1.0)
-    copy = pickle.loads(pickle.dumps(network))
-    copied_sum, copied_gradient = copy.loss_gradient(theta, some_inputs(X), Y, 1.0)
-    assert copied_sum == loss_sum
-    assert_array_equal(copied_gradient, gradient)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

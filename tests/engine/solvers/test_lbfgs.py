@@ -113,7 +113,7 @@ def test_a_loss_that_falls_by_rounding_only_is_not_searched_for_more():
 def test_the_longest_step_will_do_where_the_slope_never_levels_out():
     solution, _ = minimised(lambda x: (-float(x.sum()), -np.ones(3)), np.zeros(3), max_iter=3)
     assert (solution.status, solution.n_iter) == (Status.MAX_ITER, 3)
-    assert_allclose(solution.last, 3 * 2**19 / 3**0.5)
+    assert_allclose(solution.theta, 3 * 2**19 / 3**0.5)
 
 
 def test_what_is_remembered_is_forgotten_where_it_leads_nowhere():
@@ -197,5 +197,5 @@ def test_float32_weights_walk_in_float64():
 
     solution, _ = minimised(narrow, np.array([3, -2, 1], np.float32), tol=1e-6)
     assert solution.status is Status.CONVERGED
-    assert solution.theta.dtype == solution.last.dtype == np.float32
+    assert solution.theta.dtype == np.float32
     assert solution.value < 1e-6  # F falls by less than float32 can tell from 1

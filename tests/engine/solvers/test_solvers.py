@@ -101,7 +101,7 @@ class Problem:
         )
         return Objective(network, ArrayRows(self.X, self.Y, self.weights), self.alpha)
 
-    def fit(self, solver, seed=0, theta=None, callback=None, **options):
+    def fit(self, solver, seed=0, theta=None, callback=None, keep_best=True, **options):
         settings = engine.Settings(
             **{
                 "hidden_size": 4,
@@ -115,7 +115,7 @@ class Problem:
         )
         name, k = self.loss.__name__, self.n_outputs
         asked = task(self.X, self.Y, self.weights, k, name, settings, callback=callback)
-        return fit(asked, seed, theta)
+        return fit(asked, seed, theta, keep_best)
 
 
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
@@ -153,8 +153,8 @@ def test_shuffling_depends_on_the_seed_alone(solver):
     theta = np.random.RandomState(5).randn(Shape(N_FEATURES, 4, 1).size)
     fits = {
         (shuffle, seed): problem.fit(
-            solver, seed, theta=theta, batch_size=7, shuffle=shuffle, max_iter=2
-        ).solution.last
+            solver, seed, theta, batch_size=7, shuffle=shuffle, max_iter=2, keep_best=False
+        ).solution.theta
         for shuffle in (True, False)
         for seed in (0, 1)
     }
@@ -278,14 +278,15 @@ def test_the_rate_of_each_epoch_is_that_of_the_schedule(name):
     problem = Problem("one target")
     options = {"learning_rate": name, "decay_epochs": 3, "momentum": 0, "tol": 0}
     theta = np.random.RandomState(5).randn(Shape(N_FEATURES, 4, 1).size)
-    fitted = problem.fit("sgd", theta=theta, batch_size=30, shuffle=False, max_iter=8, **options)
+    options |= {"keep_best": False, "batch_size": 30, "shuffle": False, "max_iter": 8}
+    fitted = problem.fit("sgd", theta=theta, **options)
     objective = problem.objective()
-    settings = engine.Settings(max_iter=8, **options)
+    settings = engine.Settings(learning_rate=name, decay_epochs=3, max_iter=8)
     for epoch in range(8):
         rate = RATES["sgd"] * SCHEDULES[name].factor(epoch, epoch * N_ROWS, settings)
         for batch in (slice(0, 30), slice(30, 60)):
             theta = theta - rate * objective.batch(theta, batch)[1]
-    assert_allclose(fitted.solution.last, theta, rtol=1e-12)
+    assert_allclose(fitted.solution.theta, theta, rtol=1e-12)
 
 
 @every_incremental_solver
@@ -300,16 +301,16 @@ def test_a_walk_can_be_broken_off_and_carried_on(solver):
             objective,
             theta,
             replace(settings, max_iter=n_epochs),
-            engine.Monitor(tol=0, patience=100),
+            engine.Monitor(tol=0, patience=100, keep_best=False),
             np.random.RandomState(0),
             state,
         )
 
     theta = np.random.RandomState(5).randn(objective.network.shape.size)
-    expected = walk(theta, 7).last
+    expected = walk(theta, 7).theta
     half = walk(theta, 3)
-    carried_on = walk(half.last, 4, pickle.loads(pickle.dumps(half.state)))
-    assert_array_equal(carried_on.last, expected)
+    carried_on = walk(half.theta, 4, pickle.loads(pickle.dumps(half.state)))
+    assert_array_equal(carried_on.theta, expected)
 
 
 @every_solver
@@ -318,7 +319,7 @@ def test_weights_have_the_precision_of_the_data(solver, dtype):
     problem = Problem("one target")
     problem.X = problem.X.astype(dtype)
     fitted = problem.fit(solver, max_iter=3)
-    arrays = (fitted.solution.theta, fitted.solution.last, *fitted.coefs, *fitted.intercepts)
+    arrays = (fitted.solution.theta, *fitted.coefs, *fitted.intercepts)
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
@@ -328,10 +329,10 @@ def test_the_start_is_left_alone(solver):
     theta = np.random.RandomState(5).randn(objective.network.shape.size)
     before = theta.copy()
     settings = engine.Settings(solver=solver, max_iter=3)
-    monitor = engine.Monitor(tol=0, patience=9)
+    monitor = engine.Monitor(tol=0, patience=9, keep_best=False)
     solution = SOLVERS[solver].solve(objective, theta, settings, monitor, np.random.RandomState(0))
     assert_array_equal(theta, before)
-    assert (solution.last != theta).any()
+    assert (solution.theta != theta).any()
 
 
 class TestMonitor:
@@ -371,13 +372,13 @@ class TestMonitor:
             shrinking = scale * (losses if scale > 0 else 2 - losses)
             assert self.iterations_until_stalled(shrinking, tol=0.1) == 4
 
-    def test_forgiving_starts_the_count_afresh(self):
+    def test_patience_is_counted_afresh(self):
         monitor = engine.Monitor(tol=0, patience=2)
         monitor.start(np.zeros(1))
         for _ in range(3):
             monitor.record(1.0, np.zeros(1))
         assert monitor.stalled
-        monitor.forgive()
+        monitor.reset_patience()
         assert not monitor.stalled
 
     def test_keeps_the_weights_of_the_smallest_loss(self):
@@ -459,7 +460,7 @@ def test_sparse_rows_give_what_dense_rows_give(momentum, rng):
     for storage in (X, X.toarray()):
         network = Network(shape, ACTIVATIONS["tanh"], LOSSES["squared_error"])
         objective = Objective(network, ArrayRows(storage, Y), alpha=0.0)
-        monitor = Monitor(settings.tol, settings.n_iter_no_change)
+        monitor = Monitor(settings.tol, settings.n_iter_no_change, keep_best=False)
         solution = SOLVERS["sgd"].solve(objective, theta, settings, monitor, RandomState(0))
-        ends.append(solution.last)
+        ends.append(solution.theta)
     assert_allclose(*ends, rtol=1e-10, atol=1e-12)
