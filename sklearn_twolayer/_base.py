@@ -120,7 +120,9 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         X, y, weights = _without_zero_weights(X, y, weights)
         if learn is not None:
             self._learn_targets(y, **learn)
-        return X, self._encode(y), weights
+        Y = self._encode(y)
+        engine.LOSSES[self._loss].check_targets(Y, "y" + suffix)
+        return X, Y, weights
 
     def _with_validation(self, task, held_out, random_state):
         """The task with the caller's own validation rows, with some set aside, or as it is."""
@@ -225,7 +227,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self.alpha_ = fitted.continuation.alpha if posterior is None else posterior.alpha
         self.n_effective_parameters_ = getattr(posterior, "n_effective_parameters", None)
         self.log_evidence_ = getattr(posterior, "log_evidence", None)
-        self._noise = fitted.noise
+        self._noise = fitted.noise if engine.LOSSES[self._loss].has_noise else None
         # a pickle holds no types of ours
         self._predictive = None if predictive is None else dict(vars(predictive))
 

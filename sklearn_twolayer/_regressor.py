@@ -398,6 +398,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.scoring = scoring
         self.verbose = verbose
 
+    _loss = "squared_error"
+    """The loss that is minimised, by its name in the engine's table."""
+
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train on rows X with quantities y.
 
@@ -501,15 +504,23 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
             For ``return_std=True`` without a posterior.
         """
         if not return_std:
-            return self._decode(*self._by_blocks(X, lambda raw, X: raw))
+            return self._decode(*self._by_blocks(X, self._mean))
         check_is_fitted(self)
+        if not engine.LOSSES[self._loss].has_noise:
+            raise ValueError(
+                f"return_std=True needs a loss with a noise variance, got {self._loss!r}"
+            )
         if self._predictive is None:
             raise ValueError(
                 "return_std=True needs the posterior that alpha='auto' finds, and there is none: "
                 + self._no_posterior
             )
-        found = self._by_blocks(X, lambda raw, X: raw, self._deviation)
+        found = self._by_blocks(X, self._mean, self._deviation)
         return tuple(self._decode(part) for part in found)
+
+    def _mean(self, raw, X):
+        """What the raw outputs stand for, in the units of y."""
+        return engine.LOSSES[self._loss].inverse_link(raw)
 
     def _deviation(self, raw, X):
         """Of a new y in each row, in its units and in the precision of X."""
@@ -542,7 +553,6 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     def _learn_targets(self, y, streaming=False):
         self._single_target = np.ndim(y) == 1
         self.n_outputs_ = 1 if self._single_target else y.shape[1]
-        self._loss = "squared_error"
 
     def _encode(self, y):
         with numbers_fit_a_float("y"):

@@ -18,7 +18,7 @@ def rng():
 
 @pytest.fixture
 def draw_targets(rng):
-    """Targets that suit a loss, told from its attributes alone."""
+    """Targets that suit a loss, told from what it declares alone."""
 
     def draw(loss, n_rows, n_outputs):
         if loss.labels:

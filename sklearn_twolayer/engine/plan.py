@@ -12,6 +12,7 @@ import numpy as np
 
 from .data.rows import merge_equal_rows
 from .model.activations import ACTIVATIONS
+from .model.losses import Loss
 from .model.network import Network, block_size
 from .model.parameters import Shape
 from .numerics import Array
@@ -95,6 +96,7 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
         task = _merged(task)
     if start is not None:
         asked = _as_started(asked, start)
+    check_pair(task.loss, asked)
     n_columns, validating = task.X.shape[1], task.validation is not None
     reason = why_no_evidence(asked, task.X.shape[0], n_columns, task.n_outputs, validating)
     alpha_by, alpha = _who_chooses_alpha(asked, reason, task, start)
@@ -107,6 +109,20 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
         reason = reason or "the fit was with posterior=False"
     size = _product_size(settings, shape, task.X.shape[0])
     return Plan(task, n_rows, settings, shape, alpha_by, alpha, reason, size)
+
+
+def check_pair(loss: Loss, asked: Settings) -> None:
+    """ValueError where the solver, or the evidence, needs what the loss does not have."""
+    if loss.has_curvature:
+        return
+    lacks = f"the curvature of the loss, which {type(loss).__name__} does not have"
+    able = [name for name, solver in SOLVERS.items() if not solver.needs_curvature]
+    if not is_auto(asked.solver) and SOLVERS[asked.solver].needs_curvature:
+        raise ValueError(
+            f"solver={asked.solver!r} needs {lacks}: take one of {', '.join(map(repr, able))}"
+        )
+    if is_auto(asked.alpha):
+        raise ValueError(f"alpha='auto' needs {lacks}: give alpha a number")
 
 
 def _of_one_chunk(task: Task) -> Settings:
@@ -153,6 +169,7 @@ def _definite(asked: Settings, task: Task, by_evidence: bool) -> Settings:
     """The settings with solver, hidden_size, activation, skip and dtype settled."""
     n_rows, solver = task.X.shape[0], asked.solver
     if is_auto(solver):
+        # the evidence is taken only where there is a curvature
         solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
     in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
     definite: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""How wrong is a raw output, and which way is better? Both answers come from one call.
+"""Loss functions: value, gradient and curvature by the raw outputs, and the inverse link.
 
 To add one: write a class like those below, add one line to ``LOSSES``.
 
@@ -50,6 +50,10 @@ class Loss(Protocol):
         """From raw outputs to predictions: means or probabilities."""
         ...
 
+    def check_targets(self, Y: Array, name: str) -> None:
+        """ValueError, in which the targets have that name, for finite ones it does not admit."""
+        ...
+
 
 class NoisyLoss(Loss, Protocol):
     """A loss that declares ``has_noise``."""
@@ -88,6 +92,9 @@ class SquaredError:
 
     def inverse_link(self, Z2: Array) -> Array:
         return Z2
+
+    def check_targets(self, Y: Array, name: str) -> None:
+        """All are admitted."""
 
     def with_noise(self, beta: Array) -> "NoisySquaredError":
         """The same for targets of known noise."""
@@ -144,6 +151,10 @@ class BinaryLogLoss:
         limits = np.finfo(P.dtype)
         return np.clip(P, limits.tiny, 1 - limits.epsneg, out=P)
 
+    def check_targets(self, Y: Array, name: str) -> None:
+        if Y.min() < 0 or Y.max() > 1:
+            raise ValueError(f"{name} must be 0 or 1, got {Y.min():g} to {Y.max():g}")
+
 
 class LogLoss:
     """log(sum(exp(Z2))) - Z2[Y] for class numbers Y; link: softmax over the outputs."""
@@ -175,6 +186,10 @@ class LogLoss:
         P = np.empty_like(Z2)
         softmax(Z2, out=P)
         return P
+
+    def check_targets(self, Y: Array, name: str) -> None:
+        if Y.min() < 0:
+            raise ValueError(f"{name} must be class numbers from 0 on, got {Y.min()}")
 
 
 LOSSES: dict[str, Loss] = {

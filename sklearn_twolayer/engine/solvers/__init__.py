@@ -1,4 +1,4 @@
-"""Ways to walk downhill.
+"""Solvers: optimisation of the objective, or least squares and likelihood by curvature.
 
 To add one: write ``solve`` in a file of its own, add one line to ``SOLVERS``.
 """
@@ -13,14 +13,15 @@ from .solution import Solution
 
 @dataclass(frozen=True)
 class Solver:
-    """How to solve, and whether the walk can be carried on with new rows."""
+    """How to solve, whether new rows can be taken in later, and what is needed of a loss."""
 
     solve: Callable[..., Solution]
     incremental: bool
+    needs_curvature: bool = False
 
 
 SOLVERS = {
     "lbfgs": Solver(lbfgs.solve, incremental=False),
-    "lm": Solver(levenberg_marquardt.solve, incremental=False),
+    "lm": Solver(levenberg_marquardt.solve, incremental=False, needs_curvature=True),
     **{name: Solver(stochastic.solve, incremental=True) for name in OPTIMIZERS},
 }

@@ -33,6 +33,11 @@ def central_differences(function, Z2):
     )
 
 
+def raw_outputs(loss, n_outputs, rng):
+    """Confident ones, but for a log link, where differences would drown in large values."""
+    return (1 if loss.out_activation == "exponential" else 3) * rng.randn(20, n_outputs)
+
+
 def perfect_raw_outputs(loss, Y, n_outputs):
     if loss.out_activation == "identity":
         return Y.copy()
@@ -47,7 +52,7 @@ def as_float(Y, dtype):
 @every_loss
 @every_width
 def test_gradient_is_the_derivative_of_the_value(loss, n_outputs, rng, draw_targets):
-    Z2, Y = 3 * rng.randn(20, n_outputs), draw_targets(loss, 20, n_outputs)
+    Z2, Y = raw_outputs(loss, n_outputs, rng), draw_targets(loss, 20, n_outputs)
     expected = central_differences(lambda Z: value(loss, Z, Y), Z2)
     assert_allclose(gradient(loss, Z2, Y), expected, atol=1e-8)
 
@@ -55,13 +60,14 @@ def test_gradient_is_the_derivative_of_the_value(loss, n_outputs, rng, draw_targ
 @every_loss
 @every_width
 def test_curvature_is_the_derivative_of_the_gradient(loss, n_outputs, rng, draw_targets):
-    Z2, Y = 3 * rng.randn(20, n_outputs), draw_targets(loss, 20, n_outputs)
+    Z2, Y = raw_outputs(loss, n_outputs, rng), draw_targets(loss, 20, n_outputs)
     expected = central_differences(lambda Z: gradient(loss, Z, Y), Z2)
     assert_allclose(loss.curvature(Z2, Y), expected, atol=1e-8)
 
 
 INVERSE_LINKS = {
     "identity": lambda Z2: Z2,
+    "exponential": np.exp,
     "logistic": lambda Z2: 1 / (1 + np.exp(-Z2)),
     "softmax": lambda Z2: np.exp(Z2) / np.exp(Z2).sum(axis=1, keepdims=True),
 }
@@ -161,6 +167,25 @@ def test_raw_outputs_are_left_alone(loss, rng, draw_targets):
     loss.curvature(Z2, Y)
     loss.inverse_link(Z2)
     assert_array_equal(Z2, before)
+
+
+@every_loss
+def test_admits_its_own_targets(loss, draw_targets):
+    for n_outputs in (1, 3):
+        loss.check_targets(draw_targets(loss, 20, n_outputs), "y")
+
+
+@pytest.mark.parametrize(
+    ("name", "Y"), [("binary_log_loss", [[0.0], [2.0]]), ("log_loss", [0, -1])]
+)
+def test_other_targets_are_refused_by_name(name, Y):
+    with pytest.raises(ValueError, match=r"^y_val must be "):
+        LOSSES[name].check_targets(np.array(Y), "y_val")
+
+
+@every_loss
+def test_a_noise_is_declared_where_there_is_one(loss):
+    assert loss.has_noise == hasattr(loss, "with_noise")
 
 
 @every_loss
