@@ -207,6 +207,9 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = solution.n_iter
         self.t_ = fitted.continuation.n_seen
         self.solver_ = fitted.continuation.solver
+        self.hidden_size_, self.skip_ = plan.choices.hidden_size, plan.choices.skip
+        self.n_members_ = fitted.continuation.n_members
+        self.dtype_ = plan.settings.dtype
         self.n_layers_ = 3
         self.out_activation_ = plan.task.loss.out_activation
         self._state = engine.preserve(fitted.continuation)
@@ -216,7 +219,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
         # prediction does not change when a parameter is set after the fit
-        self._activation = activation
+        self.activation_ = activation
         # where float32 rows are counted from; any point gives the same function
         self._origin = origin
         self._predictive, self._no_posterior = None, "the fit has not ended yet"
@@ -255,7 +258,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """The fitted network and checked rows: (coefs, intercepts, activation, X, origin)."""
         check_is_fitted(self)
         X = check_X(self, X)
-        activation = engine.ACTIVATIONS[self._activation]
+        activation = engine.ACTIVATIONS[self.activation_]
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
         return coefs, self.intercepts_, activation, X, self._origin
 

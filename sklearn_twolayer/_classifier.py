@@ -1,6 +1,9 @@
 """Targets that are labels. Long because every parameter is documented here, in full."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
@@ -10,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
 from ._class_weight import class_weights
-from ._validation import SMALLEST_TOTAL, check_classes
+from ._validation import SMALLEST_TOTAL, MatrixLike, check_classes
 
 
 class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
@@ -39,11 +42,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     solver : {"auto", "lbfgs", "lm", "sgd", "rmsprop", "adam"}, default="auto"
         How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, and so
-        does ``"lm"``, Levenberg-Marquardt [7]_: far fewer and dearer steps, for networks of at most
-        3,000 parameters (or rows times outputs). The others walk through mini-batches: stochastic
-        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes ``"lm"`` where
-        the evidence is to choose `alpha` and the table is small enough for it (see `alpha`), else
-        L-BFGS up to 10,000 rows and Adam beyond; the choice stands in ``solver_``.
+        does ``"lm"``, Levenberg-Marquardt [7]_: far fewer but more expensive iterations, for
+        networks of at most 3,000 parameters (or rows times outputs). The others take mini-batches:
+        stochastic gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes
+        ``"lm"`` where the evidence is to choose `alpha` and the table is small enough for it (see
+        `alpha`), else L-BFGS up to 10,000 rows and Adam beyond; the choice stands in ``solver_``.
 
     alpha : float, array of shape (n_groups,) or "auto", default="auto"
         Precision of a Gaussian prior on the weights, biases excepted, in standardised units: the
@@ -57,13 +60,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         ``"auto"`` lets the data choose such an array, by the evidence [8]_: the probability of the
         targets, the weights being averaged out. It takes ``solver="lm"`` or ``"auto"``, no
         validation rows (they would choose instead), and for ``solver="auto"`` at most 10,000 rows
-        and ``n_rows * P ** 2 + P ** 3 <= 1e9``, P being the number of parameters; 3,000 parameters
-        are the most in any case. Where that is too many, ``solver="auto"`` tries 1, 10 and 100 on
-        up to 100,000 rows, a fifth of them held out, and trains on all with the best; otherwise
-        ``"auto"`` is 1.
+        and ``n_samples * P ** 2 + P ** 3 <= 1e9``, P being the number of parameters; 3,000
+        parameters are the most in any case. Where that is too many, ``solver="auto"`` tries 1, 10
+        and 100 on up to 100,000 rows, a fifth of them held out, and trains on all with the best;
+        otherwise ``"auto"`` is 1.
 
     batch_size : int or "auto", default="auto"
-        Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by ``"lbfgs"`` and
+        Rows in a mini-batch; ``"auto"`` is ``min(200, n_samples)``. Not used by ``"lbfgs"`` and
         ``"lm"``.
 
     learning_rate : str, default="constant"
@@ -101,7 +104,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     random_state : int, RandomState instance or None, default=None
         Source of the random numbers, used in this order: the rows set aside for validation, those
         held out to try `alpha` on and a seed for the trials, the initial weights (W1, W2), the
-        order of rows in each epoch. With ``n_init > 1`` or ``n_members > 1`` it gives each walk its
+        order of rows in each epoch. With ``n_init > 1`` or ``n_members > 1`` it gives each run its
         seed instead of the last two. An int gives the same bits in every fit on the same machine.
 
     tol : float, default=1e-4
@@ -167,10 +170,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         Number of networks from different starts to average where the evidence chooses `alpha`, each
         the best of `n_init`. Their average is one network with the hidden units of all, and
         ``coefs_`` hold them side by side; ``alpha_`` and ``log_evidence_`` are those of the best.
-        ``"auto"`` is 3 where `hidden_size` is ``"auto"`` too and a step is cheap (``n_rows * P ** 2
-        + P ** 3 <= 5e7``), else 1.
+        ``"auto"`` is 3 where `hidden_size` is ``"auto"`` too and a step is cheap (``n_samples *
+        P ** 2 + P ** 3 <= 5e7``), else 1.
 
-    posterior : bool, default=True
+    store_posterior : bool, default=True
         Whether to keep, where ``alpha="auto"`` has found it, the covariance of the P parameters
         (P x P numbers): what moderated probabilities need.
 
@@ -265,6 +268,21 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     solver_ : str
         The solver that was used.
+
+    activation_ : str
+        The activation that was used.
+
+    hidden_size_ : int
+        Number of hidden units of a network, or of each of those averaged.
+
+    skip_ : bool
+        Whether the inputs also reach the outputs directly.
+
+    n_members_ : int
+        Number of networks that were averaged; 1 if there is but one.
+
+    dtype_ : str
+        The precision of training, ``"float32"`` or ``"float64"``.
 
     n_features_in_ : int
         Number of columns of X.
@@ -362,7 +380,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         dtype="auto",
         n_init=1,
         n_members="auto",
-        posterior=True,
+        store_posterior=True,
         moderate=True,
         warm_start=False,
         early_stopping=False,
@@ -398,7 +416,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
-        self.posterior = posterior
+        self.store_posterior = store_posterior
         self.moderate = moderate
         self.warm_start = warm_start
         self.early_stopping = early_stopping
@@ -406,18 +424,27 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.scoring = scoring
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train on rows X with labels y.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Training rows, in any units. float32 stays float32, all else becomes float64.
 
-        y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 in each column, dense or sparse, for multilabel y.
 
-        sample_weight : array-like of shape (n_rows,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0; k counts as k copies, 0 as absence.
 
         X_val, y_val : array-like, default=None
@@ -445,7 +472,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(can_go_on)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: MatrixLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch on a further chunk of rows.
 
         The units of X are learnt as rows arrive; the weights are expressed in them anew, so that a
@@ -455,17 +488,17 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows of the chunk.
 
-        y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 in each column, dense or sparse, for multilabel y.
 
         classes : array-like of shape (n_classes,), default=None
             All labels that may ever come, in any order. Needed in the first call, unless y is
             multilabel; may be given again, but must then be the same.
 
-        sample_weight : array-like of shape (n_rows,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0.
 
         Returns
@@ -485,17 +518,17 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
                 raise ValueError(f"classes must stay what they were, {known}, got {classes}")
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Logits, from which the probabilities are made; moderated where these are.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         Returns
         -------
-        ndarray of shape (n_rows,) for two classes, else (n_rows, n_classes)
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
             A larger value speaks for the (second) class.
 
         Raises
@@ -506,17 +539,17 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         (logits,) = self._by_blocks(X, self._logits)
         return logits[:, 0] if self._is_binary else logits
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Predict the most probable label, or for multilabel y all labels more probable than not.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         Returns
         -------
-        ndarray of shape (n_rows,) or (n_rows, n_labels)
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels of the type given in training.
 
         Raises
@@ -527,17 +560,17 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         (labels,) = self._by_blocks(X, self._labels)
         return labels
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Probabilities of the classes, or for multilabel y of each label.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; float32 for float32 rows. Finite rows of any size
             have finite logits, up to a quarter of the largest number.
 
@@ -549,17 +582,17 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         (P,) = self._by_blocks(X, self._probabilities)
         return P
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Logarithms of the probabilities, exact where these round to 0 or 1.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
 
         Raises

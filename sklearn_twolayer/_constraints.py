@@ -159,7 +159,7 @@ CONSTRAINTS = {
     "hidden_size": Either(_AUTO, Interval(Integral, 1, _MOST_UNITS)),
     "activation": Choice(("auto", *ACTIVATIONS)),
     "skip": Either(_AUTO, Flag()),
-    "posterior": Flag(),
+    "store_posterior": Flag(),
     "moderate": Flag(),
     "solver": Choice(("auto", *SOLVERS)),
     "alpha": Either(_AUTO, Precision()),

@@ -1,30 +1,31 @@
 """What a fitted network saw in its columns: gradients, hidden units, and a summary of both."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import engine
-from ._validation import check_sample_weight
+from ._validation import MatrixLike, check_sample_weight
 
 
 class InspectionMixin:
     """Looks into a fitted network; `_network_on` hands over its weights and checked rows."""
 
-    def input_gradients(self, X):
-        """Slopes of the outputs along each column, at each row: d output / d input, exactly.
+    def input_gradients(self, X: MatrixLike) -> np.ndarray:
+        """Slopes of the raw outputs along each column, at each row: d output / d input, exactly.
 
-        For a regressor the output is the prediction, in units of y per unit of the column. For a
-        classifier it is the raw logit of the network, before any moderation: one if there are two
-        classes (in favour of the second), else one for each class, or for each label of
-        multilabel y.
+        For a regressor the raw output is the prediction, in units of y per unit of the column. For
+        a classifier it is the logit of the network, before the link and any moderation: one if
+        there are two classes (in favour of the second), else one for each class, or for each label
+        of multilabel y.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_outputs, n_features)
+        ndarray of shape (n_samples, n_outputs, n_features)
             Dense, and float32 for float32 rows. A column that was constant in training has slope 0.
 
         Raises
@@ -54,6 +55,7 @@ class InspectionMixin:
         Examples
         --------
         >>> import numpy as np
+        from numpy.typing import ArrayLike
         >>> from sklearn_twolayer import TwoLayerRegressor
         >>> X = np.random.RandomState(0).uniform(-1, 1, size=(300, 2))
         >>> y = X[:, 0] ** 2 + 5 * X[:, 1]
@@ -67,17 +69,17 @@ class InspectionMixin:
         """
         return engine.input_gradient(*self._network_on(X))
 
-    def hidden_features(self, X):
+    def hidden_features(self, X: MatrixLike) -> np.ndarray:
         """Activations of the hidden units: what the output layer sees of each row.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         Returns
         -------
-        ndarray of shape (n_rows, hidden_size)
+        ndarray of shape (n_samples, hidden_size)
             ``activation(X @ W1 + b1)``, dense, and float32 for float32 rows.
 
         Raises
@@ -93,6 +95,7 @@ class InspectionMixin:
         The raw outputs are linear in them (plus ``X @ skip_coef_``, where there is a skip path):
 
         >>> import numpy as np
+        from numpy.typing import ArrayLike
         >>> from sklearn.datasets import load_diabetes
         >>> from sklearn_twolayer import TwoLayerRegressor
         >>> X, y = load_diabetes(return_X_y=True)
@@ -106,7 +109,9 @@ class InspectionMixin:
         """
         return engine.hidden_features(*self._network_on(X))
 
-    def gradient_importances(self, X, sample_weight=None):
+    def gradient_importances(
+        self, X: MatrixLike, sample_weight: ArrayLike | None = None
+    ) -> np.ndarray:
         """Share of each column in the movement of the outputs, in the manner of importances.
 
         How many units the outputs move when a column moves by one standard deviation: the root mean
@@ -115,11 +120,11 @@ class InspectionMixin:
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to average over, in the units of those in training: the training rows, or any whose
             distribution is of interest.
 
-        sample_weight : array-like of shape (n_rows,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0; k counts as k copies, 0 as absence.
 
         Returns

@@ -1,6 +1,9 @@
 """Targets that are quantities. Long because every parameter is documented here, in full."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
@@ -8,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
-from ._validation import numbers_fit_a_float
+from ._validation import MatrixLike, numbers_fit_a_float
 
 
 class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
@@ -37,11 +40,11 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     solver : {"auto", "lbfgs", "lm", "sgd", "rmsprop", "adam"}, default="auto"
         How the weights are found. ``"lbfgs"`` looks at all rows in every iteration [4]_, and so
-        does ``"lm"``, Levenberg-Marquardt [7]_: far fewer and dearer steps, for networks of at most
-        3,000 parameters (or rows times outputs). The others walk through mini-batches: stochastic
-        gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes ``"lm"`` where
-        the evidence is to choose `alpha` and the table is small enough for it (see `alpha`), else
-        L-BFGS up to 10,000 rows and Adam beyond; the choice stands in ``solver_``.
+        does ``"lm"``, Levenberg-Marquardt [7]_: far fewer but more expensive iterations, for
+        networks of at most 3,000 parameters (or rows times outputs). The others take mini-batches:
+        stochastic gradient descent with momentum, RMSProp [5]_ and Adam [6]_. ``"auto"`` takes
+        ``"lm"`` where the evidence is to choose `alpha` and the table is small enough for it (see
+        `alpha`), else L-BFGS up to 10,000 rows and Adam beyond; the choice stands in ``solver_``.
 
     alpha : float, array of shape (n_groups,) or "auto", default="auto"
         Precision of a Gaussian prior on the weights, biases excepted, in standardised units: the
@@ -55,13 +58,13 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         ``"auto"`` lets the data choose such an array, by the evidence [8]_: the probability of the
         targets, the weights being averaged out. It takes ``solver="lm"`` or ``"auto"``, no
         validation rows (they would choose instead), and for ``solver="auto"`` at most 10,000 rows
-        and ``n_rows * P ** 2 + P ** 3 <= 1e9``, P being the number of parameters; 3,000 parameters
-        are the most in any case. Where that is too many, ``solver="auto"`` tries 1, 10 and 100 on
-        up to 100,000 rows, a fifth of them held out, and trains on all with the best; otherwise
-        ``"auto"`` is 1.
+        and ``n_samples * P ** 2 + P ** 3 <= 1e9``, P being the number of parameters; 3,000
+        parameters are the most in any case. Where that is too many, ``solver="auto"`` tries 1, 10
+        and 100 on up to 100,000 rows, a fifth of them held out, and trains on all with the best;
+        otherwise ``"auto"`` is 1.
 
     batch_size : int or "auto", default="auto"
-        Rows in a mini-batch; ``"auto"`` is ``min(200, n_rows)``. Not used by ``"lbfgs"`` and
+        Rows in a mini-batch; ``"auto"`` is ``min(200, n_samples)``. Not used by ``"lbfgs"`` and
         ``"lm"``.
 
     learning_rate : str, default="constant"
@@ -99,7 +102,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     random_state : int, RandomState instance or None, default=None
         Source of the random numbers, used in this order: the rows set aside for validation, those
         held out to try `alpha` on and a seed for the trials, the initial weights (W1, W2), the
-        order of rows in each epoch. With ``n_init > 1`` or ``n_members > 1`` it gives each walk its
+        order of rows in each epoch. With ``n_init > 1`` or ``n_members > 1`` it gives each run its
         seed instead of the last two. An int gives the same bits in every fit on the same machine.
 
     tol : float, default=1e-4
@@ -158,10 +161,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         Number of networks from different starts to average where the evidence chooses `alpha`, each
         the best of `n_init`. Their average is one network with the hidden units of all, and
         ``coefs_`` hold them side by side; ``alpha_`` and ``log_evidence_`` are those of the best.
-        ``"auto"`` is 3 where `hidden_size` is ``"auto"`` too and a step is cheap (``n_rows * P ** 2
-        + P ** 3 <= 5e7``), else 1.
+        ``"auto"`` is 3 where `hidden_size` is ``"auto"`` too and a step is cheap (``n_samples *
+        P ** 2 + P ** 3 <= 5e7``), else 1.
 
-    posterior : bool, default=True
+    store_posterior : bool, default=True
         Whether to keep, where ``alpha="auto"`` has found it, the covariance of the P parameters
         (P x P numbers): what ``predict(X, return_std=True)`` needs.
 
@@ -251,6 +254,21 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     solver_ : str
         The solver that was used.
+
+    activation_ : str
+        The activation that was used.
+
+    hidden_size_ : int
+        Number of hidden units of a network, or of each of those averaged.
+
+    skip_ : bool
+        Whether the inputs also reach the outputs directly.
+
+    n_members_ : int
+        Number of networks that were averaged; 1 if there is but one.
+
+    dtype_ : str
+        The precision of training, ``"float32"`` or ``"float64"``.
 
     n_features_in_ : int
         Number of columns of X.
@@ -357,7 +375,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         dtype="auto",
         n_init=1,
         n_members="auto",
-        posterior=True,
+        store_posterior=True,
         warm_start=False,
         early_stopping=False,
         validation_fraction=0.1,
@@ -391,7 +409,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
-        self.posterior = posterior
+        self.store_posterior = store_posterior
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -401,18 +419,27 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     _loss = "squared_error"
     """The loss that is minimised, by its name in the engine's table."""
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train on rows X with quantities y.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Training rows, in any units. float32 stays float32, all else becomes float64.
 
-        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             What to predict, in any units.
 
-        sample_weight : array-like of shape (n_rows,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0; k counts as k copies, 0 as absence.
 
         X_val, y_val : array-like, default=None
@@ -440,7 +467,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(can_go_on)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on a further chunk of rows.
 
         The units of X are learnt as rows arrive; the weights are expressed in them anew, so that a
@@ -450,13 +479,13 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows of the chunk.
 
-        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             What to predict, in any units.
 
-        sample_weight : array-like of shape (n_rows,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0.
 
         Returns
@@ -471,12 +500,14 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X, return_std=False):
+    def predict(
+        self, X: MatrixLike, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict quantities in the units of y.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows in the units of those in training.
 
         return_std : bool, default=False
@@ -487,7 +518,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
         Returns
         -------
-        prediction : ndarray of shape (n_rows,) or (n_rows, n_targets)
+        prediction : ndarray of shape (n_samples,) or (n_samples, n_targets)
             As y was in training; float32 for float32 rows, unless targets like those in training
             are beyond the range of float32. Rows of any finite size have finite predictions, up to
             a quarter of the largest number.
@@ -536,7 +567,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         return deviation
 
     @property
-    def noise_variance_(self):
+    def noise_variance_(self) -> float | np.ndarray | None:
         """Variance of the noise of y, or None; see the attributes of the class."""
         if self._noise is None:
             return None

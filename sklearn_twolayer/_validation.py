@@ -4,10 +4,14 @@ from contextlib import contextmanager
 from numbers import Number
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
+
+MatrixLike = ArrayLike | sparse.spmatrix | sparse.sparray
+"""What X, or y of several columns, may be: also a DataFrame, which converts to an array."""
 
 _ROWS = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
 

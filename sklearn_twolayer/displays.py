@@ -1,6 +1,9 @@
 """Pictures of what happened during training."""
 
+from typing import Any, Self
+
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -72,7 +75,15 @@ class LossCurveDisplay:
         self.best_iters = best_iters
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, log_scale="auto", curve_kwargs=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        *,
+        name: str | None = None,
+        ax: Any = None,
+        log_scale: bool | str = "auto",
+        curve_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the loss curve of a fitted estimator.
 
         Parameters
@@ -109,7 +120,13 @@ class LossCurveDisplay:
         )
         return display.plot(ax, log_scale=log_scale, curve_kwargs=curve_kwargs)
 
-    def plot(self, ax=None, *, log_scale="auto", curve_kwargs=None):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        log_scale: bool | str = "auto",
+        curve_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters

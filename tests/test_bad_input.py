@@ -329,7 +329,7 @@ JUST_OUTSIDE = {
     "n_members": 0,
     "activation": "Relu",
     "skip": 1,
-    "posterior": 1,
+    "store_posterior": 1,
     "moderate": 1,
     "solver": "newton",
     "alpha": np.inf,

@@ -23,7 +23,7 @@ IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Conv
 
 
 class Poisson:
-    """exp(Z2) - Y Z2 - Y + Y log Y, half the deviance; link: log. Straight where exp is too much."""
+    """exp(Z2) - Y Z2 - Y + Y log Y, half the deviance; link: log. Straight far out."""
 
     out_activation = "exponential"
     labels = False

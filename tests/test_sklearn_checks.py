@@ -102,7 +102,7 @@ OF_SECOND_ORDER = {
     "fixed prior": {**LM, "alpha": 1.0},
     "fixed prior, skip": {**LM, "alpha": 1.0, "skip": True},
     "skip": {**LM, "skip": True},
-    "no skip, no posterior": {**LM, "skip": False, "posterior": False},
+    "no skip, no posterior": {**LM, "skip": False, "store_posterior": False},
     "single precision": {**LM, "dtype": "float32"},
     "restarts": {**LM, "n_init": 2},
     "raw columns": {**LM, "standardize": False},

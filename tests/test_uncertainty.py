@@ -94,7 +94,7 @@ class TestWhatIsFound:
         has_skip = model.n_outputs_ == 1
         assert (model.skip_coef_ is not None) == has_skip
         assert model.coefs_[0].shape == (X.shape[1], 30)  # three networks of ten units
-        assert (model.solver_, model._activation) == ("lm", "tanh")
+        assert (model.solver_, model.activation_) == ("lm", "tanh")
         assert model.alpha_.shape == (X.shape[1] + 2 + has_skip,)
         assert (model.alpha_ > 0).all()
         assert isinstance(model.log_evidence_, float)
@@ -132,7 +132,7 @@ class TestWhatIsFound:
     @every_kind
     def test_without_a_posterior_all_else_is_the_same(self, estimator, X, y):
         model = estimator(4, random_state=0).fit(X, y)
-        slim = estimator(4, posterior=False, random_state=0).fit(X, y)
+        slim = estimator(4, store_posterior=False, random_state=0).fit(X, y)
         for name in FOUND:
             assert_array_equal(getattr(slim, name), getattr(model, name))
         for ours, theirs in zip(slim.coefs_, model.coefs_, strict=True):
@@ -240,7 +240,7 @@ class TestDeviations:
     @pytest.mark.parametrize(
         ("options", "named"),
         [
-            ({"posterior": False}, r"posterior=False"),
+            ({"store_posterior": False}, r"store_posterior=False"),
             ({"alpha": 1.0}, r"alpha=1\.0"),
             ({"alpha": np.ones(5)}, r"array alpha"),
             ({"solver": "adam"}, r"solver='adam'"),
@@ -452,7 +452,7 @@ class TestStarts:
         model = quietly(estimator(5, warm_start=True, random_state=0), X, y)
         quietly(model.set_params(solver=solver, max_iter=3), X, y)
         assert (model.alpha_, model.log_evidence_, model._predictive) == (1.0, None, None)
-        assert model._activation == "tanh"
+        assert model.activation_ == "tanh"
         quietly(model.set_params(solver="lm"), X, y)
         assert model.log_evidence_ is not None
 
@@ -636,7 +636,7 @@ class TestProbabilities:
 
     @every_kind_of_labels
     def test_have_nothing_to_moderate_without_a_posterior(self, X, y):
-        model = TwoLayerClassifier(posterior=False, random_state=0).fit(X, y)
+        model = TwoLayerClassifier(store_posterior=False, random_state=0).fit(X, y)
         raw = TwoLayerClassifier(moderate=False, random_state=0).fit(X, y)
         assert_array_equal(model.predict_proba(X), raw.predict_proba(X))
 

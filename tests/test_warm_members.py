@@ -44,7 +44,7 @@ def raw_outputs(model):
 @either_estimator
 @pytest.mark.parametrize("posterior", [True, False])
 def test_go_on_any_number_of_times(estimator, posterior):
-    model = fitted(estimator, posterior=posterior)
+    model = fitted(estimator, store_posterior=posterior)
     first, before = model.score(*TABLES[estimator]), model.log_evidence_
     for _ in range(3):
         again(model)

@@ -32,7 +32,7 @@ CAUSES = {
     "solver": ({"solver": "sgd"}, {}, "solver='sgd'"),
     "early_stopping": ({"early_stopping": True, "validation_fraction": 0.5}, {}, "early_stopping"),
     "X_val": ({}, {"X_val": X, "y_val": y}, "validation rows (X_val"),
-    "posterior": ({"posterior": False}, {}, "posterior=False"),
+    "posterior": ({"store_posterior": False}, {}, "store_posterior=False"),
     "parameters": ({"solver": "lm", "hidden_size": 501}, {}, "3011 parameters are more than 3000"),
     "cost": ({"hidden_size": 200}, {}, "40 rows and P = 1205 parameters"),
 }

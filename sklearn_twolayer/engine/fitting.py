@@ -105,7 +105,7 @@ def average(
     weights = member_weights(np.array([p.log_evidence for p in posteriors]), training.weight)
     found = _side_by_side(plan, training, fits, weights) if len(fits) > 1 else fits[0]
     found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
-    if not plan.settings.posterior:
+    if not plan.settings.store_posterior:
         return found
     objective = Objective(plan.network(), training.rows, 0.0, training.weight)
     return replace(found, predictive=predictive(objective, posteriors, weights))

@@ -105,8 +105,8 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     _check_size(shape)
     settings = replace(settings, n_members=_n_members(asked, shape, task, alpha_by, start))
     reason = "partial_fit keeps none" if streaming else reason
-    if not settings.posterior:
-        reason = reason or "the fit was with posterior=False"
+    if not settings.store_posterior:
+        reason = reason or "the fit was with store_posterior=False"
     size = _product_size(settings, shape, task.X.shape[0])
     return Plan(task, n_rows, settings, shape, alpha_by, alpha, reason, size)
 
@@ -266,7 +266,7 @@ def why_no_evidence(
         return f"{n_parameters} parameters are more than {LARGEST}: try fewer hidden units"
     if solver == "auto" and cost > CHEAP:
         return (
-            f"{n_rows} rows and P = {n_parameters} parameters make n_rows * P ** 2 + P ** 3 = "
+            f"{n_rows} rows and P = {n_parameters} parameters make n_samples * P ** 2 + P ** 3 = "
             f"{cost:.2e}, more than {CHEAP:.0e}, the most for solver='auto': try 'lm'"
         )
     return ""

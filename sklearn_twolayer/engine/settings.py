@@ -34,4 +34,4 @@ class Settings:
     n_init: int = 1
     n_members: Any = "auto"
     dtype: str = "auto"
-    posterior: bool = True
+    store_posterior: bool = True

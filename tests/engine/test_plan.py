@@ -180,8 +180,8 @@ def test_precision_is_that_of_the_rows_but_in_many_small_steps(given):
 
 
 def test_other_settings_are_left_alone():
-    settings = Settings(tol=0.5, batch_size=3, posterior=False)
-    found = planned(10, 2, tol=0.5, batch_size=3, posterior=False).settings
+    settings = Settings(tol=0.5, batch_size=3, store_posterior=False)
+    found = planned(10, 2, tol=0.5, batch_size=3, store_posterior=False).settings
     assert (
         replace(found, **{name: getattr(settings, name) for name in [*CHOSEN, "n_members"]})
         == settings

@@ -58,7 +58,7 @@ def table(rng):
 
 def solve(network, X, Y, weights=None, total=None, theta=None, state=None, **options):
     """The engine's walk by the evidence; weights relative to their mean, as it gets them."""
-    options = {"posterior": True, "max_iter": 100, "dtype": "float64", **options}
+    options = {"store_posterior": True, "max_iter": 100, "dtype": "float64", **options}
     rows = ArrayRows(X, Y, weights, copies=1.0 if total is None else total / len(X))
     objective = Objective(network, rows, 0.0, total)
     if theta is None:
@@ -215,7 +215,7 @@ def test_the_last_iteration_is_the_one_that_is_kept(loss, n_outputs, max_iter, t
     network = network_of(loss, n_outputs)
     theta = 0.5 * RandomState(3).randn(network.shape.size)
     monitor = Monitor(tol=0, patience=10**9)
-    settings = Settings(posterior=True, max_iter=max_iter, dtype="float64")
+    settings = Settings(store_posterior=True, max_iter=max_iter, dtype="float64")
     objective = Objective(network, ArrayRows(*table(loss, n_outputs)), 0.0)
     solution = module.solve(objective, theta, settings, monitor, RandomState(0))
     assert monitor.best_iter == len(monitor.loss_curve) == solution.n_iter

@@ -146,6 +146,14 @@ def test_a_column_that_stays_constant_stays_constant_when_merged():
     assert np.isinf(measured(X[:20]).merged(measured(X[20:])).X.scale)
 
 
+def test_columns_that_stay_as_they_are_do_not_drift_when_merged():
+    stays = no_moments(3)
+    for n_rows in range(1, 50):
+        stays = stays.merged(no_moments(3), 1 / (n_rows + 1))
+    assert_array_equal(stays.mean, 0)
+    assert_array_equal(stays.deviation, 1)
+
+
 def test_a_constant_target_keeps_its_unit(rng):
     X = columns(rng)
     scaling = measured(X, np.full((50, 1), 7.0))
