@@ -56,7 +56,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """Take note of how often each class occurs."""
 
     def _weigh(self, Y, weights):
-        """Weights of rows, times what their class is worth."""
+        """Weights of rows, times those of their classes."""
         return weights
 
     def _stratification(self, Y):

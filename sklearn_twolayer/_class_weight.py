@@ -1,4 +1,4 @@
-"""What a row's labels are worth. Several labels are several questions, their weights a product."""
+"""Class weights. Several labels are several questions, and their weights a product."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ def class_weights(class_weight, codes, answers, totals):
     For each question there is one row of `codes`, the number of each row's answer, and one of
     `totals`, the weight of all rows with that answer; `answers` are what the numbers stand for.
     """
-    worth = np.ones(len(codes[0]))
+    weights = np.ones(len(codes[0]))
     for code, values in zip(codes, _values(class_weight, answers, totals), strict=True):
-        worth *= values[code]
-    return worth
+        weights *= values[code]
+    return weights
 
 
 def _values(class_weight, answers, totals):

@@ -700,8 +700,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             return weights
         answers = [0, 1] if self._is_multilabel else self.classes_.tolist()
         codes = Y.T.astype(int) if self._is_multilabel else [self._codes(Y)]
-        worth = class_weights(self.class_weight, codes, answers, np.atleast_2d(self._class_totals))
-        weights = worth if weights is None else weights * worth
+        of_classes = class_weights(
+            self.class_weight, codes, answers, np.atleast_2d(self._class_totals)
+        )
+        weights = of_classes if weights is None else weights * of_classes
         total = weights.sum()
         if not np.isfinite(total) or 0 < total < SMALLEST_TOTAL:
             raise ValueError(

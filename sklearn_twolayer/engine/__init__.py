@@ -1,9 +1,10 @@
 """A neural network with one hidden layer, in NumPy. This is its only door.
 
-It reads from the bottom up: ``numerics``, ``activations``, ``losses`` are pointwise functions;
-``parameters`` cuts one vector into matrices; ``inputs`` and ``rows`` say where data live;
-``network`` sums loss and gradient over rows; ``objective`` divides and penalises; the solvers walk;
-``fit`` puts it together.
+Four wings lie under a front, and each knows only those behind it: ``bayes`` (how strong the prior
+is, and how sure we are), ``solvers`` (how weights are found), ``model`` (what the network
+computes), ``data`` (where rows live, and in which units). In front, ``plan`` makes every choice definite,
+``fitting`` decides which runs there are, and ``run`` is the recipe of one. ``settings`` and
+``numerics`` are leaves that all of them may use. To read it, begin with ``run``.
 
 Conventions
 -----------

@@ -1,4 +1,4 @@
-"""Before anything can be learned, a few functions must not overflow."""
+"""Numerically stable functions, and the range of floating-point numbers."""
 
 from typing import Any
 

@@ -23,10 +23,10 @@ from .solvers.stochastic import batch_size
 from .task import Choices, Continuation, Task
 
 FEW_ROWS = 10_000
-"""Up to this many rows a solver looks at all of them at once; beyond, mini-batches learn sooner."""
+"""Up to this many rows a solver takes all of them at once; beyond, mini-batches learn sooner."""
 
 CHEAP = 1e9
-"""Multiplications for a step by curvature, n P^2 + P^3, that are worth it: about 50 ms."""
+"""Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
 
 FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
 """Hidden units under the evidence, the same from `ROWS_FOR_MORE` rows on, and without it."""
@@ -53,7 +53,7 @@ AlphaBy = Literal["given", "held_out", "evidence"]
 class Plan:
     """What a fit is to do: the task, every choice in its settings definite.
 
-    Equal rows of the task are one where the solver looks at all rows at once; `n_rows` counts them
+    Equal rows of the task are one where the solver takes all rows at once; `n_rows` counts them
     as they came. `alpha` is None until something has chosen it. `product_size` counts the
     multiplications in the largest matrix product to come, and `no_posterior` says why there will be
     no posterior, if there will be none.
@@ -133,7 +133,7 @@ def _of_one_chunk(task: Task) -> Settings:
 
 
 def _merged(task: Task) -> Task:
-    """Equal rows as one, where the solver looks at all rows at once.
+    """Equal rows as one, where the solver takes all rows at once.
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.
     """

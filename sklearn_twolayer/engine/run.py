@@ -53,7 +53,7 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
         scaling = earlier.merged(scaling)
     _check_range(plan, scaling)
     rows = _rows(plan, scaling, task.X, task.Y, task.weights)
-    # rows that a scorer rates are its own
+    # a scorer rates rows in raw units, and has them already
     rated = task.validation is not None and task.score is None
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
     return Training(scaling, rows, scaling.weight, validation)

@@ -1,4 +1,4 @@
-"""Everything a person may choose about training, under the names the estimators use."""
+"""Hyper-parameters: everything a person may choose, under the names the estimators use."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -144,7 +144,7 @@ def _prior(shape: Shape, precision: Array) -> Prior:
 
 
 def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:
-    """Where the walk begins: W2 small, and at the linear model where there is a skip path."""
+    """Where the search begins: W2 small, and at the linear model where there is a skip path."""
     shape, beta = network.shape, None
     theta = theta.astype(np.float64)
     parameters = shape.views(theta)

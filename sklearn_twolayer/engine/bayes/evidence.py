@@ -1,4 +1,4 @@
-"""How strong should the prior be, and how large is the noise? The data say (MacKay 1992).
+"""The evidence, or marginal likelihood, of the precisions of prior and noise (MacKay 1992).
 
 Parameters are cut into groups, each under a Gaussian prior of its own precision; those of group -1
 are free, under a flat prior of density one. With E_k the sum of w_i loss_i of output k and noise
@@ -34,7 +34,7 @@ LARGEST_BETA = 1e8
 """Noise of a ten-thousandth of the target's deviation is none."""
 
 POOLING = 0.5
-"""Observations' worth of belief that the precisions of a pool are alike, halved."""
+"""The assumption that precisions of a pool are alike counts as twice so many observations."""
 
 FEWEST_LEFT = 0.1
 """Share of the rows that tells of the noise, however many parameters there are."""

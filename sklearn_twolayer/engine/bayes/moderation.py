@@ -1,10 +1,10 @@
-"""Probabilities of an output that is itself uncertain (MacKay 1992).
+"""Moderated outputs: probabilities where the logit is itself uncertain (MacKay 1992).
 
 A logit of mean z and variance s^2 gives about sigmoid(z / sqrt(1 + pi s^2 / 8)). Of several
 logits of one softmax each pair is moderated by the variance of its difference: with
 z_kl = (z_k - z_l) / sqrt(1 + pi s_kl^2 / 8) the moderated logit is -log sum_l exp(-z_kl), which
 for variances of zero is log softmax. A Laplace approximation exaggerates the variance where
-classes are far apart; how much of it to believe, and how confident the logits themselves may be,
+classes are far apart; how much of it to count, and how confident the logits themselves may be,
 is chosen by the log-likelihood of each training row under the weights without that row.
 
 Moderation makes probabilities less sure. It never changes which class is the most probable, so
@@ -49,14 +49,14 @@ def _of_pairs(Z2: Array, covariance: Array) -> Array:
     """Rows are last in memory: the sums over classes run along many rows."""
     Z, factor = np.ascontiguousarray(Z2.T), np.ascontiguousarray(covariance.transpose(1, 2, 0))
     variance = np.einsum("kki->ki", factor)
-    spread = variance[:, None] + variance
-    spread -= factor
-    spread -= factor
-    np.maximum(spread, 0, out=spread)
-    spread *= np.pi / 8
-    spread += 1
-    np.sqrt(spread, out=spread)
-    difference = np.divide(Z[:, None] - Z, spread, out=spread)
+    scale = variance[:, None] + variance
+    scale -= factor
+    scale -= factor
+    np.maximum(scale, 0, out=scale)
+    scale *= np.pi / 8
+    scale += 1
+    np.sqrt(scale, out=scale)
+    difference = np.divide(Z[:, None] - Z, scale, out=scale)
     # the smallest is at most 0, that of a class and itself: no exponential exceeds one
     smallest = difference.min(axis=1)
     exponential = np.subtract(smallest[:, None], difference, out=difference)

@@ -1,4 +1,4 @@
-"""How sure is the network of its outputs? What the weights leave open, their rows pass on.
+"""The predictive covariance: what the posterior of the weights leaves open of the outputs.
 
 With A^-1 the covariance of theta around its mode, the raw outputs of row i are, to first order,
 Gaussian of covariance J_i A^-1 J_i', J_i = d Z2_i / d theta: exact where the network is linear

@@ -104,6 +104,7 @@ def maximize_evidence(
     """
     search = _Search(network, rows, theta.astype(np.float64), prior, beta, advance)
     status, n_settled, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
+    # twice in a row: a single quiet step may be one that the damping kept short
     while n_iter < max_iter and n_settled < 2:
         n_iter += 1
         gain, better = search.step(), None
@@ -188,6 +189,7 @@ class _Search:
 
     def estimate(self) -> "_Better":
         """New precisions and noise; their change in nats, roughly."""
+        # MacKay's rules hold at the mode; one step off it they err by less than they move
         found = self.laplace.estimate()
         precision = self.prior.update(found, self.precision)
         beta = bounded(found.beta, self.beta)

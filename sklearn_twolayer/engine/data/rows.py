@@ -1,4 +1,4 @@
-"""Where rows live. Whoever wants a sum over them says ``reduce``.
+"""Map and reduce over rows, wherever they live: ``reduce`` sums a kernel over all of them.
 
 ``ArrayRows`` keeps them in this process; whatever else offers `n_rows`, `sum_weights` and
 ``reduce`` serves a full-batch solver just as well.
@@ -92,7 +92,7 @@ def merge_equal_rows(
     """Equal rows become one that carries their weights, in an order of its own.
 
     A sum over all rows does not need them apart. Without this, k copies and weight k differ in
-    the last bit, which a long non-convex walk amplifies; with it they are the same problem,
+    the last bit, which a long non-convex search amplifies; with it they are the same problem,
     in any order of the rows, and a bootstrap sample costs a third less.
     """
     keys = np.array([_digest(X, Y, i) for i in range(X.shape[0])])

@@ -59,19 +59,19 @@ class Moments:
         off = np.maximum(np.abs(self.mean), np.abs(self.deviation - 1))
         return bool((off <= tolerance).all())
 
-    def merged(self, other: "Moments", share: float) -> "Moments":
-        """Moments of both sets of rows, `share` of the weight being the other's.
+    def merged(self, other: "Moments", fraction: float) -> "Moments":
+        """Moments of both sets of rows, `fraction` of the weight being the other's.
 
         Chan, Golub and LeVeque 1983, on deviations instead of squares: nothing overflows.
         """
         if self.are_standard() and other.are_standard():
             return self  # columns that stay as they are must not drift by rounding
         step = other.mean - self.mean
-        within = np.hypot(self.deviation * (1 - share) ** 0.5, other.deviation * share**0.5)
-        between = np.abs(step) * (share * (1 - share)) ** 0.5
+        within = np.hypot(self.deviation * (1 - fraction) ** 0.5, other.deviation * fraction**0.5)
+        between = np.abs(step) * (fraction * (1 - fraction)) ** 0.5
         return replace(
             self,
-            mean=self.mean + share * step,
+            mean=self.mean + fraction * step,
             deviation=np.hypot(within, between),
         )
 
@@ -94,8 +94,8 @@ class Scaling:
     def merged(self, other: "Scaling") -> "Scaling":
         """Measured on the rows of both."""
         weight = self.weight + other.weight
-        share = other.weight / weight
-        X, Y = self.X.merged(other.X, share), self.Y.merged(other.Y, share)
+        fraction = other.weight / weight
+        X, Y = self.X.merged(other.X, fraction), self.Y.merged(other.Y, fraction)
         return Scaling(X, Y, self.n_rows + other.n_rows, weight)
 
 
@@ -107,9 +107,9 @@ def no_moments(n_columns: int) -> Moments:
 
 def moments(X: Array, weights: Array | None) -> Moments:
     """Measure the columns of X."""
-    shares = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
+    weights = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
     measure = _of_sparse if sparse.issparse(X) else _of_dense
-    mean, deviation = measure(X, shares)
+    mean, deviation = measure(X, weights)
     return Moments(
         mean,
         deviation,
@@ -136,14 +136,14 @@ def rows_per_block(n_columns: int) -> int:
     return max(16, ELEMENTS_PER_BLOCK // max(n_columns, 1))
 
 
-def _of_dense(X: Array, shares: Array) -> tuple[Array, Array]:
+def _of_dense(X: Array, weights: Array) -> tuple[Array, Array]:
     """Mean and deviation, in one pass where the squares stay within the range."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = _in_one_pass(X, shares)
+        mean, deviation = _in_one_pass(X, weights)
     doubtful = ~((deviation > 1e-150) & (deviation < 1e150))
     if doubtful.any():
         columns = np.flatnonzero(doubtful)
-        mean[columns], deviation[columns] = _in_units(X, shares, columns)
+        mean[columns], deviation[columns] = _in_units(X, weights, columns)
     return mean, deviation
 
 
@@ -152,7 +152,7 @@ def _blocks(X: Array) -> list[slice]:
     return [slice(a, a + size) for a in range(0, X.shape[0], size)]
 
 
-def _in_one_pass(X: Array, shares: Array) -> tuple[Array, Array]:
+def _in_one_pass(X: Array, weights: Array) -> tuple[Array, Array]:
     """Sums of x - pivot and its square, the pivot being a mean of some rows.
 
     For a constant column the pivot is its value, so mean and deviation are exact.
@@ -164,13 +164,13 @@ def _in_one_pass(X: Array, shares: Array) -> tuple[Array, Array]:
     buffer = np.empty_like(first)
     for b in blocks:
         block = np.subtract(X[b], pivot, out=buffer[: min(b.stop, X.shape[0]) - b.start])
-        step += shares[b] @ block
+        step += weights[b] @ block
         block *= block
-        square += shares[b] @ block
+        square += weights[b] @ block
     return pivot + step, np.sqrt(np.maximum(square - step**2, 0))
 
 
-def _in_units(X: Array, shares: Array, columns: Array) -> tuple[Array, Array]:
+def _in_units(X: Array, weights: Array, columns: Array) -> tuple[Array, Array]:
     """The same in passes of their own, columns of extreme magnitude divided by a power of two."""
     low, high, mean, step, variance = np.zeros((5, len(columns)))
     blocks = _blocks(X)
@@ -182,20 +182,20 @@ def _in_units(X: Array, shares: Array, columns: Array) -> tuple[Array, Array]:
     unit = _unit(magnitude)
     factor = 1 / unit
     for b in blocks:
-        mean += shares[b] @ (X[b][:, columns] * factor)
-    # a constant column has its value as mean, not the sum of its shares
+        mean += weights[b] @ (X[b][:, columns] * factor)
+    # a constant column has its value as mean, not the sum of its parts
     mean = np.where(low == high, low * factor, mean)
     for b in blocks:
         block = X[b][:, columns] * factor
         block -= mean
-        step += shares[b] @ block
+        step += weights[b] @ block
         block *= block
-        variance += shares[b] @ block
+        variance += weights[b] @ block
     deviation = np.sqrt(np.maximum(variance - step**2, 0))
     return (mean + step) * unit, deviation * unit
 
 
-def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array]:
+def _of_sparse(X: sparse.csr_array, weights: Array) -> tuple[Array, Array]:
     """The same without ever centring X: absent entries are counted, not visited."""
     n_rows, n_features = X.shape
 
@@ -204,12 +204,12 @@ def _of_sparse(X: sparse.csr_array, shares: Array) -> tuple[Array, Array]:
 
     magnitude = abs(X).max(axis=0).toarray().ravel().astype(np.float64)
     unit = _unit(magnitude)
-    share = np.repeat(shares, np.diff(X.indptr))
+    weight_of_stored = np.repeat(weights, np.diff(X.indptr))
     values = X.data / unit[X.indices]
-    full = total(np.ones_like(share)) == n_rows
+    full = total(np.ones_like(weight_of_stored)) == n_rows
     # counted from one of its own values, the mean of a constant column is exact
     origin = np.where(full, X.max(axis=0).toarray().ravel() / unit, 0)
-    mean = origin + total(share * (values - origin[X.indices]))
-    variance = total(share * (values - mean[X.indices]) ** 2)
-    variance += np.where(full, 0, np.maximum(1 - total(share), 0)) * mean**2
+    mean = origin + total(weight_of_stored * (values - origin[X.indices]))
+    variance = total(weight_of_stored * (values - mean[X.indices]) ** 2)
+    variance += np.where(full, 0, np.maximum(1 - total(weight_of_stored), 0)) * mean**2
     return mean * unit, np.sqrt(variance) * unit

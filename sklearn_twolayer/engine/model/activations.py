@@ -1,4 +1,4 @@
-"""A hidden unit bends its input; here is how, and how steeply.
+"""Activation functions of the hidden units, and their derivatives.
 
 To add one: write its value and its slope, add one line to ``ACTIVATIONS``.
 

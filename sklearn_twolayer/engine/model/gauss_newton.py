@@ -1,4 +1,4 @@
-"""How sharply the loss bends: the generalised Gauss-Newton matrix (Schraudolph 2002).
+"""The generalised Gauss-Newton matrix: the curvature of the loss (Schraudolph 2002).
 
     H = sum_i w_i J_i' C_i J_i        J_i = d Z2_i / d theta        C_i = d2 loss_i / d Z2_i d Z2_i'
 
@@ -50,13 +50,13 @@ class Tangent:
         """W1 and b1, which lie in front of the weights of B."""
         return self.X1.shape[0] * len(self.slope)
 
-    def times(self, v: Array) -> Array:
+    def jvp(self, v: Array) -> Array:
         """J v (n_rows, n_outputs)."""
         front, behind = np.split(v, [self.n_hidden_parameters])
         along = (front.reshape(-1, len(self.slope)).T @ self.X1) * self.slope
         return along.T @ self.W2 + self.B.T @ behind.reshape(len(self.B), -1)
 
-    def transposed_times(self, U: Array) -> Array:
+    def vjp(self, U: Array) -> Array:
         """J' U for U (n_rows, n_outputs)."""
         D1 = (self.W2 @ U.T) * self.slope
         return np.concatenate([(self.X1 @ D1.T).ravel(), (self.B @ U).ravel()])
@@ -75,7 +75,7 @@ class Linearization(Tangent):
 
     def gradient(self) -> Array:
         """sum_i J_i' D2_i."""
-        return self.transposed_times(self.D2)
+        return self.vjp(self.D2)
 
     def curvature(self) -> Array:
         """H of these rows."""
@@ -83,10 +83,10 @@ class Linearization(Tangent):
             return self._curvature_of_one_output()
         front, size = self.n_hidden_parameters, len(self.B) * self.W2.shape[1]
         H = np.empty((front + size, front + size))
-        bent = self.slope[:, None] * np.tensordot(self.W2, self.C, 1)
+        curved = self.slope[:, None] * np.tensordot(self.W2, self.C, 1)
         if front:
-            self._fill_hidden(H[:front, :front], bent)
-            self._fill_mixed(H[:front, front:], bent)
+            self._fill_hidden(H[:front, :front], curved)
+            self._fill_mixed(H[:front, front:], curved)
         self._fill_outputs(H[front:, front:])
         H[front:, :front] = H[:front, front:].T
         return H
@@ -94,21 +94,23 @@ class Linearization(Tangent):
     def _curvature_of_one_output(self) -> Array:
         """J' C J by a product with its own transpose, of which BLAS computes one half."""
         root = np.sqrt(self.C[0, 0])
-        steep = self.slope * self.W2
-        steep *= root
+        slope_times_W2 = self.slope * self.W2
+        slope_times_W2 *= root
         c, h = len(self.X1), len(self.slope)
         size = c * h + len(self.B)
         H = np.zeros((size, size))
         for part in chunks(self.X1.shape[1], size):
             n = root[part].size
             J = np.empty((size, n))
-            np.multiply(self.X1[:, None, part], steep[:, part], out=J[: c * h].reshape(c, h, n))
+            np.multiply(
+                self.X1[:, None, part], slope_times_W2[:, part], out=J[: c * h].reshape(c, h, n)
+            )
             np.multiply(self.B[:, part], root[part], out=J[c * h :])
             H += J @ J.T
         return H
 
-    def _fill_hidden(self, H: Array, bent: Array) -> None:
-        """All pairs of columns against all pairs of units; `bent` is slope_p (W2 C)_pk.
+    def _fill_hidden(self, H: Array, curved: Array) -> None:
+        """All pairs of columns against all pairs of units; `curved` is slope_p (W2 C)_pk.
 
         Each pair is taken once, and stands at four places of H.
         """
@@ -121,17 +123,17 @@ class Linearization(Tangent):
             weights = np.empty((n_units, X1.shape[1]))
             for p in range(h):
                 of_p = weights[of_units[p, p] : of_units[p, -1] + 1]
-                np.matmul(self.W2[p:], bent[p, :, part], out=of_p)
+                np.matmul(self.W2[p:], curved[p, :, part], out=of_p)
                 of_p *= slope[p:]
             G += products_of_pairs(X1) @ weights.T
-        spread = G[of_columns][:, :, of_units]
-        H.reshape(c, h, c, h)[...] = spread.transpose(0, 2, 1, 3)
+        blocks = G[of_columns][:, :, of_units]
+        H.reshape(c, h, c, h)[...] = blocks.transpose(0, 2, 1, 3)
 
-    def _fill_mixed(self, H: Array, bent: Array) -> None:
+    def _fill_mixed(self, H: Array, curved: Array) -> None:
         c, h, m, n_outputs = len(self.X1), len(self.slope), len(self.B), len(self.C)
         blocks = H.reshape(c, h, m, n_outputs)
         for p in range(h):
-            weighted = (bent[p][:, None] * self.B).reshape(n_outputs * m, -1)
+            weighted = (curved[p][:, None] * self.B).reshape(n_outputs * m, -1)
             blocks[:, p] = (self.X1 @ weighted.T).reshape(c, n_outputs, m).transpose(0, 2, 1)
 
     def _fill_outputs(self, H: Array) -> None:

@@ -1,4 +1,4 @@
-"""The seed's simple method: nudge each parameter and see what happens.
+"""Numerical gradients by finite differences: nudge each parameter and see what happens.
 
 Far too slow to train with, and the referee of every analytic gradient.
 """

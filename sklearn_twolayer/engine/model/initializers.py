@@ -1,4 +1,4 @@
-"""Where the walk starts: weights small enough to learn, different enough to disagree.
+"""Weight initialisation: small enough to learn, different enough to disagree.
 
 To add one: write it, add one line to ``INITIALIZERS``. Uniform draws reach to
 sqrt(3) times the standard deviation, which keeps the variance of the normal ones.

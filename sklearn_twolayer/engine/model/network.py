@@ -1,4 +1,4 @@
-"""Forward and backward through one hidden layer: weighted sums over rows, never means.
+"""Forward and backward propagation through one hidden layer: sums over rows, never means.
 
     Z1 = X W1 + b1      A1 = activation(Z1)      Z2 = A1 W2 + b2
     D2 = w dloss/dZ2    dW2 = A1' D2             db2 = sum(D2)
@@ -95,7 +95,7 @@ class Network:
 
     def _forward(self, theta: Array, X: Inputs) -> _Buffers:
         if theta is not self._theta:
-            self._look_at(theta)
+            self._cut(theta)
         buffers = self._buffers_for(X.n_rows, theta.dtype)
         X.forward(self._parameters.layer1, buffers.Z1)
         self.activation.value(buffers.Z1, buffers.A1)
@@ -104,8 +104,8 @@ class Network:
             X.add_skip(self._parameters.W0, buffers.Z2)
         return buffers
 
-    def _look_at(self, theta: Array) -> None:
-        """Cut theta, and a gradient to fit, into matrices; a walk in place needs it but once."""
+    def _cut(self, theta: Array) -> None:
+        """Cut theta, and a gradient to fit, into matrices: once, if theta is changed in place."""
         self._theta, self._parameters = theta, self.shape.views(theta)
         if self._gradient.shape != theta.shape or self._gradient.dtype != theta.dtype:
             self._gradient = np.empty_like(theta)

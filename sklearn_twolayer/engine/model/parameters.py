@@ -1,4 +1,4 @@
-"""All parameters are one flat vector theta; the matrices are windows onto it.
+"""The parameter vector theta, of which the weight matrices are views.
 
     theta = [ W1 (n_features, n_hidden) | b1 | W2 (n_hidden, n_outputs) | b2 | W0 ]
 

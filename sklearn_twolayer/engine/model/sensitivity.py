@@ -1,4 +1,4 @@
-"""What happens between raw X and Z2: the hidden units, and how the outputs follow the inputs.
+"""Sensitivity: the derivatives of the outputs by the inputs, and the hidden units in between.
 
     dZ2_ik / dX_ij = sum_h W1_jh a'(Z1_ih) W2_hk + W0_jk
 
@@ -87,7 +87,7 @@ def _gradient_magnitude(
     # squares of outputs in extreme units would leave the range
     steps, W2, W0, power = _in_units(coefs_of_steps, double, always=True)
     network = Folded(coefs, intercepts, activation, X, dtype=double)
-    shares = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
+    normalized = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
     mean_square = np.zeros(len(steps))
     for block in _blocks(X, max(steps.shape)):
         slope = network.slope(X[block])
@@ -95,7 +95,7 @@ def _gradient_magnitude(
             gradient = (slope * to_output) @ steps.T
             if W0 is not None:
                 gradient += W0[:, k]
-            mean_square += shares[block] @ np.square(gradient, out=gradient)
+            mean_square += normalized[block] @ np.square(gradient, out=gradient)
     magnitude = np.sqrt(mean_square)
     return np.ldexp(magnitude, min(power + of_scale, 1000 - int(exponent(magnitude))))
 

@@ -1,4 +1,4 @@
-"""Few long steps on all rows: limited-memory BFGS (Nocedal and Wright 2006, section 7.2)."""
+"""Limited-memory BFGS on all rows, L-BFGS (Nocedal and Wright 2006, section 7.2)."""
 
 import math
 from collections import deque
@@ -18,8 +18,11 @@ from .solution import Solution, Status
 MEMORY = 10
 """Steps remembered."""
 
-ENOUGH_DECREASE, ENOUGH_CURVATURE = 1e-3, 0.9
-"""A step will do if F fell by so much of what the slope promised, and the slope to so much."""
+ARMIJO, WOLFE = 1e-3, 0.9
+"""Constants of the Armijo and Wolfe conditions on a step, c1 and c2.
+
+F must have fallen by so much of what the slope predicted, and the slope to so much of itself.
+"""
 
 MOST_TRIALS = 20
 """Lengths of a step tried before it is given up."""
@@ -38,13 +41,13 @@ def solve(
     Converged when the largest gradient component is at most ``tol``, when the loss has stalled or
     falls by rounding only, or when no length of step lowers it, not even along the gradient.
     """
-    walk = _Walk(objective, theta, settings, monitor)
+    minimizer = _Minimizer(objective, theta, settings, monitor)
     monitor.start(theta)
-    status = walk.status()
+    status = minimizer.status()
     while status is None:
-        status = walk.iterate()
-    if not monitor.loss_curve[monitor.begin_iter :] and math.isfinite(walk.here.value):
-        monitor.record(walk.here.value, theta)
+        status = minimizer.iterate()
+    if not monitor.loss_curve[monitor.begin_iter :] and math.isfinite(minimizer.here.value):
+        monitor.record(minimizer.here.value, theta)
     monitor.finish()
     n_iter = len(monitor.loss_curve)
     return Solution(monitor.best_theta, monitor.best_value, n_iter, status)
@@ -59,16 +62,18 @@ def direction(gradient: Array, pairs: Sequence[Pair]) -> Array:
 
     Without any, H is the identity; the last pair sets its scale, s'y / y'y.
     """
-    axpy, towards, shares = AXPY["d"], -gradient, []
+    axpy, p, alphas = AXPY["d"], -gradient, []
+    # first loop: from the newest pair to the oldest, what each has to say is taken out of p
     for s, y, curvature in reversed(pairs):
-        shares.append(s @ towards / curvature)
-        axpy(y, towards, a=-shares[-1])
+        alphas.append(s @ p / curvature)
+        axpy(y, p, a=-alphas[-1])
     if pairs:
         _, y, curvature = pairs[-1]
-        towards *= curvature / (y @ y)
-    for (s, y, curvature), share in zip(pairs, reversed(shares), strict=True):
-        axpy(s, towards, a=share - y @ towards / curvature)
-    return towards
+        p *= curvature / (y @ y)
+    # second loop: from the oldest to the newest it is put back, scaled by the curvature along it
+    for (s, y, curvature), alpha in zip(pairs, reversed(alphas), strict=True):
+        axpy(s, p, a=alpha - y @ p / curvature)
+    return p
 
 
 @dataclass
@@ -78,7 +83,7 @@ class _Point:
     gradient: Array
 
 
-class _Walk:
+class _Minimizer:
     """Iterates in float64, whatever F computes in."""
 
     def __init__(self, objective: Objective, theta: Array, settings: Settings, monitor: Monitor):
@@ -96,10 +101,10 @@ class _Walk:
         return _Point(x, value, gradient.astype(np.float64, copy=False))
 
     def iterate(self) -> Status | None:
-        """One step; how the walk ended, if it did."""
+        """One step; why the iterations ended, if it did."""
         there = self._step(direction(self.here.gradient, self.pairs))
         if there is None and self.pairs:
-            # at a kink, what is remembered of the slopes leads astray
+            # at a kink, what is remembered of the slopes misleads
             self.pairs.clear()
             there = self._step(-self.here.gradient)
         if there is None:
@@ -112,7 +117,7 @@ class _Walk:
         return self.status()
 
     def status(self) -> Status | None:
-        """How the walk ended, or None where it goes on."""
+        """Why the iterations ended, or None where it goes on."""
         if not math.isfinite(self.here.value):
             return Status.DIVERGED
         if self.monitor.stopped:
@@ -134,23 +139,23 @@ class _Walk:
         if curvature > np.finfo(np.float64).eps * (y @ y):
             self.pairs.append((s, y, curvature))
 
-    def _step(self, towards: Array) -> _Point | None:
+    def _step(self, p: Array) -> _Point | None:
         """The next point in a direction, found by halving and doubling, or None.
 
         Lewis and Overton 2013: needs no smoothness. In doubt the longest step that lowers F enough.
         """
         here, found = self.here, None
-        slope = float(here.gradient @ towards)
+        slope = float(here.gradient @ p)
         # nothing is known of the right length of a first step: it moves theta by one at most
-        length = 1.0 if self.pairs else 1 / max(1.0, float(np.linalg.norm(towards)))
+        length = 1.0 if self.pairs else 1 / max(1.0, float(np.linalg.norm(p)))
         low, high = 0.0, math.inf
         for _ in range(MOST_TRIALS):
             if not slope < 0 or self.spent:
                 break
-            there = self.at(here.x + length * towards)
-            if not there.value <= here.value + ENOUGH_DECREASE * length * slope:
+            there = self.at(here.x + length * p)
+            if not there.value <= here.value + ARMIJO * length * slope:
                 high = length
-            elif there.gradient @ towards < ENOUGH_CURVATURE * slope:
+            elif there.gradient @ p < WOLFE * slope:
                 low, found = length, there
             else:
                 return there

@@ -252,11 +252,11 @@ class Dual:
 
     def _jvp(self, v: Array) -> Array:
         """M v (n_outputs, n_rows)."""
-        return np.einsum("kri,ik->ri", self.L, self.rows.times(v))
+        return np.einsum("kri,ik->ri", self.L, self.rows.jvp(v))
 
     def _vjp(self, U: Array) -> Array:
         """M' U."""
-        return self.rows.transposed_times(np.einsum("kri,ri->ik", self.L, U))
+        return self.rows.vjp(np.einsum("kri,ri->ik", self.L, U))
 
     def _gram(self, inverse: Array) -> Array:
         """M D^-1 M', given the diagonal of D^-1."""

@@ -26,7 +26,7 @@ class Objective:
         total_weight: float | None = None,
         mean_weight: float | None = None,
     ):
-        """Rows that are part of a stream come with the weight of all rows seen so far.
+        """Rows that are part of a stream come with the weight of all rows so far.
 
         An array for `alpha` has a precision for each group of weights (`Shape.groups`).
         """

@@ -1,4 +1,4 @@
-"""One small step downhill, given the gradient of a mini-batch.
+"""Optimizers: the update rules of stochastic gradient descent.
 
 To add one: write its two functions, add one line to ``OPTIMIZERS``.
 

@@ -1,4 +1,4 @@
-"""How long is the next stride? The learning rate as a function of the step.
+"""Learning-rate schedules: the rate as a function of the step.
 
 To add one: write it, add one line to ``SCHEDULES``. A schedule gives the factor on
 ``learning_rate_init`` before epoch number `epoch` (0, 1, ...), `n_seen` rows after the

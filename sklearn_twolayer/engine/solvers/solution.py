@@ -1,4 +1,4 @@
-"""How a solver reports back: as data. It never warns and never prints."""
+"""The solution of an optimisation, as data: a solver never warns and never prints."""
 
 from dataclasses import dataclass, field
 from enum import Enum

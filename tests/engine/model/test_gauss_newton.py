@@ -121,5 +121,5 @@ def test_products_with_the_jacobian_are_those_with_its_matrix(n_outputs, skip, r
     rows = linearize(network, theta, inputs, Y, 1.0)
     J = differences(shape, "tanh", theta, X)
     v, U = rng.randn(shape.size), rng.randn(N_ROWS, n_outputs)
-    assert_allclose(rows.times(v), J @ v, rtol=1e-6, atol=1e-7)
-    assert_allclose(rows.transposed_times(U), np.einsum("ikp,ik->p", J, U), rtol=1e-6, atol=1e-7)
+    assert_allclose(rows.jvp(v), J @ v, rtol=1e-6, atol=1e-7)
+    assert_allclose(rows.vjp(U), np.einsum("ikp,ik->p", J, U), rtol=1e-6, atol=1e-7)
