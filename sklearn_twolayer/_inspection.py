@@ -55,7 +55,6 @@ class InspectionMixin:
         Examples
         --------
         >>> import numpy as np
-        from numpy.typing import ArrayLike
         >>> from sklearn_twolayer import TwoLayerRegressor
         >>> X = np.random.RandomState(0).uniform(-1, 1, size=(300, 2))
         >>> y = X[:, 0] ** 2 + 5 * X[:, 1]
@@ -95,7 +94,6 @@ class InspectionMixin:
         The raw outputs are linear in them (plus ``X @ skip_coef_``, where there is a skip path):
 
         >>> import numpy as np
-        from numpy.typing import ArrayLike
         >>> from sklearn.datasets import load_diabetes
         >>> from sklearn_twolayer import TwoLayerRegressor
         >>> X, y = load_diabetes(return_X_y=True)

@@ -2,9 +2,9 @@
 
 Four wings lie under a front, and each knows only those behind it: ``bayes`` (how strong the prior
 is, and how sure we are), ``solvers`` (how weights are found), ``model`` (what the network
-computes), ``data`` (where rows live, and in which units). In front, ``plan`` makes every choice definite,
-``fitting`` decides which runs there are, and ``run`` is the recipe of one. ``settings`` and
-``numerics`` are leaves that all of them may use. To read it, begin with ``run``.
+computes), ``data`` (where rows live, and in which units). In front, ``plan`` makes every choice
+definite, ``fitting`` decides which runs there are, and ``run`` is the recipe of one. ``settings``
+and ``numerics`` are leaves that all of them may use. To read it, begin with ``run``.
 
 Conventions
 -----------
