@@ -20,13 +20,12 @@ from sklearn.datasets import (
 )
 from sklearn.exceptions import ConvergenceWarning
 
+from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import SOLVERS
 
 # the name `fit` of the engine is its function
 engine_fit = sys.modules["sklearn_twolayer.engine.fitting"]
-
-IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def multilabel():

@@ -14,22 +14,20 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_friedman1, make_multilabel_classification
+from sklearn.datasets import make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 
+import kinds
+from kinds import IGNORE_CONVERGENCE, INCREMENTAL, every_solver
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.engine import SOLVERS
 
-IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
 N_ROWS = 60
 N_EPOCHS = 7
 
 
 def labels(n_classes):
-    return make_classification(
-        N_ROWS, 5, n_informative=3, n_redundant=0, n_classes=n_classes, random_state=0
-    )
+    return kinds.labels(n_classes, N_ROWS)
 
 
 def two_targets():
@@ -61,7 +59,7 @@ KINDS = {
     "multiclass": Kind(TwoLayerClassifier, *labels(3), {"classes": [0, 1, 2]}),
     "multilabel": Kind(
         TwoLayerClassifier,
-        *make_multilabel_classification(N_ROWS, 5, n_classes=3, random_state=0),
+        *kinds.several_labels(N_ROWS),
         {},
     ),
     "one target": Kind(TwoLayerRegressor, *make_friedman1(N_ROWS, 5, random_state=0), {}),
@@ -69,7 +67,6 @@ KINDS = {
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 either_estimator = pytest.mark.parametrize("kind", [KINDS["multiclass"], KINDS["two targets"]])
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
 every_incremental_solver = pytest.mark.parametrize("solver", INCREMENTAL)
 
 

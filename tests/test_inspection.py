@@ -5,15 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import kinds
+from kinds import IGNORE_CONVERGENCE, every, five_kinds
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import ACTIVATIONS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = IGNORE_CONVERGENCE
 
 N_ROWS = 60
 UNITS = np.array([1, 100, 0.01, 3, 1])
@@ -27,23 +28,16 @@ def quantities(n_targets):
 
 
 def labels(n_classes):
-    X, y = make_classification(
-        N_ROWS, 5, n_informative=3, n_redundant=0, n_classes=n_classes, random_state=0
-    )
+    X, y = kinds.labels(n_classes, N_ROWS)
     return X * UNITS, y
 
 
-KINDS = {
-    "binary": (TwoLayerClassifier, *labels(2)),
-    "multiclass": (TwoLayerClassifier, *labels(3)),
-    "multilabel": (
-        TwoLayerClassifier,
-        *make_multilabel_classification(N_ROWS, 5, n_classes=3, random_state=0),
-    ),
-    "one target": (TwoLayerRegressor, *quantities(1)),
-    "two targets": (TwoLayerRegressor, *quantities(2)),
-}
-every_kind = pytest.mark.parametrize(("estimator", "X", "y"), KINDS.values(), ids=KINDS)
+def several_labels():
+    return kinds.several_labels(N_ROWS)
+
+
+KINDS = five_kinds(labels, several_labels, quantities)
+every_kind = every(KINDS)
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_method = pytest.mark.parametrize(
     "method", ["input_gradients", "hidden_features", "gradient_importances"]

@@ -20,11 +20,11 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 
 ESTIMATORS = [TwoLayerClassifier, TwoLayerRegressor]
 INCREMENTAL = list(engine.OPTIMIZERS)
-IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 either_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 every_solver = pytest.mark.parametrize("solver", engine.SOLVERS)

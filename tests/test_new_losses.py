@@ -16,10 +16,9 @@ from sklearn.model_selection import GridSearchCV
 
 from engine.model import test_gradients as gradients
 from engine.model import test_losses as exam
+from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerRegressor
 from sklearn_twolayer.engine import LOSSES, SOLVERS
-
-IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 class Poisson:

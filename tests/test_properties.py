@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from kinds import INCREMENTAL, every_solver
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
 from strategies import (
@@ -26,8 +27,6 @@ from strategies import (
     weights,
 )
 
-INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
-
 
 @pytest.fixture(autouse=True)
 def only_convergence_may_be_warned_of():
@@ -42,7 +41,6 @@ every_target = pytest.mark.parametrize("kind", TARGETS)
 # each solver under a fixed prior, and the evidence, which comes with one of them
 WAYS = {**{name: (name, 1.0) for name in SOLVERS}, "evidence": ("lm", "auto")}
 every_way = pytest.mark.parametrize(("solver", "alpha"), WAYS.values(), ids=WAYS)
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
 
 
 @every_target

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.linear_model import Ridge
 
+import kinds
+from kinds import IGNORE_CONVERGENCE, every, every_solver, five_kinds
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
-from sklearn_twolayer.engine import SOLVERS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = IGNORE_CONVERGENCE
 
 N_ROWS = 80
 
@@ -25,23 +25,15 @@ def quantities(n_targets):
 
 
 def labels(n_classes):
-    return make_classification(
-        N_ROWS, 5, n_informative=3, n_redundant=0, n_classes=n_classes, random_state=0
-    )
+    return kinds.labels(n_classes, N_ROWS)
 
 
-KINDS = {
-    "binary": (TwoLayerClassifier, *labels(2)),
-    "multiclass": (TwoLayerClassifier, *labels(3)),
-    "multilabel": (
-        TwoLayerClassifier,
-        *make_multilabel_classification(N_ROWS, 5, n_classes=3, random_state=0),
-    ),
-    "one target": (TwoLayerRegressor, *quantities(1)),
-    "two targets": (TwoLayerRegressor, *quantities(2)),
-}
-every_kind = pytest.mark.parametrize(("estimator", "X", "y"), KINDS.values(), ids=KINDS)
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
+def several_labels():
+    return kinds.several_labels(N_ROWS)
+
+
+KINDS = five_kinds(labels, several_labels, quantities)
+every_kind = every(KINDS)
 
 
 def outputs(model, X):

@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import SOLVERS
 
@@ -89,7 +90,7 @@ def run(estimator, check, cannot_hold=()):
         pytest.xfail(cannot_hold[name])
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = IGNORE_CONVERGENCE
 
 
 @with_checks([TwoLayerClassifier(), TwoLayerRegressor()], [])

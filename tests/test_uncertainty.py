@@ -17,13 +17,14 @@ from sklearn.datasets import (
     load_linnerud,
     load_wine,
     make_classification,
-    make_multilabel_classification,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import kinds
+from kinds import every, five_kinds
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 
 N_ROWS = 120
@@ -39,23 +40,15 @@ def quantities(n_targets=1, n_rows=N_ROWS, noise=0.3, seed=0):
 
 
 def labels(n_classes):
-    return make_classification(
-        N_ROWS, 4, n_informative=3, n_redundant=0, n_classes=n_classes, flip_y=0.1, random_state=0
-    )
+    return kinds.labels(n_classes, N_ROWS, 4, flip_y=0.1)
 
 
 def several_labels():
-    return make_multilabel_classification(N_ROWS, 4, n_classes=3, random_state=0)
+    return kinds.several_labels(N_ROWS, 4)
 
 
-KINDS = {
-    "binary": (TwoLayerClassifier, *labels(2)),
-    "multiclass": (TwoLayerClassifier, *labels(3)),
-    "multilabel": (TwoLayerClassifier, *several_labels()),
-    "one target": (TwoLayerRegressor, *quantities()),
-    "two targets": (TwoLayerRegressor, *quantities(2)),
-}
-every_kind = pytest.mark.parametrize(("estimator", "X", "y"), KINDS.values(), ids=KINDS)
+KINDS = five_kinds(labels, several_labels, quantities)
+every_kind = every(KINDS)
 LABELS = {name: data[1:] for name, data in KINDS.items() if data[0] is TwoLayerClassifier}
 every_kind_of_labels = pytest.mark.parametrize(("X", "y"), LABELS.values(), ids=LABELS)
 QUANTITIES = {name: data[1:] for name, data in KINDS.items() if data[0] is TwoLayerRegressor}

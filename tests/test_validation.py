@@ -10,11 +10,12 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification, make_friedman1, make_multilabel_classification
 from sklearn.metrics import get_scorer, log_loss
 
+from kinds import IGNORE_CONVERGENCE, every_solver
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer._validation import held_out_rows
 from sklearn_twolayer.engine import SOLVERS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = IGNORE_CONVERGENCE
 
 N_TRAIN = 120
 
@@ -68,7 +69,6 @@ KINDS = {
     "two targets": Kind(TwoLayerRegressor, *two_targets(), "neg_mean_squared_error"),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
 
 
 def outputs(model, X):

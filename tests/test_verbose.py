@@ -10,11 +10,11 @@ from numpy.random import RandomState
 from sklearn.datasets import load_diabetes, load_iris
 
 import training
+from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.engine import SOLVERS, Settings
 from sklearn_twolayer.engine.solvers.objective import Objective
 
-IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 LINE = re.compile(
     r"(?:(?P<phase>\w.*?)  )?iteration {1,6}(?P<iteration>\d+)  loss +(?P<loss>\S+)"
     r"(?:  validation +\S+)?  +(?P<pace>\S+) s/iteration"

@@ -9,10 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 
+from kinds import IGNORE_CONVERGENCE, every_solver
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import SOLVERS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = IGNORE_CONVERGENCE
 
 N_ROWS = 48
 
@@ -69,7 +70,6 @@ CLASSES = ["binary", "multiclass", "multilabel"]
 KINDS = [*CLASSES, "one target", "two targets"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_kind_of_labels = pytest.mark.parametrize("kind", CLASSES)
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
 every_way = pytest.mark.parametrize("way", WAYS)
 stored_as = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array], ids=["dense", "CSR"])
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
+from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = IGNORE_CONVERGENCE
 
 NAMES = ["solver_", "activation_", "hidden_size_", "skip_", "n_members_", "dtype_"]
 CHOSEN = {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import training
+from kinds import INCREMENTAL
 from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.plan import (
     CHEAP,
@@ -17,7 +18,6 @@ from sklearn_twolayer.engine.solvers import SOLVERS
 from sklearn_twolayer.engine.solvers.levenberg_marquardt import LARGEST
 
 CHOSEN = ["solver", "hidden_size", "activation", "skip", "dtype"]
-INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
 EVIDENCE = {"solver": "lm", "activation": "tanh", "alpha_by": "evidence"}
 FIXED = {"hidden_size": 100, "activation": "relu", "skip": False, "alpha": 1.0}
 TRIED = {**FIXED, "alpha": None, "alpha_by": "held_out"}

@@ -10,6 +10,7 @@ from scipy.linalg import svdvals
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
+from kinds import INCREMENTAL, every_solver
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
@@ -24,10 +25,8 @@ from sklearn_twolayer.engine.solvers.schedules import SCHEDULES
 from training import fit, task
 
 N_ROWS, N_FEATURES = 60, 3
-INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
 RATES = {"sgd": 0.1, "adam": 0.05}
 
-every_solver = pytest.mark.parametrize("solver", SOLVERS)
 every_incremental_solver = pytest.mark.parametrize("solver", INCREMENTAL)
 
 

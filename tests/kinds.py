@@ -1,0 +1,38 @@
+"""The kinds of targets that estimators learn, small tables of each, and marks of many files."""
+
+import pytest
+from sklearn.datasets import make_classification, make_multilabel_classification
+
+from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
+from sklearn_twolayer.engine import SOLVERS
+
+IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
+every_solver = pytest.mark.parametrize("solver", SOLVERS)
+
+
+def labels(n_classes, n_rows, n_features=5, **options):
+    """Rows and labels of so many classes."""
+    options = {"n_informative": 3, "n_redundant": 0, "random_state": 0, **options}
+    return make_classification(n_rows, n_features, n_classes=n_classes, **options)
+
+
+def several_labels(n_rows, n_features=5):
+    """Rows with three labels each, a matrix of 0 and 1."""
+    return make_multilabel_classification(n_rows, n_features, n_classes=3, random_state=0)
+
+
+def five_kinds(labels, several_labels, quantities):
+    """{kind: (estimator, X, y)} of what makes (X, y) for n classes, labels and n targets."""
+    return {
+        "binary": (TwoLayerClassifier, *labels(2)),
+        "multiclass": (TwoLayerClassifier, *labels(3)),
+        "multilabel": (TwoLayerClassifier, *several_labels()),
+        "one target": (TwoLayerRegressor, *quantities(1)),
+        "two targets": (TwoLayerRegressor, *quantities(2)),
+    }
+
+
+def every(kinds):
+    """A mark that runs a test with (estimator, X, y) of every kind."""
+    return pytest.mark.parametrize(("estimator", "X", "y"), kinds.values(), ids=kinds)
