@@ -22,7 +22,7 @@ from .plan import Plan
 from .solvers import SOLVERS
 from .solvers.monitor import Monitor
 from .solvers.objective import Objective
-from .solvers.solution import Solution, Status
+from .solvers.solution import Solution, State, Status
 from .task import Continuation, Fit, Task
 
 
@@ -164,7 +164,7 @@ def _rows(plan: Plan, scaling: Scaling, X: Any, Y: Array, weights: Array | None)
 
 def _initial(
     plan: Plan, training: Training, random_state: RandomState, start: Continuation | None
-) -> tuple[Array, dict[str, Any] | None]:
+) -> tuple[Array, State | None]:
     """Where the run begins: weights, and the state of the solver if it has one to carry on."""
     settings, dtype = plan.settings, plan.settings.dtype
     if start is None:
@@ -175,7 +175,7 @@ def _initial(
         return theta, None
     # the solver changes its state in place, and the earlier fit's is not to change
     state = {k: v.astype(dtype) if isinstance(v, np.ndarray) else v for k, v in start.state.items()}
-    return theta, state
+    return theta, State(**state)  # type: ignore[typeddict-item]
 
 
 def _monitor(

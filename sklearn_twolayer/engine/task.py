@@ -12,7 +12,7 @@ from .model.losses import Loss
 from .numerics import Array
 from .settings import Settings
 from .solvers.monitor import Monitor, Progress
-from .solvers.solution import Solution
+from .solvers.solution import Solution, State
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Continuation:
     solver: str
     choices: Choices
     alpha: float | Array | None
-    state: dict[str, Any] = field(default_factory=dict)
+    state: State = field(default_factory=State)
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     n_seen: int = 0

@@ -22,8 +22,7 @@ from ..numerics import Array
 from ..settings import Settings
 from ..solvers.monitor import Monitor
 from ..solvers.objective import Objective
-from ..solvers.optimizers import State
-from ..solvers.solution import Posterior, Solution, Status
+from ..solvers.solution import Posterior, Solution, State, Status
 from .ensemble import Members, Predictive, combine
 from .evidence import Prior
 from .moderation import choose_moderation, leave_one_out
@@ -95,8 +94,8 @@ def _solution(found: Optimum, prior: Prior, settings: Settings, n_iter: int) -> 
     status = found.status
     if status is Status.MAX_ITER and settings.max_iter > ENOUGH_STEPS:
         status = Status.CONVERGED
-    end, state = found.theta.astype(settings.dtype), {"precision": found.precision}
-    state["beta"] = found.beta
+    end = found.theta.astype(settings.dtype)
+    state: State = {"precision": found.precision, "beta": found.beta}
     return Solution(end, -found.log_evidence, n_iter, status, state, _posterior(found, prior))
 
 

@@ -12,8 +12,7 @@ from ..numerics import AXPY, Array
 from ..settings import Settings
 from .monitor import Monitor
 from .objective import Objective
-from .optimizers import State
-from .solution import Solution, Status
+from .solution import Solution, State, Status
 
 MEMORY = 10
 """Steps remembered."""

@@ -26,8 +26,7 @@ from ..numerics import Array
 from ..settings import Settings
 from .monitor import Monitor
 from .objective import Objective
-from .optimizers import State
-from .solution import Solution, Status
+from .solution import Solution, State, Status
 
 LARGEST = 3000
 """Unknowns of the largest system to solve: a second for a step and 0.3 GB of memory."""

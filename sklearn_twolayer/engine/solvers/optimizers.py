@@ -9,14 +9,12 @@ place. It may use the gradient as scratch space, and never hears of layers.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..numerics import AXPY, Array
 from ..settings import Settings
-
-State = dict[str, Any]
+from .solution import State
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,9 @@ def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Se
     state["n_updates"] += 1
     t = state["n_updates"]
     beta_1, beta_2 = settings.beta_1, settings.beta_2
-    first_unit = _decay(state, "first", beta_1)
-    second_unit = _decay(state, "second", beta_2)
+    first_unit = _decay(state["first_moment"], state["first_unit"], beta_1)
+    second_unit = _decay(state["second_moment"], state["second_unit"], beta_2)
+    state["first_unit"], state["second_unit"] = first_unit, second_unit
     root = ((1 - beta_2) * second_unit) ** 0.5
     rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) * first_unit / root
     axpy = AXPY[theta.dtype.char]
@@ -125,13 +124,12 @@ SMALLEST_UNIT = 1e-3
 """Before a moment's unit gets smaller, the moment is expressed in units of one again."""
 
 
-def _decay(state: State, moment: str, beta: float) -> float:
-    """Shrink the unit of a moment by beta, and return it."""
-    unit = state[f"{moment}_unit"] * beta
+def _decay(moment: Array, unit: float, beta: float) -> float:
+    """The unit of a moment, shrunk by beta; the moment is expressed in units of one in time."""
+    unit *= beta
     if unit < SMALLEST_UNIT:
-        state[f"{moment}_moment"] *= unit
-        unit = 1.0
-    state[f"{moment}_unit"] = unit
+        moment *= unit
+        return 1.0
     return unit
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TypedDict
 
 from ..numerics import Array
 
@@ -33,6 +33,27 @@ class Posterior:
     log_evidence: float
 
 
+class State(TypedDict, total=False):
+    """What a solver carries on with, in a plain dict that any version can unpickle.
+
+    Of a stochastic solver the epochs and rows so far, what an adaptive rate was divided by, and
+    what its update rule remembers; of the evidence the precisions of prior and noise.
+    """
+
+    epoch: int
+    n_seen: int
+    division: float
+    velocity: Array
+    mean_square: Array
+    first_moment: Array
+    second_moment: Array
+    first_unit: float
+    second_unit: float
+    n_updates: int
+    precision: Array
+    beta: Array
+
+
 @dataclass
 class Solution:
     """Where a run ended and what is needed to go on.
@@ -45,5 +66,5 @@ class Solution:
     value: float
     n_iter: int
     status: Status
-    state: dict[str, Any] = field(default_factory=dict)
+    state: State = field(default_factory=State)
     posterior: Posterior | None = None

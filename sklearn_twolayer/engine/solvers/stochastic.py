@@ -11,9 +11,9 @@ from ..numerics import Array
 from ..settings import Settings
 from .monitor import Monitor
 from .objective import Objective
-from .optimizers import OPTIMIZERS, Optimizer, State
+from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
-from .solution import Solution, Status
+from .solution import Solution, State, Status
 
 SMALLEST_RATE = 1e-6
 """Below this an adaptive learning rate is not divided further."""
