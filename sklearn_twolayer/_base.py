@@ -4,7 +4,6 @@ import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import fields, replace
-from inspect import signature
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import engine
 from ._constraints import check_parameters
 from ._inspection import InspectionMixin
+from ._scoring import rating, takes_weights
 from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
@@ -25,7 +25,7 @@ from ._validation import (
     held_out_rows,
     unchanged_on_error,
 )
-from ._verbose import summary
+from ._verbose import advice, summary
 
 OUTPUTS_PER_BLOCK = 2**17
 """Raw outputs that prediction holds at a time: a megabyte."""
@@ -156,7 +156,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         scorer = check_scoring(self, scoring=self.scoring)
         X, Y, weights = task.validation
         X, y = X if sparse.issparse(X) else X[:], self._decode(Y)
-        options = {"sample_weight": weights} if _takes_weights(scorer) else {}
+        options = {"sample_weight": weights} if takes_weights(scorer) else {}
         snapshot = copy.copy(self)
         # the rows no longer have the names the caller gave their columns
         vars(snapshot).pop("feature_names_in_", None)
@@ -165,7 +165,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             snapshot._keep_weights(*weights)
             if not np.isfinite(snapshot._raw_prediction(X)).all():
                 return -np.inf
-            return _rating(self.scoring, scorer, snapshot, X, y, options)
+            return rating(self.scoring, scorer, snapshot, X, y, options)
 
         return replace(task, score=score)
 
@@ -235,19 +235,8 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._predictive = None if predictive is None else dict(vars(predictive))
 
     def _warn(self, fitted):
-        advice = _ADVICE.get(fitted.solution.status)
-        if advice is not None:
-            change = fitted.monitor.last_improvement
-            message = advice.format(
-                max_iter=self.max_iter,
-                max_fun=self.max_fun,
-                n_iter=self.n_iter_,
-                last=""
-                if change is None
-                else f": the last one {'raised' if change < 0 else 'lowered'} the loss by "
-                f"{abs(change):.1e} of it",
-            )
-            text = f"{type(self).__name__}(solver={self.solver_!r}) {message}"
+        text = advice(self, fitted)
+        if text is not None:
             warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
     def _raw_prediction(self, X):
@@ -311,50 +300,6 @@ def _without_zero_weights(X, y, weights):
     return engine.subset(X, kept), y[kept], weights[kept]
 
 
-def _rating(scoring, scorer, estimator, X, y, options):
-    """What the scorer says; ValueError where it cannot rate such an estimator or such targets."""
-    try:
-        rating = scorer(estimator, X, y, **options)
-    except Exception as error:
-        if not isinstance(scoring, str):
-            raise  # the caller's own function knows best what went wrong in it
-        raise ValueError(
-            f"scoring={scoring!r} cannot rate {type(estimator).__name__} on the validation rows: "
-            f"{error}"
-        ) from error
-    try:
-        number = float(rating)
-    except (TypeError, ValueError):
-        number = np.nan
-    if np.isnan(number):
-        raise ValueError(
-            f"scoring must rate the validation rows by a number, got {rating!r} from {scoring!r}"
-        )
-    return number
-
-
-def _takes_weights(scorer):
-    parameters = signature(scorer).parameters.values()
-    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
 def _take(task, rows):
     weights = None if task.weights is None else task.weights[rows]
     return engine.subset(task.X, rows), task.Y[rows], weights
-
-
-_ADVICE = {
-    engine.Status.MAX_ITER: (
-        "stopped after max_iter={max_iter} iterations, before it converged{last}. "
-        "Increase max_iter or tol."
-    ),
-    engine.Status.MAX_FUN: (
-        "stopped after max_fun={max_fun} evaluations of the loss, before it converged. "
-        "Increase max_fun or tol."
-    ),
-    engine.Status.DIVERGED: (
-        "diverged after {n_iter} iterations: a number was no longer finite. The best finite "
-        "weights are kept. Leave standardize=True, take other units for X and y, or lower "
-        "learning_rate_init where there is one."
-    ),
-}

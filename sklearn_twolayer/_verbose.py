@@ -1,4 +1,4 @@
-"""The last line that ``verbose`` prints: what a fit has come to."""
+"""What a fit has come to: the last line that ``verbose`` prints, and what a warning advises."""
 
 import numpy as np
 
@@ -55,4 +55,36 @@ _ENDINGS = {
     engine.Status.MAX_FUN: "stopped at max_fun={max_fun}",
     engine.Status.DIVERGED: "diverged",
     engine.Status.STOPPED: "stopped by a callback",
+}
+
+
+def advice(estimator, fitted):
+    """What to do about a fit that did not converge, or None."""
+    text = _ADVICE.get(fitted.solution.status)
+    if text is None:
+        return None
+    change, last = fitted.monitor.last_improvement, ""
+    if change is not None:
+        direction = "raised" if change < 0 else "lowered"
+        last = f": the last one {direction} the loss by {abs(change):.1e} of it"
+    message = text.format(
+        max_iter=estimator.max_iter, max_fun=estimator.max_fun, n_iter=estimator.n_iter_, last=last
+    )
+    return f"{type(estimator).__name__}(solver={estimator.solver_!r}) {message}"
+
+
+_ADVICE = {
+    engine.Status.MAX_ITER: (
+        "stopped after max_iter={max_iter} iterations, before it converged{last}. "
+        "Increase max_iter or tol."
+    ),
+    engine.Status.MAX_FUN: (
+        "stopped after max_fun={max_fun} evaluations of the loss, before it converged. "
+        "Increase max_fun or tol."
+    ),
+    engine.Status.DIVERGED: (
+        "diverged after {n_iter} iterations: a number was no longer finite. The best finite "
+        "weights are kept. Leave standardize=True, take other units for X and y, or lower "
+        "learning_rate_init where there is one."
+    ),
 }
