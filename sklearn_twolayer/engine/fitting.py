@@ -39,6 +39,7 @@ def fit(plan: Plan, random_state: RandomState, start: Continuation | None = None
     n_init, n_members = plan.settings.n_init, plan.n_members
     if n_init == n_members == 1:
         return average(plan, training, [run(plan, training, random_state, phase=phase)])
+    # a seed each: no run depends on how many numbers those before it have drawn
     seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
     return average(plan, training, _members(plan, training, seeds))
 
@@ -147,6 +148,7 @@ def _with_best_alpha(plan: Plan, training: Training, random_state: RandomState) 
     held_out, kept = map(training.part, np.split(order, [len(order) // HELD_OUT]))
     judge = Objective(plan.network(), held_out.rows, 0.0)
     trial = _trial(plan, kept.rows.n_rows)
+    # one start for all: alphas are compared, not draws
     seed = random_state.randint(np.iinfo(np.int32).max)
     losses: dict[float, float] = {}
     for number, alpha in enumerate(ALPHAS_TO_TRY):

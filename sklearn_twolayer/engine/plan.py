@@ -98,6 +98,7 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
         asked = _as_started(asked, start)
     check_pair(task.loss, asked)
     n_columns, validating = task.X.shape[1], task.validation is not None
+    # alpha first: whether the evidence is to choose it decides solver, units and members
     reason = why_no_evidence(asked, task.X.shape[0], n_columns, task.n_outputs, validating)
     alpha_by, alpha = _who_chooses_alpha(asked, reason, task, start)
     settings = _definite(asked, task, by_evidence=alpha_by == "evidence")
@@ -160,6 +161,7 @@ def _who_chooses_alpha(
         return "evidence", None
     if not is_auto(asked.solver) or task.validation is not None:
         return "given", USUAL_ALPHA
+    # held-out rows have chosen once; another choice would not be the same fit going on
     if start is not None and start.alpha is not None:
         return "given", start.alpha
     return "held_out", None
@@ -202,6 +204,7 @@ def _n_members(
         return 1
     if not is_auto(asked.n_members):
         return int(asked.n_members)
+    # whoever asks for a number of hidden units wants that many, not three times as many
     cheap = _cost(task.X.shape[0], shape.size) <= CHEAP_TO_REPEAT
     return SEVERAL_MEMBERS if is_auto(asked.hidden_size) and cheap else 1
 

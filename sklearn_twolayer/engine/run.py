@@ -71,7 +71,9 @@ def run(
 
     `phase` is what callbacks are told to name the run by.
     """
+    # where to begin
     theta, state = _initial(plan, training, random_state, start)
+    # what to minimise, and who watches; under the evidence the prior is the solver's own matter
     penalty = 0.0 if plan.alpha is None else plan.alpha
     objective = Objective(plan.network(), training.rows, penalty, training.weight)
     monitor = _monitor(plan, training, start, phase, keep_best)
@@ -81,6 +83,7 @@ def run(
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
+    # what a later call may go on from
     n_rows = (solution.n_iter - monitor.begin_iter) * plan.n_rows
     continuation = Continuation(
         solution.theta,

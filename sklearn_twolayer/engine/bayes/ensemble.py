@@ -50,6 +50,7 @@ def combine(outputs: Iterator[tuple[Array, Array]], weights: Array) -> tuple[Arr
         weighted = weight * of_member
         covariance = np.add(covariance, weighted, out=covariance) if means else weighted
         means.append(Z2)
+    # the means differ, too: the covariance of a mixture is the mean of those within, and theirs
     if len(means) == 1:
         return means[0], covariance
     mean = np.zeros_like(means[0])

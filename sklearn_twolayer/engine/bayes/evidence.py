@@ -93,6 +93,7 @@ class Laplace:
         A = np.tensordot(beta, quadratic.curvatures, 1)
         np.fill_diagonal(A, A.diagonal() + per_parameter(precision, group))
         self.factor = _Factor(A, unidentified)
+        # a flat prior has no normaliser; what remains of its Gaussian integral is a constant
         n_free = len(group) - self.sizes.sum() - (unidentified is not None)
         self.log_evidence = self._log_evidence(n_free)
 
@@ -112,6 +113,8 @@ class Laplace:
     def estimate(self) -> Estimate:
         """Gamma for each group, and MacKay's new precisions, where theta is the mode."""
         errors, n, inverse = self.quadratic.errors, self.quadratic.n, self.factor.inverse()
+        # the posterior variance of a parameter, in units of its prior variance, is what the data
+        # have not determined of it: gamma counts the rest
         variances = inverse.diagonal()[self.held]
         traces = np.bincount(self.group[self.held], variances, minlength=len(self.precision))
         gamma = np.clip(self.sizes - self.precision * traces, TINY, None)
@@ -119,6 +122,7 @@ class Laplace:
         if n is None:
             return Estimate(gamma, precision, self.beta, inverse)
         gamma_noise = self.beta * np.einsum("kij,ij->k", self.quadratic.curvatures, inverse)
+        # an interpolating fit of many parameters would leave no row to tell of the noise
         left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
         beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
         return Estimate(gamma, precision, beta, inverse)

@@ -95,16 +95,16 @@ def maximize_evidence(
 ) -> Optimum:
     """One step to the mode and new estimates of precisions and noise, in turn, from `theta`.
 
-    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, and so do
-    up to `n_last` more at the end, which close in on the mode. Settled when a step and new
-    estimates together change less than `tol` nats, twice in a row. `callback` is told -log evidence
+    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, as a random
+    start says nothing of good ones, and so do up to `n_last` more at the end, which close in on the
+    mode that MacKay's rules take for granted. Settled when a step and new estimates together change
+    less than `tol` nats, twice in a row: a single quiet step may be one that damping kept short. `callback` is told -log evidence
     and theta after each step, and stops the search by returning True. Theta, precisions and
     covariance belong together at the end, and the last -log evidence is theirs. `advance` is the
     way to the mode (`Advance`).
     """
     search = _Search(network, rows, theta.astype(np.float64), prior, beta, advance)
     status, n_settled, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
-    # twice in a row: a single quiet step may be one that the damping kept short
     while n_iter < max_iter and n_settled < 2:
         n_iter += 1
         gain, better = search.step(), None
@@ -196,6 +196,7 @@ class _Search:
         moved = np.abs(np.log(precision / self.precision))
         change = 0.5 * float(np.maximum(found.gamma, 1e-3) @ moved)
         n = self.quadratic.n or 0.0
+        # near its maximum the evidence hardly changes with the noise: a tenth of n / 2 is counted
         change += 0.05 * n * float(np.abs(np.log(beta / self.beta)).sum())
         return _Better(precision, beta, change)
 

@@ -160,6 +160,8 @@ def _in_one_pass(X: Array, weights: Array) -> tuple[Array, Array]:
     blocks = _blocks(X)
     first = X[blocks[0]].astype(np.float64)
     pivot = first[0] + (first - first[0]).mean(axis=0)
+    # counted from the pivot, squares stay small: those of x itself would lose, far from zero, the
+    # digits that the deviation is made of
     step, square = np.zeros((2, X.shape[1]))
     buffer = np.empty_like(first)
     for b in blocks:

@@ -41,6 +41,7 @@ def raw_weights(
     The biases stay in float64 where float32 would lose the digits of large offsets.
     """
     coefs, intercepts = fold(scaling, shape, theta)
+    # float64 weights are judged first: whether float32 holds them shows only in raw units
     dtype = precision(coefs, intercepts, dtype)
     if dtype == np.float64:
         return coefs, intercepts

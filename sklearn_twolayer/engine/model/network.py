@@ -77,6 +77,7 @@ class Network:
         losses = self.loss.loss_gradient(buffers.Z2, Y, D2)
         D2 *= w[:, None] if isinstance(w, np.ndarray) else w
         gradient = self._gradient_parameters
+        # the column of ones makes the bias the last row of the same product
         np.dot(buffers.with_ones.T, D2, out=gradient.layer2)
         # A1 has done its work; the slope takes its place
         self.activation.slope(buffers.Z1, A1, A1)

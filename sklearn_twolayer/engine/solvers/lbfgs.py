@@ -67,6 +67,7 @@ def direction(gradient: Array, pairs: Sequence[Pair]) -> Array:
         alphas.append(s @ p / curvature)
         axpy(y, p, a=-alphas[-1])
     if pairs:
+        # the initial inverse curvature: that of the newest step along itself (7.20)
         _, y, curvature = pairs[-1]
         p *= curvature / (y @ y)
     # second loop: from the oldest to the newest it is put back, scaled by the curvature along it
@@ -109,6 +110,7 @@ class _Minimizer:
         if there is None:
             return Status.MAX_FUN if self.spent else Status.CONVERGED
         self._remember(there)
+        # relative to the loss, but to one where it is small: a loss of zero cannot fall by a part
         self.fell = (self.here.value - there.value) / max(abs(self.here.value), 1.0)
         self.here = there
         self.n_iter += 1

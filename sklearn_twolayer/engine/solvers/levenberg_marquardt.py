@@ -178,6 +178,7 @@ def advance(target: Expandable[P], point: P, damping: float) -> tuple[P, float]:
             break
         theta = point.theta + step
         gained = point.value - target.value(theta)
+        # a step is accepted if S falls at all: how well it was predicted only sets the damping
         if gained > 0:
             # Nielsen's rule: the better the prediction was, the less damping is needed
             damping *= max(1 / 3, 1 - (2 * gained / predicted - 1) ** 3)

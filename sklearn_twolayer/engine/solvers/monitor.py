@@ -80,6 +80,7 @@ class Monitor:
         """Begin a run at `theta`."""
         self.began = time.perf_counter()
         self.begin_iter = len(self.loss_curve)
+        # a copy: solvers change theta in place
         self.best_theta = theta.copy()
         self.begin = None if self.score is None else theta.copy()
         self.best_value = math.inf

@@ -39,6 +39,7 @@ def solve(
     for _ in range(settings.max_iter):
         factor = schedule.factor(state["epoch"], state["n_seen"], settings)
         rate = settings.learning_rate_init * factor / state["division"]
+        # the running loss describes where the epoch began better than where it ended
         np.copyto(before, theta)
         loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
         if _has_diverged(loss, theta):
