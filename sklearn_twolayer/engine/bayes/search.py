@@ -95,13 +95,13 @@ def maximize_evidence(
 ) -> Optimum:
     """One step to the mode and new estimates of precisions and noise, in turn, from `theta`.
 
-    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, as a random
-    start says nothing of good ones, and so do up to `n_last` more at the end, which close in on the
-    mode that MacKay's rules take for granted. Settled when a step and new estimates together change
-    less than `tol` nats, twice in a row: a single quiet step may be one that damping kept short. `callback` is told -log evidence
-    and theta after each step, and stops the search by returning True. Theta, precisions and
-    covariance belong together at the end, and the last -log evidence is theirs. `advance` is the
-    way to the mode (`Advance`).
+    Weights of rows count as copies. The first `n_warm` steps leave the precisions alone, as a
+    random start says nothing of good ones, and so do up to `n_last` more at the end, which close in
+    on the mode that MacKay's rules take for granted. Settled when a step and new estimates together
+    change less than `tol` nats, twice in a row: a single quiet step may be one that damping kept
+    short. `callback` is told -log evidence and theta after each step, and stops the search by
+    returning True. Theta, precisions and covariance belong together at the end, and the last -log
+    evidence is theirs. `advance` is the way to the mode (`Advance`).
     """
     search = _Search(network, rows, theta.astype(np.float64), prior, beta, advance)
     status, n_settled, n_iter, is_to_stop = Status.MAX_ITER, 0, 0, callback or _never
