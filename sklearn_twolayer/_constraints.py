@@ -47,7 +47,7 @@ class Interval:
     def accepts(self, value):
         if not isinstance(value, self.kind) or isinstance(value, (bool, np.bool_)):
             return False
-        if self.kind is Real:
+        if self.kind is Real and isinstance(value, int):
             value = _as_float(value)
         above = value > self.low if self.open_low else value >= self.low
         below = value <= self.high and value != inf and not (self.open_high and value == self.high)

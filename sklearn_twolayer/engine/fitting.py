@@ -36,7 +36,7 @@ def fit(plan: Plan, random_state: RandomState, start: Continuation | None = None
         plan, phase = _with_best_alpha(plan, training, random_state), "final fit"
     if start is not None:
         return _going_on(plan, training, random_state, start, phase)
-    n_init, n_members = plan.settings.n_init, plan.n_members
+    n_init, n_members = plan.settings.n_init, plan.settings.n_members
     if n_init == n_members == 1:
         return average(plan, training, [run(plan, training, random_state, phase=phase)])
     # a seed each: no run depends on how many numbers those before it have drawn

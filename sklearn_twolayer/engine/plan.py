@@ -69,11 +69,6 @@ class Plan:
     product_size: int
 
     @property
-    def n_members(self) -> int:
-        """Networks to average."""
-        return int(self.settings.n_members)
-
-    @property
     def choices(self) -> Choices:
         """Of one network; of all that are averaged alike."""
         settings = self.settings

@@ -77,9 +77,11 @@ def run(
     penalty = 0.0 if plan.alpha is None else plan.alpha
     objective = Objective(plan.network(), training.rows, penalty, training.weight)
     monitor = _monitor(plan, training, start, phase, keep_best)
+    by_evidence = plan.alpha_by == "evidence"
+    solve = automatic_relevance.solve if by_evidence else SOLVERS[plan.settings.solver].solve
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
-        solution = _solver(plan)(objective, theta, plan.settings, monitor, random_state, state)
+        solution = solve(objective, theta, plan.settings, monitor, random_state, state)
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
@@ -97,12 +99,6 @@ def run(
         n_rows + (start.n_seen if start else 0),
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
-
-
-def _solver(plan: Plan) -> Callable[..., Solution]:
-    if plan.alpha_by == "evidence":
-        return automatic_relevance.solve
-    return SOLVERS[plan.settings.solver].solve
 
 
 MOST_COPIES = 1e12
@@ -187,7 +183,7 @@ def _monitor(
     return Monitor(
         plan.settings.tol,
         plan.settings.n_iter_no_change,
-        score=_score(plan, training),
+        score=None if plan.task.validation is None else _score(plan, training),
         stops_by_score=plan.task.early_stopping,
         callback=plan.task.callback,
         keep_best=keep_best,
@@ -197,8 +193,8 @@ def _monitor(
     )
 
 
-def _score(plan: Plan, training: Training) -> Callable[[Array], float] | None:
-    """The rating of theta, or None where there is nothing to rate it on."""
+def _score(plan: Plan, training: Training) -> Callable[[Array], float]:
+    """The rating of theta on the validation rows, by the caller's score or the negated loss."""
     task, scaling = plan.task, training.scaling
     if task.score is not None:
         score, activation, origin = task.score, plan.settings.activation, scaling.X.origin()
@@ -208,10 +204,9 @@ def _score(plan: Plan, training: Training) -> Callable[[Array], float] | None:
             return float(score(*raw, activation, origin))
 
         return rate
-    if training.validation is not None:
-        held_out = Objective(plan.network(), training.validation, 0.0)
-        return lambda theta: -held_out.data_loss(theta)
-    return None
+    assert training.validation is not None
+    held_out = Objective(plan.network(), training.validation, 0.0)
+    return lambda theta: -held_out.data_loss(theta)
 
 
 def in_raw_units(

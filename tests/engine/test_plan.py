@@ -208,4 +208,4 @@ def test_nothing_else_is_auto(value):
     ],
 )
 def test_networks_are_averaged_where_steps_are_cheap(n_rows, asked, expected):
-    assert planned(n_rows, 10, **asked).n_members == expected
+    assert planned(n_rows, 10, **asked).settings.n_members == expected
