@@ -153,7 +153,7 @@ class InspectionMixin:
         where no row is. What columns do only together (an interaction) is counted for each of them
         and cannot be told from what they do alone. Slopes are local: a step between rows, steep but
         seldom visited, is missed. :func:`sklearn.inspection.permutation_importance` on held-out
-        rows measures what a column is worth to a score, at the price of many predictions.
+        rows measures what a score loses without a column, at the price of many predictions.
 
         Outputs count in their own units: of several targets, one in large units outweighs the
         others. For three classes or more (not for multilabel y), the part of the slopes that is the
