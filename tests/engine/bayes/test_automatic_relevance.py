@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import training
 from sklearn_twolayer.engine.bayes import automatic_relevance as module
+from sklearn_twolayer.engine.bayes.ensemble import Members, Predictive
 from sklearn_twolayer.engine.bayes.evidence import POOLING, Estimate
 from sklearn_twolayer.engine.bayes.moderation import TEMPERATURES
 from sklearn_twolayer.engine.data.rows import ArrayRows
@@ -57,7 +58,7 @@ def table(rng):
 
 
 def solve(network, X, Y, weights=None, total=None, theta=None, state=None, **options):
-    """The engine's walk by the evidence; weights relative to their mean, as it gets them."""
+    """The engine's search by the evidence; weights relative to their mean, as it gets them."""
     options = {"store_posterior": True, "max_iter": 100, "dtype": "float64", **options}
     rows = ArrayRows(X, Y, weights, copies=1.0 if total is None else total / len(X))
     objective = Objective(network, rows, 0.0, total)
@@ -191,6 +192,48 @@ def test_weights_are_copies(loss, n_outputs, table, rng):
         expected = getattr(theirs, name)
         assert_allclose(getattr(ours, name), expected, rtol=1e-6, err_msg=name)
     assert_allclose(ours.theta, theirs.theta, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 1), ("log_loss", 3)])
+def test_the_curve_is_of_the_evidence_per_unit_of_weight(loss, n_outputs, table, rng):
+    X, Y = table(loss, n_outputs)
+    weights = 1.0 + rng.randint(5, size=N_ROWS)
+    settings = Settings(hidden_size=N_HIDDEN, activation="tanh")
+    fitted = training.fit(training.task(X, Y, weights, n_outputs, loss, settings))
+    evidence = fitted.solution.posterior.log_evidence
+    assert_allclose(fitted.monitor.loss_curve[-1] * weights.sum(), -evidence, rtol=1e-9)
+
+
+def left_out(network, rows, theta):
+    """Z2, covariance and weights of all rows, as moderation is chosen by them."""
+    covariance = 0.1 * np.eye(network.shape.size)
+    members = Members(network, Predictive(theta[None], covariance[None], np.ones(1)))
+    Z2, covariances, _, weights = zip(*module._left_out(members, network, rows), strict=True)
+    return [np.concatenate(parts) for parts in (Z2, covariances, weights)]
+
+
+@pytest.mark.parametrize(("loss", "n_outputs"), [("binary_log_loss", 2), ("log_loss", 3)])
+def test_one_copy_is_left_out_of_those_that_a_relative_weight_stands_for(
+    loss, n_outputs, table, rng
+):
+    X, Y = table(loss, n_outputs)
+    network, copies = network_of(loss, n_outputs), rng.randint(1, 6, N_ROWS)
+    theta, repeated = rng.randn(network.shape.size), np.repeat(np.arange(N_ROWS), copies)
+    rows = ArrayRows(X, Y, copies / copies.mean(), copies=copies.mean())
+    *ours, weights = left_out(network, rows, theta)
+    *theirs, _ = left_out(network, ArrayRows(X[repeated], Y[repeated]), theta)
+    assert_allclose(weights, copies)
+    for found, expected in zip(ours, theirs, strict=True):
+        assert_allclose(found[repeated], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_rows_alike_in_weight_need_no_array_of_weights(table, rng):
+    X, Y = table("log_loss", 3)
+    network = network_of("log_loss", 3)
+    theta, light = rng.randn(network.shape.size), np.full(N_ROWS, 0.25)
+    found = left_out(network, ArrayRows(X, Y, copies=0.25), theta)
+    for ours, theirs in zip(found, left_out(network, ArrayRows(X, Y, light), theta), strict=True):
+        assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @every_kind

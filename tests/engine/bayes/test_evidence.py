@@ -282,15 +282,22 @@ def test_last_steps_close_in_on_the_mode_under_the_same_precisions(rng, draw_tar
 
 @pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 2), ("log_loss", 3)])
 def test_another_way_to_the_mode_may_be_taken(loss, n_outputs, rng, draw_targets):
-    """Plain gradient descent with a line search finds the mode that damped steps find, later."""
+    """Plain gradient descent with a line search finds the mode that damped steps find, later.
+
+    No step is taken any other way, and each begins with what the one before has left.
+    """
     network, rows, theta = problem(loss, n_outputs, rng, draw_targets)
+    given, left = [], []
 
     def descend(target, point, rate):
+        given.append(rate)
         for _ in range(60):
             there = point.theta - rate * point.gradient
             if target.value(there) < point.value:
-                return target.expand(there), 2 * rate
+                point, rate = target.expand(there), 2 * rate
+                break
             rate /= 2
+        left.append(rate)
         return point, rate
 
     prior = Prior.plain(groups(network.shape), np.array([2.0, 3.0]))
@@ -298,6 +305,8 @@ def test_another_way_to_the_mode_may_be_taken(loss, n_outputs, rng, draw_targets
     expected = maximize_evidence(network, rows, theta, prior, n_last=300, **options)
     begun = expected.theta + 0.01 * rng.randn(len(theta))
     found = maximize_evidence(network, rows, begun, prior, n_last=3000, advance=descend, **options)
+    assert len(given) == found.n_iter > 1
+    assert given[1:] == left[:-1]
     assert_allclose(found.log_evidence, expected.log_evidence, rtol=1e-6)
 
 

@@ -13,6 +13,7 @@ from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.solvers import levenberg_marquardt
 from sklearn_twolayer.engine.solvers.levenberg_marquardt import (
     FIRST_DAMPING,
+    LEAST_DAMPING,
     Dual,
     Point,
     Primal,
@@ -200,6 +201,16 @@ def test_a_step_leaves_its_start_alone(build):
     before = theta.copy()
     advance(target, target.expand(theta), 1.0)
     assert_array_equal(theta, before)
+
+
+def test_the_damping_falls_to_its_floor_and_no_further(build):
+    """A damping of zero could never grow again."""
+    target, theta = build("squared_error", 1, n_rows=60)
+    least = LEAST_DAMPING * target.rows.sum_weights
+    point, damping = target.expand(theta), 1.01 * least
+    for _ in range(50):
+        point, damping = advance(target, point, damping)
+        assert damping >= least
 
 
 def test_steps_that_fail_are_cut_ever_faster():
