@@ -42,7 +42,7 @@ NATS = 0.1
 """A change of the log posterior too small to matter."""
 
 SMALL_START = 0.5
-"""Share of the usual size that W2 starts with.
+"""Fraction of the usual size that W2 starts with.
 
 Begun much smaller, hidden units are often put to sleep before they have learnt anything.
 """

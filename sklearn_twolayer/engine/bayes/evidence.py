@@ -37,10 +37,10 @@ POOLING = 0.5
 """The assumption that precisions of a pool are alike counts as twice so many observations."""
 
 FEWEST_LEFT = 0.1
-"""Share of the rows that tells of the noise, however many parameters there are."""
+"""Fraction of the rows that tells of the noise, however many parameters there are."""
 
 LEAST_JITTER = 1e-14
-"""Share of its diagonal that is added to a matrix which rounding has made indefinite."""
+"""Fraction of its diagonal that is added to a matrix which rounding has made indefinite."""
 
 TINY = 1e-10
 """What counts of parameters and of rows left over are kept above, so that their ratios exist."""
