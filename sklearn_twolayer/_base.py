@@ -14,14 +14,16 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from . import engine
+from ._encoded_names import encoded_names, input_names
+from ._columns import Columns, convert_columns, learn_columns
 from ._constraints import check_parameters
 from ._inspection import InspectionMixin
 from ._scoring import rating, takes_weights
 from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
-    check_X,
-    check_X_y,
+    check_sparse,
+    check_y,
     held_out_rows,
     unchanged_on_error,
 )
@@ -106,16 +108,27 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         X, Y, weights = self._rows(X, y, sample_weight, learn=targets if start is None else None)
         self._count_classes(Y, weights, afresh=start is None or not streaming)
         X, Y, weights = _without_zero_weights(X, Y, self._weigh(Y, weights))
-        callback = engine.Report(self.verbose) if self.verbose else None
-        loss = engine.LOSSES[self._loss]
-        return engine.Task(X, Y, weights, self.n_outputs_, loss, settings, callback=callback)
+        if start is None:
+            X = self._arrange_levels(X, Y, weights)
+        return engine.Task(
+            X,
+            Y,
+            weights,
+            self.n_outputs_,
+            engine.LOSSES[self._loss],
+            settings,
+            n_levels=None if self._columns is None else Columns(**self._columns).n_levels(),
+            has_missing=engine.has_missing(X),
+            callback=engine.Report(self.verbose) if self.verbose else None,
+        )
 
     def _rows(self, X, y, sample_weight, learn=None, suffix=""):
         """Checked and encoded rows of positive weight: (X, Y, weights).
 
         With `learn`, options of `_learn_targets`, columns and targets are met for the first time.
         """
-        X, y = check_X_y(self, X, y, reset=learn is not None, suffix=suffix)
+        X = self._columns_of(X, learn is not None, "X" + suffix)
+        y = check_y(self, X, y, suffix)
         weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight" + suffix)
         X, y, weights = _without_zero_weights(X, y, weights)
         if learn is not None:
@@ -124,12 +137,51 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         engine.LOSSES[self._loss].check_targets(Y, "y" + suffix)
         return X, Y, weights
 
+    def _columns_of(self, X, learn=False, name="X"):
+        """X as floats, categories by their codes; to `learn` is to meet the columns first."""
+        if sparse.issparse(X):
+            return self._sparse_columns(X, learn, name)
+        if learn:
+            X, columns = learn_columns(self, X, self.categorical_features, name)
+            self._columns = dict(vars(columns)) if columns.is_categorical.any() else None
+            return X
+        return convert_columns(self, X, self._known_columns(), name)
+
+    def _sparse_columns(self, X, learn, name):
+        """CSR rows; ValueError where columns are to be encoded."""
+        if learn:
+            self._columns = None
+        listed = not (self.categorical_features is None or self.categorical_features == "from_dtype")
+        if listed if learn else self._columns is not None or self._encoding is not None:
+            raise ValueError(
+                f"{name} must be dense where columns are categories or encoded, got a sparse one"
+            )
+        return check_sparse(self, X, learn, name)
+
+    def _known_columns(self):
+        """Kinds of the columns met in training."""
+        if self._columns is None:
+            return Columns(np.zeros(self.n_features_in_, dtype=bool), [])
+        return Columns(**self._columns)
+
+    def _arrange_levels(self, X, Y, weights):
+        """Number the levels anew, in an order that does not depend on their names."""
+        if self._columns is None:
+            return X
+        columns = Columns(**self._columns)
+        X, categorical = X[:], np.flatnonzero(columns.is_categorical)
+        orders = [engine.level_order(X[:, column], Y, weights) for column in categorical]
+        X, columns = columns.arranged(X, orders)
+        self._columns = dict(vars(columns))
+        return X
+
     def _with_validation(self, task, held_out, random_state):
         """The task with the caller's own validation rows, with some set aside, or as it is."""
         if held_out[0] is not None:
             X, Y, weights = self._rows(*held_out, suffix="_val")
             validation = _without_zero_weights(X, Y, self._weigh(Y, weights))
-            task = replace(task, validation=validation)
+            missing = task.has_missing or engine.has_missing(validation[0])
+            task = replace(task, validation=validation, has_missing=missing)
         elif any(part is not None for part in held_out):
             raise ValueError("y_val and sample_weight_val need X_val, got X_val=None")
         elif self.early_stopping:
@@ -160,6 +212,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         snapshot = copy.copy(self)
         # the rows no longer have the names the caller gave their columns
         vars(snapshot).pop("feature_names_in_", None)
+        snapshot._columns = None  # categories are codes by now
 
         def score(*weights):
             snapshot._keep_weights(*weights)
@@ -195,7 +248,9 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
         origin = fitted.continuation.scaling.X.origin()
-        self._keep_weights(fitted.coefs, fitted.intercepts, plan.choices.activation, origin)
+        encoding, fill = plan.encoding, fitted.continuation.scaling.fill
+        weights = fitted.coefs, fitted.intercepts, plan.choices.activation
+        self._keep_weights(*weights, origin, encoding, fill)
         self._keep_posterior(fitted)
         self._no_posterior = plan.no_posterior
         self.loss_curve_ = monitor.loss_curve
@@ -215,13 +270,16 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
-    def _keep_weights(self, coefs, intercepts, activation, origin):
+    def _keep_weights(self, coefs, intercepts, activation, origin, encoding, fill):
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
         # prediction does not change when a parameter is set after the fit
         self.activation_ = activation
         # where float32 rows are counted from; any point gives the same function
         self._origin = origin
+        self._encoding = None if encoding is None else dict(vars(encoding))
+        # what stands for a missing value in each encoded column
+        self._fill = fill
         self._predictive, self._no_posterior = None, "the fit has not ended yet"
 
     def _keep_posterior(self, fitted):
@@ -246,10 +304,18 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _network_on(self, X):
         """The fitted network and checked rows: (coefs, intercepts, activation, X, origin)."""
         check_is_fitted(self)
-        X = check_X(self, X)
+        X = self._columns_of(X)
+        if self._encoding is not None or engine.has_missing(X):
+            X = engine.Encoded(X, self._known_encoding(), self._fill)
         activation = engine.ACTIVATIONS[self.activation_]
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
         return coefs, self.intercepts_, activation, X, self._origin
+
+    def _known_encoding(self):
+        """How columns are encoded; without one, numbers stay as they are and may be missing."""
+        if self._encoding is None:
+            return engine.plain_encoding(self.n_features_in_)
+        return engine.Encoding(**self._encoding)
 
     def _by_blocks(self, X, *computations):
         """What each of them makes of raw outputs and their rows, an array each.
@@ -260,7 +326,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         *network, X, origin = self._network_on(X)
         found = []
         for rows in gen_batches(X.shape[0], max(64, OUTPUTS_PER_BLOCK // self.n_outputs_)):
-            block = X[rows]
+            block = X.part(rows) if isinstance(X, engine.Encoded) else X[rows]
             raw = engine.raw_prediction(*network, block, origin)
             with np.errstate(all="ignore"):
                 parts = [compute(raw, block) for compute in computations]
@@ -281,12 +347,41 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             for rows, _, covariance in blocks:
                 compute(rows, covariance)
 
+    @property
+    def is_categorical_(self):
+        """Which columns are categories; see the attributes of the class."""
+        check_is_fitted(self)
+        return None if self._columns is None else self._columns["is_categorical"]
+
+    @property
+    def categories_(self):
+        """The levels of each category, sorted; see the attributes of the class."""
+        check_is_fitted(self)
+        return [] if self._columns is None else [np.sort(c) for c in self._columns["categories"]]
+
+    @property
+    def knots_(self):
+        """The knots of each number; see the attributes of the class."""
+        check_is_fitted(self)
+        encoding = self._known_encoding()
+        return [encoding.knots[column] for column in np.flatnonzero(~encoding.is_category)]
+
+    @property
+    def encoded_feature_names_(self):
+        """Names of the columns that `coefs_` act on; see the attributes of the class."""
+        check_is_fitted(self)
+        categories = [] if self._columns is None else self._columns["categories"]
+        return encoded_names(input_names(self), self._known_encoding(), categories)
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        # scikit-learn's common checks then round X to integers
+        tags.input_tags.categorical = self.categorical_features is not None
         return tags
 
 

@@ -150,6 +150,24 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         If all columns have mean 0 and deviation 1 already, to within 1e-6, they stay as they are,
         and X of 64 MB or more is then not copied.
 
+    encoding : {"auto", "linear", "piecewise_linear"}, default="auto"
+        What becomes of a column of numbers. ``"linear"`` is its value alone. With
+        ``"piecewise_linear"`` [9]_ it is joined by its increments between `n_knots` + 1 knots, each
+        from 0 to 1: hidden units can then bend, or step, at every knot. ``"auto"`` is
+        ``"linear"``. Categories have a column for each level either way.
+
+    n_knots : int or "auto", default="auto"
+        The most increments of a column of numbers. Knots are quantiles of the column and of its
+        distinct values in turn; a column of few distinct values has a knot at each. ``"auto"`` is
+        the cube root of the sum of the weights of rows, at least 4 and at most 24.
+
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categories: by the dtypes of a DataFrame (of pandas, polars or pyarrow:
+        categorical, dictionary and string columns; bool is a number), none, or their names,
+        indices, or a boolean mask. A category has one column for each level, and they all share one
+        prior, so that rare levels shrink towards the mean; a level that was not met in training is
+        at the mean. Negative codes are levels like others.
+
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of classes, multiplied into `sample_weight`: ``{label: weight}``, 1 where a label is
         missing, or ``"balanced"``, which is ``sum(w) / (n_classes * sum(w in the class))``. A key
@@ -290,6 +308,20 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, where X had any.
 
+    is_categorical_ : ndarray of shape (n_features_in_,) or None
+        Which columns are categories; None if there are none.
+
+    categories_ : list of ndarray
+        The levels of each category met in training, sorted.
+
+    knots_ : list of ndarray
+        The knots of each column that is no category; empty where there are none.
+
+    encoded_feature_names_ : ndarray of shape (n_encoded_features,)
+        Names of the columns that ``coefs_`` act on: a number, its increments between two knots,
+        a level of a category, and ``missingindicator_``, 1 where a value is missing, for columns
+        with missing values in training. Categories of more than 64 levels stand last.
+
     n_layers_ : int
         3: input, hidden, output.
 
@@ -333,6 +365,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     .. [8] D. MacKay, "A practical Bayesian framework for backpropagation networks", Neural
        Computation 4, 1992; F. D. Foresee, M. Hagan, "Gauss-Newton approximation to Bayesian
        learning", ICNN 1997.
+    .. [9] Y. Gorishniy, I. Rubachev, A. Babenko, "On embeddings for numerical features in tabular
+       deep learning", NeurIPS 2022.
 
     Examples
     --------
@@ -376,6 +410,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         max_fun=15000,
         initializer="auto",
         standardize=True,
+        encoding="auto",
+        n_knots="auto",
+        categorical_features="from_dtype",
         class_weight=None,
         dtype="auto",
         n_init=1,
@@ -412,6 +449,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.max_fun = max_fun
         self.initializer = initializer
         self.standardize = standardize
+        self.encoding = encoding
+        self.n_knots = n_knots
+        self.categorical_features = categorical_features
         self.class_weight = class_weight
         self.dtype = dtype
         self.n_init = n_init

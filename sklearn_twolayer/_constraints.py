@@ -1,5 +1,6 @@
 """What each parameter may be. The names of choices come from the engine's tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from numbers import Integral, Real
@@ -136,6 +137,19 @@ class ClassWeight:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Columns of X: by their dtypes, none, or named, numbered or masked."""
+
+    def accepts(self, value):
+        if value is None or (isinstance(value, str) and value == "from_dtype"):
+            return True
+        return isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict))
+
+    def __str__(self):
+        return "'from_dtype', None, or an array of names, indices or a boolean for each column"
+
+
+@dataclass(frozen=True)
 class Either:
     """Whatever one of two constraints accepts."""
 
@@ -153,7 +167,7 @@ _AUTO = Choice(("auto",))
 _POSITIVE = Interval(Real, 0, open_low=True)
 _FRACTION = Interval(Real, 0, 1, open_high=True)
 _COUNT = Interval(Integral, 1)
-_MOST_UNITS, _MOST_STARTS, _MOST_MEMBERS = 10**9, 10**6, 10**4
+_MOST_UNITS, _MOST_STARTS, _MOST_MEMBERS, _MOST_KNOTS = 10**9, 10**6, 10**4, 10**4
 
 CONSTRAINTS = {
     "hidden_size": Either(_AUTO, Interval(Integral, 1, _MOST_UNITS)),
@@ -182,6 +196,9 @@ CONSTRAINTS = {
     "dtype": Either(_AUTO, FloatType()),
     "initializer": Choice(("auto", *INITIALIZERS)),
     "standardize": Flag(),
+    "encoding": Choice(("auto", "linear", "piecewise_linear")),
+    "n_knots": Either(_AUTO, Interval(Integral, 1, _MOST_KNOTS)),
+    "categorical_features": Columns(),
     "n_init": Interval(Integral, 1, _MOST_STARTS),
     "n_members": Either(_AUTO, Interval(Integral, 1, _MOST_MEMBERS)),
     "warm_start": Flag(),

@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import validate_data
 
 MatrixLike = ArrayLike | sparse.spmatrix | sparse.sparray
 """What X, or y of several columns, may be: also a DataFrame, which converts to an array."""
 
-_ROWS = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
 
-
-def check_X(estimator, X):
-    """Finite float32 or float64 rows for prediction, dense or canonical CSR."""
-    # scikit-learn adds all numbers up to see whether they are finite: inf - inf may come of it
-    with numbers_fit_a_float("X"), np.errstate(invalid="ignore"):
-        X = validate_data(estimator, X, reset=False, **_ROWS)
+def check_sparse(estimator, X, reset, name="X"):
+    """Finite sparse rows, as canonical CSR of float32 or float64."""
+    with numbers_fit_a_float(name), np.errstate(invalid="ignore"):
+        X = validate_data(
+            estimator, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32)
+        )
     return _canonical(X)
 
 
@@ -42,14 +41,21 @@ def _canonical(X):
     return X
 
 
-def check_X_y(estimator, X, y, reset, suffix=""):
-    """Rows as `check_X` gives them, and as many targets; `reset` learns the columns."""
+def check_y(estimator, X, y, suffix=""):
+    """Targets, as many as there are rows in a checked X."""
     if y is None and suffix:
         raise ValueError(f"X{suffix} needs y{suffix}, got y{suffix}=None")
     _check_none_is_missing(y, "y" + suffix)
-    with numbers_fit_a_float("X" + suffix):
-        X, y = validate_data(estimator, X, y, reset=reset, multi_output=True, **_ROWS)
-    return _canonical(X), y
+    _, y = check_X_y(
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=None,
+        ensure_all_finite=False,
+        multi_output=True,
+        estimator=estimator,
+    )
+    return y
 
 
 def _check_none_is_missing(y, name):

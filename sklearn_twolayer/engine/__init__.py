@@ -28,6 +28,10 @@ No module here imports anything but NumPy, SciPy and the standard library.
 
 from .bayes.ensemble import Predictive
 from .bayes.moderation import Moderation, with_labels_of
+from .data.encoded import Encoded
+from .data.encoding import NUMBER, Encoding, level_order
+from .data.encoding import plain as plain_encoding
+from .data.scaling import has_missing
 from .data.sources import subset
 from .fitting import fit, outputs_and_covariance, partial_fit
 from .model.activations import ACTIVATIONS
@@ -51,10 +55,13 @@ __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",
     "LOSSES",
+    "NUMBER",
     "OPTIMIZERS",
     "SCHEDULES",
     "SOLVERS",
     "Continuation",
+    "Encoded",
+    "Encoding",
     "Fit",
     "Moderation",
     "Monitor",
@@ -69,12 +76,15 @@ __all__ = [
     "Task",
     "fit",
     "gradient_magnitude",
+    "has_missing",
     "hidden_features",
     "input_gradient",
+    "level_order",
     "make_plan",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
+    "plain_encoding",
     "preserve",
     "raw_prediction",
     "restore",

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from scipy import sparse
 
+from .data.encoding import Encoding, learn, plain
 from .data.rows import merge_equal_rows
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
@@ -67,6 +69,7 @@ class Plan:
     alpha: float | Array | None
     no_posterior: str
     product_size: int
+    encoding: Encoding | None = None
 
     @property
     def choices(self) -> Choices:
@@ -92,19 +95,41 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     if start is not None:
         asked = _as_started(asked, start)
     check_pair(task.loss, asked)
-    n_columns, validating = task.X.shape[1], task.validation is not None
+    encoding = _encoding(task, asked, start)
+    blocks, n_inputs = (encoding.blocks, encoding.fan_in) if encoding else (None, None)
+    n_columns = int(encoding.sizes.sum()) if encoding else task.X.shape[1]
+    validating = task.validation is not None
     # alpha first: whether the evidence is to choose it decides solver, units and members
     reason = why_no_evidence(asked, task.X.shape[0], n_columns, task.n_outputs, validating)
     alpha_by, alpha = _who_chooses_alpha(asked, reason, task, start)
     settings = _definite(asked, task, by_evidence=alpha_by == "evidence")
-    shape = Shape(n_columns, int(settings.hidden_size), task.n_outputs, bool(settings.skip))
+    sizes = n_columns, int(settings.hidden_size), task.n_outputs
+    shape = Shape(*sizes, bool(settings.skip), blocks, n_inputs)
     _check_size(shape)
     settings = replace(settings, n_members=_n_members(asked, shape, task, alpha_by, start))
     reason = "partial_fit keeps none" if streaming else reason
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
     size = _product_size(settings, shape, task.X.shape[0])
-    return Plan(task, n_rows, settings, shape, alpha_by, alpha, reason, size)
+    return Plan(task, n_rows, settings, shape, alpha_by, alpha, reason, size, encoding)
+
+
+def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encoding | None:
+    """How columns are encoded, None where all are numbers that stay as they are.
+
+    ValueError for sparse X, of which only that is possible. What has been learnt once stays.
+    """
+    if start is not None:
+        return start.encoding or (plain(task.X.shape[1]) if task.has_missing else None)
+    piecewise_linear = asked.encoding == "piecewise_linear"
+    if sparse.issparse(task.X) and piecewise_linear:
+        raise ValueError(
+            "encoding='piecewise_linear' needs dense X, got a sparse one: take encoding='linear'"
+        )
+    if not (piecewise_linear or task.has_missing or task.n_levels is not None):
+        return None
+    n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
+    return learn(task.X, task.weights, task.n_levels, piecewise_linear, n_knots)
 
 
 def check_pair(loss: Loss, asked: Settings) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
+from scipy import sparse
 
 from .bayes import automatic_relevance
 from .data.rows import ArrayRows
-from .data.scaling import Scaling, magnitude, moments, no_moments
+from .data.encoded import encoded_moments
+from .data.scaling import Scaling, magnitude, means, moments, no_moments
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
 from .model.network import block_size
@@ -97,6 +99,7 @@ def run(
         monitor.loss_curve,
         monitor.scores,
         n_rows + (start.n_seen if start else 0),
+        plan.encoding,
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
 
@@ -111,16 +114,22 @@ AS_GOOD_AS_STANDARD = 1e-6
 def _measure(plan: Plan) -> Scaling:
     """What ``standardize`` asks for: moments of X, and of Y where the loss wants them."""
     task = plan.task
-    n_rows, n_features = task.X.shape
+    n_rows, n_features = task.X.shape[0], plan.shape.n_features
     weight = float(n_rows if task.weights is None else task.weights.sum())
-    X, Y = no_moments(n_features), no_moments(task.n_outputs)
-    if plan.settings.standardize:
+    X, Y, fill = no_moments(n_features), no_moments(task.n_outputs), None
+    if plan.encoding is not None:
+        X = encoded_moments(task.X, task.weights, plan.encoding)
+    elif plan.settings.standardize:
         X = moments(task.X, task.weights)
         if X.are_standard(AS_GOOD_AS_STANDARD):
             X = no_moments(n_features)
-        if task.loss.standardizes_target:
-            Y = moments(task.Y, task.weights)
-    return Scaling(X, Y, n_rows, weight)
+    elif not sparse.issparse(task.X):
+        fill = means(task.X, task.weights)
+    if not plan.settings.standardize and plan.encoding is not None:
+        X, fill = no_moments(n_features), X.mean
+    if plan.settings.standardize and task.loss.standardizes_target:
+        Y = moments(task.Y, task.weights)
+    return Scaling(X, Y, n_rows, weight, fill)
 
 
 def _check_range(plan: Plan, scaling: Scaling) -> None:
@@ -158,7 +167,8 @@ def _rows(plan: Plan, scaling: Scaling, X: Any, Y: Array, weights: Array | None)
         mean = float(weights.sum() / len(weights))
         weights, copies = weights / mean, min(mean, MOST_COPIES / len(weights))
     units, dtype = scaling if plan.settings.standardize else None, plan.settings.dtype
-    return ArrayRows(X, Y, weights, units, dtype, block_size(plan.shape.width), copies)
+    size, encoding = block_size(plan.shape.width), plan.encoding
+    return ArrayRows(X, Y, weights, units, dtype, size, copies, encoding, scaling.fill)
 
 
 def _initial(
@@ -173,8 +183,14 @@ def _initial(
     if start.solver != settings.solver or not start.state:
         return theta, None
     # the solver changes its state in place, and the earlier fit's is not to change
-    state = {k: v.astype(dtype) if isinstance(v, np.ndarray) else v for k, v in start.state.items()}
+    state = {k: _copy(v, dtype) for k, v in start.state.items()}
     return theta, State(**state)  # type: ignore[typeddict-item]
+
+
+def _copy(value: Any, dtype: str) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return value.astype(dtype) if value.dtype.kind == "f" else value.copy()
 
 
 def _monitor(
@@ -201,7 +217,7 @@ def _score(plan: Plan, training: Training) -> Callable[[Array], float]:
 
         def rate(theta: Array) -> float:
             raw = in_raw_units(task, plan.settings.dtype, scaling, plan.shape, theta)
-            return float(score(*raw, activation, origin))
+            return float(score(*raw, activation, origin, plan.encoding, scaling.fill))
 
         return rate
     assert training.validation is not None

@@ -13,6 +13,8 @@ class Settings:
     skip: Any = "auto"
     initializer: str = "auto"
     standardize: bool = True
+    encoding: str = "auto"
+    n_knots: int | str = "auto"
     solver: str = "auto"
     alpha: Any = "auto"
     batch_size: int | str = "auto"

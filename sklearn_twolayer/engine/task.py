@@ -7,6 +7,7 @@ from typing import Any
 from numpy.random import RandomState
 
 from .bayes.ensemble import Predictive
+from .data.encoding import Encoding
 from .data.scaling import Moments, Scaling
 from .model.losses import Loss
 from .numerics import Array
@@ -19,7 +20,9 @@ from .solvers.solution import Solution, State
 class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
-    `score` rates folded weights, ``score(coefs, intercepts, activation, origin)``, the more the
+    `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
+    is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
+    validation rows, is NaN. `score` rates folded weights, ``score(coefs, intercepts, activation, origin, encoding, fill)``, the more the
     better; without it, `validation` rows (X, Y, weights) are rated by their negated loss.
     """
 
@@ -29,8 +32,10 @@ class Task:
     n_outputs: int
     loss: Loss
     settings: Settings
+    n_levels: Array | None = None
+    has_missing: bool = False
     validation: tuple[Any, Array, Array | None] | None = None
-    score: Callable[[list[Array], list[Array], str, Array | None], float] | None = None
+    score: Callable[..., float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
 
@@ -61,6 +66,7 @@ class Continuation:
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     n_seen: int = 0
+    encoding: Encoding | None = None
     members: list["Continuation"] = field(default_factory=list)
     member_weights: Array | None = None
 
@@ -76,8 +82,8 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
     members = [preserve(member) for member in continuation.members]
-    choices = dict(vars(continuation.choices))
-    return state | histories | {"scaling": scaling, "choices": choices, "members": members}
+    records = {name: dict(vars(state[name])) for name in ("choices", "encoding") if state[name]}
+    return state | histories | records | {"scaling": scaling, "members": members}
 
 
 def restore(state: dict[str, Any]) -> Continuation:
@@ -88,6 +94,7 @@ def restore(state: dict[str, Any]) -> Continuation:
     typed = {
         "scaling": Scaling(**scaling),
         "choices": Choices(**state["choices"]),
+        "encoding": Encoding(**state["encoding"]) if state.get("encoding") else None,
         "members": members,
     }
     return Continuation(**{**state, **typed})

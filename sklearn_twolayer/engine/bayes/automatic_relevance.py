@@ -137,8 +137,8 @@ def _left_out(
 
 def _prior(shape: Shape, precision: Array) -> Prior:
     fixed, pooled = np.zeros((2, len(precision)), dtype=bool)
-    pooled[: shape.n_features + 1] = True
-    fixed[shape.n_features + 1] = True
+    pooled[: shape.n_columns + 1] = True
+    fixed[shape.n_columns + 1] = True
     return Prior(shape.groups(), precision, fixed, pooled)
 
 
@@ -148,8 +148,9 @@ def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prio
     theta = theta.astype(np.float64)
     parameters = shape.views(theta)
     np.multiply(parameters.W2, SMALL_START, out=parameters.W2)
-    precision = np.full(shape.n_groups, float(shape.n_features + 1))
-    precision[shape.n_features + 1] = 1.0
+    # hidden units then begin with inputs of variance one
+    precision = np.full(shape.n_groups, shape.fan_in + 1)
+    precision[shape.n_columns + 1] = 1.0
     if parameters.W0 is not None:
         linear = _linear_model(network, rows)
         b2, W0 = np.split(linear.theta, [shape.n_outputs])
@@ -163,7 +164,7 @@ def _linear_model(network: Network, rows: ArrayRows) -> Optimum:
     shape = Shape(network.shape.n_features, 0, network.shape.n_outputs, skip=True)
     group = shape.groups()
     group[group >= 0] = 0
-    prior = Prior.plain(group, np.array([float(shape.n_features)]))
+    prior = Prior.plain(group, np.array([network.shape.fan_in]))
     linear = Network(shape, ACTIVATIONS["identity"], network.loss)
     start = np.zeros(shape.size)
     return maximize_evidence(linear, rows, start, prior, max_iter=ENOUGH_STEPS, tol=NATS)

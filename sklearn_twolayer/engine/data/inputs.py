@@ -142,13 +142,8 @@ class SparseInputs:
         return None
 
     def compact(self) -> tuple[Array, "SparseInputs"]:
-        """The columns that are stored at all, and the rows with no other column, not centred.
-
-        A few rows have few of the columns, and products become as small as these.
-        """
-        stored, position = np.unique(self.X.indices, return_inverse=True)
-        shape = (self.n_rows, len(stored))
-        compact = sparse.csr_array((self.X.data, position, self.X.indptr), shape=shape)
+        """The columns that are stored at all, and the rows with no other column, not centred."""
+        stored, compact = _stored_columns(self.X)
         return stored, SparseInputs(compact, None)
 
     def add_skip(self, W0: Array, out: Array) -> None:
@@ -166,6 +161,67 @@ class SparseInputs:
         if self.offset is not None:
             X1[:, :-1] -= self.offset
         return X1
+
+
+@dataclass(frozen=True)
+class MixedInputs:
+    """Dense columns and, behind them, those of categories of many levels, which stay sparse."""
+
+    dense: DenseInputs
+    levels: sparse.csr_array
+
+    @property
+    def n_rows(self) -> int:
+        return self.dense.n_rows
+
+    @property
+    def _X(self) -> Array:
+        """The dense columns alone."""
+        return self.dense.X1[:, :-1]
+
+    def forward(self, layer1: Array, out: Array) -> None:
+        n_dense = self._X.shape[1]
+        np.dot(layer1[:n_dense].T, self._X.T, out=out.T)
+        out += layer1[-1]
+        out += self.levels @ layer1[n_dense:-1]
+
+    def backward(self, D1: Array, out: Array) -> None:
+        n_dense = self._X.shape[1]
+        np.dot(self._X.T, D1, out=out[:n_dense])
+        out[n_dense:-1] = self.levels.T @ D1
+        np.sum(D1, axis=0, out=out[-1])
+
+    def times(self, factors: Array) -> None:
+        return None
+
+    def compact(self) -> tuple[Array, "MixedInputs"]:
+        """The columns that have a number in some row, and the rows with no other column."""
+        n_dense = self._X.shape[1]
+        stored, levels = _stored_columns(self.levels)
+        return np.append(np.arange(n_dense), n_dense + stored), MixedInputs(self.dense, levels)
+
+    def add_skip(self, W0: Array, out: Array) -> None:
+        n_dense = self._X.shape[1]
+        out += self._X @ W0[:n_dense]
+        out += self.levels @ W0[n_dense:]
+
+    def backward_skip(self, D2: Array, out: Array) -> None:
+        n_dense = self._X.shape[1]
+        out[:n_dense] = self._X.T @ D2
+        out[n_dense:] = self.levels.T @ D2
+
+    def with_ones(self) -> Array:
+        return _beside_ones(np.concatenate([self._X, self.levels.toarray()], axis=1))
+
+
+def _stored_columns(X: sparse.csr_array) -> tuple[Array, sparse.csr_array]:
+    """The columns that are stored at all, and X with no other column.
+
+    A few rows have few of the columns, and products become as small as these.
+    """
+    stored, position = np.unique(X.indices, return_inverse=True)
+    shape = (X.shape[0], len(stored))
+    return stored, sparse.csr_array((X.data, position, X.indptr), shape=shape)
 
 
 def _beside_ones(X: Array) -> Array:

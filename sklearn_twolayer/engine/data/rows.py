@@ -13,9 +13,11 @@ import numpy as np
 from scipy import sparse
 
 from ..numerics import Array
+from .encoded import EncodedSource
+from .encoding import Encoding
 from .inputs import Inputs
 from .scaling import Scaling
-from .sources import Index, source
+from .sources import Index, Source, source
 
 Kernel = Callable[[Array, Inputs, Array, Any], tuple]
 
@@ -36,8 +38,14 @@ class ArrayRows:
         dtype: Any = np.float64,
         block_size: int = 1024,
         copies: float = 1.0,
+        encoding: Encoding | None = None,
+        fill: Array | None = None,
     ):
-        self.source = source(X, scaling, np.dtype(dtype))
+        self.source: Source | EncodedSource
+        if encoding is None or fill is None:
+            self.source = source(X, scaling, np.dtype(dtype))
+        else:
+            self.source = EncodedSource(X, encoding, scaling, fill, np.dtype(dtype))
         self.Y = Y
         if np.issubdtype(Y.dtype, np.floating):
             if scaling is not None:

@@ -67,23 +67,34 @@ class Moments:
         if self.are_standard() and other.are_standard():
             return self  # columns that stay as they are must not drift by rounding
         step = other.mean - self.mean
+        as_before = (step == 0) & (other.deviation == self.deviation)
         within = np.hypot(self.deviation * (1 - fraction) ** 0.5, other.deviation * fraction**0.5)
         between = np.abs(step) * (fraction * (1 - fraction)) ** 0.5
         return replace(
             self,
             mean=self.mean + fraction * step,
-            deviation=np.hypot(within, between),
+            deviation=np.where(as_before, self.deviation, np.hypot(within, between)),
         )
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """x -> (x - mean) / scale for the columns of X and of Y, and the rows it was measured on."""
+    """x -> (x - mean) / scale for the columns of X and of Y, and the rows it was measured on.
+
+    `means` has the means of X in raw units where they are not those of the map: what stands for a
+    missing value, see `fill`.
+    """
 
     X: Moments
     Y: Moments
     n_rows: int
     weight: float
+    means: Array | None = None
+
+    @property
+    def fill(self) -> Array:
+        """What stands for a missing value in each column of X, in raw units."""
+        return self.X.mean if self.means is None else self.means
 
     @property
     def Y_scale(self) -> Array:
@@ -96,7 +107,7 @@ class Scaling:
         weight = self.weight + other.weight
         fraction = other.weight / weight
         X, Y = self.X.merged(other.X, fraction), self.Y.merged(other.Y, fraction)
-        return Scaling(X, Y, self.n_rows + other.n_rows, weight)
+        return Scaling(X, Y, self.n_rows + other.n_rows, weight, self.means)
 
 
 def no_moments(n_columns: int) -> Moments:
@@ -119,10 +130,26 @@ def moments(X: Array, weights: Array | None) -> Moments:
     )
 
 
+def means(X: Any, weights: Array | None) -> Array:
+    """The weighted means of the columns of a dense X, in one quick pass."""
+    w = np.ones(X.shape[0]) if weights is None else weights
+    total = sum(w[b] @ X[b] for b in _blocks(X))
+    return np.asarray(total / w.sum(), dtype=np.float64)
+
+
+def has_missing(X: Any) -> bool:
+    """Whether there is a NaN in X, of which only dense ones have any."""
+    if sparse.issparse(X):
+        return False
+    with np.errstate(all="ignore"):
+        # a sum is NaN where a number is, but infinities of both signs may make one, too
+        return any(np.isnan(X[b].sum()) and bool(np.isnan(X[b]).any()) for b in _blocks(X))
+
+
 def magnitude(X: Any) -> float:
     """The largest number in X but for its sign, however X is stored."""
     parts = [X.data] if sparse.issparse(X) else (X[b] for b in _blocks(X))
-    return max(float(np.abs(part).max(initial=0)) for part in parts)
+    return max(float(np.fmax.reduce(np.abs(part), axis=None, initial=0)) for part in parts)
 
 
 def _unit(magnitude: Array) -> Array:

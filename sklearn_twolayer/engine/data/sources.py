@@ -47,7 +47,8 @@ class Subset:
         return self.X.dtype
 
     def __getitem__(self, index: Any) -> Array:
-        return self.X[self.rows[index]]
+        rows, *columns = index if isinstance(index, tuple) else (index,)
+        return self.X[(self.rows[rows], *columns)]
 
 
 def subset(X: Any, rows: Array) -> Any:
@@ -81,7 +82,7 @@ class DenseSource:
     def __init__(self, X: Array | Subset, scaling: Scaling | None, dtype: np.dtype):
         self.X, self.scaling, self.dtype = X, scaling, dtype
         if scaling is not None:
-            self.inverse_scale, self.bound = 1 / scaling.X.scale, _bound(dtype)
+            self.inverse_scale, self.bound = 1 / scaling.X.scale, bound(dtype)
         self.X1: Array | None = None
         large = X.shape[0] * X.shape[1] * X.dtype.itemsize >= LARGE
         self.as_it_is = large and (scaling is None or scaling.X.are_standard())
@@ -158,7 +159,7 @@ class SparseSource:
     """CSR rows, their columns divided by the scale in one copy."""
 
     def __init__(self, X: sparse.csr_array, scaling: Scaling | None, dtype: np.dtype):
-        self.offset = None
+        self.offset, self.dtype = None, dtype
         self.X = X.astype(dtype, copy=False)
         if scaling is not None:
             # never centred: the larger the offset of a column, the fewer digits float32 leaves it
@@ -178,7 +179,7 @@ class SparseSource:
         return SparseInputs(self.X[index], self.offset)
 
 
-def _bound(dtype: np.dtype) -> float:
+def bound(dtype: np.dtype) -> float:
     """How many deviations from the mean a row may be: products of three such numbers are finite.
 
     Training rows are never as far; of others it is enough to know that they are very far.
@@ -188,7 +189,7 @@ def _bound(dtype: np.dtype) -> float:
 
 def _farthest(scaling: Scaling, dtype: np.dtype) -> Array:
     """The same for each column, in its own units."""
-    return np.minimum(_bound(dtype) * scaling.X.scale, np.finfo(np.float64).max)
+    return np.minimum(bound(dtype) * scaling.X.scale, np.finfo(np.float64).max)
 
 
 Source = DenseSource | SparseSource

@@ -19,35 +19,37 @@ from .parameters import Shape
 class Initializer:
     """Standard deviation from (fan_in, fan_out), the shape of the draw, and biases or not."""
 
-    deviation: Callable[[int, int], float]
+    deviation: Callable[[float, int], float]
     uniform: bool
     draws_biases: bool = False
 
-    def draw(self, random_state: RandomState, n_in: int, n_out: int) -> Array:
+    def draw(
+        self, random_state: RandomState, n_in: int, n_out: int, fan_in: float | None = None
+    ) -> Array:
         """A weight matrix (n_in, n_out)."""
-        deviation = self.deviation(n_in, n_out)
+        deviation = self.deviation(n_in if fan_in is None else fan_in, n_out)
         if self.uniform:
             bound = np.sqrt(3) * deviation
             return random_state.uniform(-bound, bound, (n_in, n_out))
         return deviation * random_state.standard_normal((n_in, n_out))
 
 
-def _he(fan_in: int, fan_out: int) -> float:
+def _he(fan_in: float, fan_out: int) -> float:
     """He et al. 2015: keeps the size of a signal that relu halves."""
     return float(np.sqrt(2 / fan_in))
 
 
-def _glorot(fan_in: int, fan_out: int) -> float:
+def _glorot(fan_in: float, fan_out: int) -> float:
     """Glorot and Bengio 2010: a compromise between signal and gradient."""
     return float(np.sqrt(2 / (fan_in + fan_out)))
 
 
-def _lecun(fan_in: int, fan_out: int) -> float:
+def _lecun(fan_in: float, fan_out: int) -> float:
     """LeCun et al. 1998: keeps the size of the signal."""
     return float(np.sqrt(1 / fan_in))
 
 
-def _one(fan_in: int, fan_out: int) -> float:
+def _one(fan_in: float, fan_out: int) -> float:
     return 1.0
 
 
@@ -71,16 +73,17 @@ def initialize(shape: Shape, activation: str, initializer: str, random_state: Ra
     """
     theta = np.zeros(shape.size)
     parameters = shape.views(theta)
+    # encoded columns that are mostly zero count for less than one input each
     layers = (
-        (activation, parameters.W1, parameters.b1),
-        ("identity", parameters.W2, parameters.b2),
+        (activation, parameters.W1, parameters.b1, shape.fan_in),
+        ("identity", parameters.W2, parameters.b2, shape.n_hidden),
     )
-    for layer_activation, W, b in layers:
+    for layer_activation, W, b, fan_in in layers:
         name = initializer
         if name == "auto":
             name = ACTIVATIONS[layer_activation].initializer
         chosen = INITIALIZERS[name]
-        W[:] = chosen.draw(random_state, *W.shape)
+        W[:] = chosen.draw(random_state, *W.shape, fan_in)
         if chosen.draws_biases:
             b[:] = chosen.draw(random_state, 1, len(b))[0]
     return theta

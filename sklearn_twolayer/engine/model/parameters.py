@@ -29,12 +29,18 @@ class Parameters(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of the network, and where each matrix lies in theta."""
+    """The sizes of the network, and where each matrix lies in theta.
+
+    Of encoded columns `blocks` has (original column, number of its encoded columns), one block
+    behind the other, and `n_inputs` the standardised columns that they weigh as much as.
+    """
 
     n_features: int
     n_hidden: int
     n_outputs: int
     skip: bool = False
+    blocks: tuple[tuple[int, int], ...] | None = None
+    n_inputs: float | None = None
 
     @property
     def size(self) -> int:
@@ -56,18 +62,35 @@ class Shape:
         return self.n_outputs == 1 and d * (n_rows + h) < 2 * n_rows * h
 
     @property
+    def fan_in(self) -> float:
+        """The mean squared length of an input row in standardised units."""
+        return float(self.n_features) if self.n_inputs is None else self.n_inputs
+
+    @property
+    def n_columns(self) -> int:
+        """Original columns of X."""
+        return self.n_features if self.blocks is None else len(self.blocks)
+
+    @property
     def n_groups(self) -> int:
         """Groups of weights that may have a prior of their own; see `groups`."""
-        return self.n_features + 2 + self.skip
+        return self.n_columns + 2 + self.skip
 
     def groups(self) -> Array:
-        """The group of each parameter: the column of X for W1, then b1, W2 and W0; -1 for b2."""
-        group = np.empty(self.size, dtype=np.intp)
+        """The group of each parameter: the original column of X for W1, then b1, W2 and W0.
+
+        It is -1 for b2.
+        """
+        group, n_columns = np.empty(self.size, dtype=np.intp), self.n_columns
         parts = self.views(group)
-        parts.layer1[:] = np.arange(self.n_features + 1)[:, None]
-        parts.W2[:], parts.b2[:] = self.n_features + 1, -1
+        if self.blocks is None:
+            parts.W1[:] = np.arange(n_columns)[:, None]
+        else:
+            columns, sizes = np.array(self.blocks, dtype=np.intp).reshape(-1, 2).T
+            parts.W1[:] = np.repeat(columns, sizes)[:, None]
+        parts.b1[:], parts.W2[:], parts.b2[:] = n_columns, n_columns + 1, -1
         if parts.W0 is not None:
-            parts.W0[:] = self.n_features + 2
+            parts.W0[:] = n_columns + 2
         return group
 
     def views(self, theta: Array) -> Parameters:

@@ -3,16 +3,56 @@
 F(theta) = ( sum_i w_i loss_i + penalty(theta) ) / sum_i w_i
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from ..data.inputs import SparseInputs
+from ..data.encoded import EncodedSource
+from ..data.inputs import Inputs, MixedInputs, SparseInputs
 from ..data.rows import ArrayRows, Kernel
 from ..data.sources import Index, SparseSource, split
 from ..model.network import Network
+from ..model.parameters import Shape
 from ..numerics import Array
 from .penalty import Penalty
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A mini-batch, and the network that has only the columns in it: its weights are some of theta.
+
+    `columns` are those columns of the whole network.
+    """
+
+    network: Network
+    columns: Array
+    X: Inputs
+    Y: Array
+    w: Array | None
+    scale: float
+
+    def part_of(self, vector: Array, whole: Shape) -> Array:
+        """Those numbers of a vector like theta, of the `whole` network, that belong to this one."""
+        part = np.empty(self.network.shape.size, vector.dtype)
+        here, there = self.network.shape.views(part), whole.views(vector)
+        np.take(there.W1, self.columns, axis=0, out=here.W1, mode="clip")
+        here.b1[:], here.layer2[:] = there.b1, there.layer2
+        if here.W0 is not None and there.W0 is not None:
+            here.W0[:] = there.W0[self.columns]
+        return part
+
+    def put(self, part: Array, vector: Array, whole: Shape) -> None:
+        """Write them back into the vector."""
+        here, there = self.network.shape.views(part), whole.views(vector)
+        there.W1[self.columns], there.b1[:], there.layer2[:] = here.W1, here.b1, here.layer2
+        if here.W0 is not None and there.W0 is not None:
+            there.W0[self.columns] = here.W0
+
+    def data_loss(self, theta: Array) -> tuple[float, Array]:
+        """Data loss and its gradient, as `Objective.batch` estimates them, for its own weights."""
+        w = self.scale if self.w is None else self.w * self.scale
+        return self.network.loss_gradient(theta, self.X, self.Y, w)
 
 
 class Objective:
@@ -88,15 +128,25 @@ class Objective:
         uncentred = isinstance(source, SparseSource) and source.offset is None
         return uncentred and self.penalty.is_absent and not self.network.shape.skip
 
-    def narrowed(self, index: Index) -> tuple[Array, "Objective"]:
-        """The columns that sparse rows at `index` store, and F of a network that has no other."""
+    @cached_property
+    def mean_precision(self) -> Array:
+        """The curvature of the penalty (n_parameters,), divided as the losses are."""
+        return (self.penalty.diagonal / self.total_weight).astype(self.rows.source.dtype)
+
+    @property
+    def has_wide_categories(self) -> bool:
+        """Whether columns stand for levels of which a batch has few."""
+        source = self.rows.source
+        return isinstance(source, EncodedSource) and source.expansion.n_wide > 0
+
+    def narrowed(self, index: Index) -> "Narrowed":
+        """The part of the network that a batch of sparse rows, or of wide categories, involves."""
         X, Y, w = self.rows.take(index)
-        assert isinstance(X, SparseInputs)
+        assert isinstance(X, (SparseInputs, MixedInputs))
         columns, compact = X.compact()
-        shape = replace(self.network.shape, n_features=len(columns))
-        network = replace(self.network, shape=shape)
-        rows = ArrayRows(compact.X, Y, w, None, compact.X.dtype, self.rows.block_size)
-        return columns, Objective(network, rows, 0.0, mean_weight=self.mean_weight)
+        shape = replace(self.network.shape, n_features=len(columns), blocks=None)
+        scale = 1 / (compact.n_rows * self.mean_weight)
+        return Narrowed(replace(self.network, shape=shape), columns, compact, Y, w, scale)
 
     def _part(self, kernel: Kernel, theta: Array, index: Index, scale: float) -> tuple:
         X, Y, w = self.rows.take(index)

@@ -9,6 +9,7 @@ from numpy.random import RandomState
 from ..data.sources import Index
 from ..numerics import Array
 from ..settings import Settings
+from . import lazy
 from .monitor import Monitor
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
@@ -33,7 +34,8 @@ def solve(
     """Train epoch by epoch from `theta`; `state`, from an earlier solution, is carried on."""
     optimizer, schedule = OPTIMIZERS[settings.solver], SCHEDULES[settings.learning_rate]
     theta = theta.copy()
-    state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **optimizer.start(theta)}
+    start = optimizer.start(theta) | lazy.start(objective)
+    state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **start}
     monitor.start(theta)
     before, status = theta.copy(), None
     for _ in range(settings.max_iter):
@@ -118,42 +120,21 @@ def _epoch(
     n_rows = objective.rows.n_rows
     # like the first batch's loss, the penalty is that of the weights the epoch begins with
     total, penalty = 0.0, objective.mean_penalty(theta)
-    narrow = optimizer.forgets(settings) and objective.leaves_absent_columns
+    lazily = objective.has_wide_categories
+    lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
     for index, size in _batches(n_rows, settings, random_state):
-        if narrow:
-            loss = _step_on_stored_columns(objective, theta, index, rate, settings, optimizer)
+        if lazily:
+            loss = lazy.step(objective, theta, index, rate, settings, optimizer, state)
         else:
             loss, gradient = objective.batch(theta, index)
             if math.isfinite(loss):
-                optimizer.update(theta, gradient, rate, state, settings)
+                optimizer.step(theta, gradient, rate, state, settings)
         if not math.isfinite(loss):
             return math.nan
         total += loss * size
     state["epoch"] += 1
     state["n_seen"] += n_rows
     return total / n_rows + penalty
-
-
-def _step_on_stored_columns(
-    objective: Objective,
-    theta: Array,
-    index: Index,
-    rate: float,
-    settings: Settings,
-    optimizer: Optimizer,
-) -> float:
-    """The same step by a network that has only the columns stored in the batch.
-
-    The weights of all others have no gradient; returns the loss.
-    """
-    columns, narrow = objective.narrowed(index)
-    W1 = objective.network.shape.views(theta).W1
-    rest = theta[W1.size :]
-    small = np.concatenate([W1[columns].ravel(), rest])
-    loss, gradient = narrow.batch(small, slice(None))
-    optimizer.update(small, gradient, rate, optimizer.start(small), settings)
-    W1[columns], rest[:] = small[: -len(rest)].reshape(-1, W1.shape[1]), small[-len(rest) :]
-    return loss
 
 
 def batch_size(settings: Settings, n_rows: int) -> int:

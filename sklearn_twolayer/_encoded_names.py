@@ -1,0 +1,30 @@
+"""Names of encoded columns: of values, increments, levels and indicators of what is missing."""
+
+import numpy as np
+
+
+def input_names(estimator):
+    """Names of the columns of X: those of the DataFrame, or x0, x1, ..."""
+    if hasattr(estimator, "feature_names_in_"):
+        return list(estimator.feature_names_in_)
+    return [f"x{column}" for column in range(estimator.n_features_in_)]
+
+
+def encoded_names(names, encoding, categories):
+    """Names of all encoded columns, as they stand: an array of strings (n_encoded,).
+
+    `categories` has the labels of each category in the order of their encoded columns.
+    """
+    of_category = dict(zip(np.flatnonzero(encoding.is_category), categories, strict=True))
+    found = []
+    for column in encoding.order:
+        name = names[column]
+        if column in of_category:
+            found += [f"{name}_{label}" for label in of_category[column]]
+        else:
+            knots = encoding.knots[column].tolist()
+            found.append(name)
+            found += [f"{name}_{a}_to_{b}" for a, b in zip(knots, knots[1:], strict=False)]
+        if encoding.has_indicator[column]:
+            found.append(f"missingindicator_{name}")
+    return np.array(found, dtype=object)

@@ -1,0 +1,150 @@
+"""Encoding: each original column becomes a block of encoded columns, which share one prior group.
+
+- A number is its value, and with ``"piecewise_linear"`` its increments between knots, too.
+- A category has one column for each level, 1 in the rows of that level (one-hot). A level that was
+  not met in training is 0 everywhere: the mean of the prior.
+- Where training had missing values the block ends with an indicator, 1 where one is missing; the
+  other columns of the block are then at their means (a category's at 0).
+
+Original columns come as floats: numbers, the codes 0, 1, ... of levels (-1 if unknown), NaN where
+missing. Blocks stand in the order of their columns, those of many levels behind all others.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..numerics import Array
+from .knots import choose_knots, moments_of_increments, positions, usual_number
+
+MANY_LEVELS = 64
+"""Categories of more levels than this are never written out: see `MixedInputs`."""
+
+NUMBER = -1
+"""Stands for a number where categories have their number of levels."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a fit has learnt of each original column.
+
+    `n_levels` counts the levels of a category, and is `NUMBER` for a number; `knots` are those of
+    each number, or none, and `centres` the means of its increments. `fan_in` is the mean squared
+    length of an encoded row in standardised units: as many standardised columns are as long.
+    """
+
+    n_levels: Array
+    has_indicator: Array
+    knots: list[Array]
+    centres: list[Array]
+    fan_in: float
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all columns are numbers that stay as they are."""
+        return not (self.is_category.any() or self.has_indicator.any() or any(map(len, self.knots)))
+
+    @property
+    def is_category(self) -> Array:
+        """Which of the original columns are categories."""
+        return self.n_levels != NUMBER
+
+    @property
+    def is_wide(self) -> Array:
+        """Which of them are categories of many levels."""
+        return self.n_levels > MANY_LEVELS
+
+    @property
+    def sizes(self) -> Array:
+        """Encoded columns of each original column."""
+        n_increments = np.array([len(centres) for centres in self.centres])
+        return np.where(self.is_category, self.n_levels, 1 + n_increments) + self.has_indicator
+
+    @property
+    def order(self) -> Array:
+        """The original columns in the order of their blocks."""
+        return np.argsort(self.is_wide, kind="stable")
+
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """(original column, number of its encoded columns), as they stand."""
+        sizes = self.sizes
+        return tuple((int(column), int(sizes[column])) for column in self.order)
+
+    @property
+    def starts(self) -> Array:
+        """Where the block of each original column begins."""
+        order, sizes = self.order, self.sizes
+        starts = np.empty_like(sizes)
+        starts[order] = np.cumsum(sizes[order]) - sizes[order]
+        return starts
+
+
+def plain(n_columns: int) -> Encoding:
+    """Of numbers that stay as they are; one that is missing is the mean."""
+    numbers, empty = np.full(n_columns, NUMBER), [np.empty(0)] * n_columns
+    return Encoding(numbers, np.zeros(n_columns, dtype=bool), empty, empty, float(n_columns))
+
+
+def learn(
+    X: Array,
+    weights: Array | None,
+    n_levels: Array | None,
+    piecewise_linear: bool,
+    n_knots: int | None,
+) -> Encoding:
+    """The encoding of the columns of X; without `n_levels` all are numbers."""
+    w = np.ones(X.shape[0]) if weights is None else weights
+    n_knots = (n_knots or usual_number(math.fsum(w))) if piecewise_linear else 0
+    n_levels = np.full(X.shape[1], NUMBER) if n_levels is None else n_levels
+    columns = [_learn_column(X[:, j], w, n, n_knots) for j, n in enumerate(n_levels)]
+    has_indicator, knots, centres, fan_in = zip(*columns, strict=True)
+    return Encoding(
+        n_levels, np.array(has_indicator), list(knots), list(centres), float(sum(fan_in))
+    )
+
+
+def _learn_column(
+    x: Array, w: Array, n_levels: int, n_knots: int
+) -> tuple[bool, Array, Array, float]:
+    """(has_indicator, knots, centres, its part of fan_in)."""
+    present, none = ~np.isnan(x), np.empty(0)
+    has_indicator = not present.all()
+    if n_levels != NUMBER:
+        return has_indicator, none, none, 1.0
+    x, of_present = x[present].astype(np.float64), w[present]
+    fraction = float(of_present.sum() / w.sum())
+    knots = choose_knots(x, of_present, n_knots) if n_knots else none
+    if not len(knots):
+        return has_indicator, none, none, 2 - fraction
+    n_increments, u = len(knots) - 1, positions(x, knots)
+    centres, variances = moments_of_increments(u, of_present, n_increments)
+    return has_indicator, knots, centres, 2 - fraction + fraction * float(variances.sum())
+
+
+def level_order(codes: Array, Y: Array, weights: Array | None) -> Array:
+    """The levels that occur, in an order that depends on their rows alone, not on their names.
+
+    The heaviest comes first, and of equal ones that of larger targets: then relabelled categories
+    are the same problem, down to the order of sums. Levels that even so are alike stand as they
+    came. Sums are exact, as those of rows in any order and of copies must not differ.
+    """
+    known = np.flatnonzero(codes >= 0)
+    levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
+    w, Y = np.ones(len(known)) if weights is None else weights[known], Y[known]
+    totals = _exact_sums(w, codes, len(levels))
+    keys = [np.arange(len(levels))]
+    if len(np.unique(totals)) < len(levels):
+        classes = np.unique(Y) if Y.ndim == 1 else None
+        targets = Y.T if classes is None else (Y == classes[:, None]).astype(float)
+        keys += [-_exact_sums(w * of_target, codes, len(levels)) for of_target in targets[::-1]]
+    return levels[np.lexsort([*keys, -totals])]
+
+
+def _exact_sums(values: Array, codes: Array, n: int) -> Array:
+    """The correctly rounded sum of the values of each code (n,)."""
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], np.arange(n + 1)).tolist()
+    numbers = values[order].tolist()
+    return np.array([math.fsum(numbers[a:b]) for a, b in zip(ends, ends[1:], strict=False)])

@@ -1,0 +1,74 @@
+"""Knots of a piecewise-linear encoding: quantiles of a column, and of its distinct values.
+
+Between knots t_0 < ... < t_K a number x becomes its increments, K numbers (Gorishniy et al. 2022)
+
+    e_k = min(max((x - t_k) / (t_{k+1} - t_k), 0), 1)
+
+where the first has no lower bound and the last no upper one: beyond the ends all stays linear. They
+are kept as one number, the position u = k + e_k in the interval k where x lies.
+"""
+
+import numpy as np
+
+from ..numerics import Array
+
+FEWEST_KNOTS, MOST_KNOTS = 4, 24
+"""Increments of a column by default: the cube root of the number of rows, within these bounds."""
+
+LAST_DIGITS = 1e-12
+"""Sums of weights that differ by less, relative to their total, are the same but for rounding."""
+
+
+def usual_number(n_rows: float) -> int:
+    """The cube root, at which the bias of a histogram and its variance fall alike (Scott 1979)."""
+    return int(np.clip(round(n_rows ** (1 / 3)), FEWEST_KNOTS, MOST_KNOTS))
+
+
+def choose_knots(x: Array, weights: Array, n_knots: int) -> Array:
+    """At most ``n_knots + 1`` knots among the numbers x, the first and the last included.
+
+    A column of few distinct values has a knot at each; of two or fewer, none. Else the knots are
+    in turn a quantile of the column and a quantile of its distinct values: a column that is zero in
+    nine rows of ten would have no others but for the latter.
+    """
+    values, inverse = np.unique(x, return_inverse=True)
+    if len(values) < 3:
+        return np.empty(0)
+    if len(values) <= n_knots + 1:
+        return values
+    cumulated = np.cumsum(np.bincount(inverse, weights))
+    fractions = np.arange(1, n_knots) / n_knots
+    wanted = fractions[1::2] * cumulated[-1] * (1 - LAST_DIGITS)
+    of_column = values[np.searchsorted(cumulated, wanted)]
+    of_values = values[np.rint(fractions[::2] * (len(values) - 1)).astype(np.intp)]
+    return np.unique(np.concatenate([values[[0, -1]], of_column, of_values]))
+
+
+def positions(x: Array, knots: Array) -> Array:
+    """Where numbers lie between the knots, in float64; NaN where x is."""
+    last = len(knots) - 1
+    u = np.interp(x, knots, np.arange(len(knots), dtype=np.float64))
+    first_width, last_width = knots[1] - knots[0], knots[-1] - knots[-2]
+    below, above = x < knots[0], x > knots[-1]
+    u[below] = (x[below] - knots[0]) / first_width
+    u[above] = last + (x[above] - knots[-1]) / last_width
+    return u
+
+
+def increments(u: Array, n: int) -> Array:
+    """e_k for positions u, (n, n_rows): at least 0 but for the first, at most 1 but for the last."""
+    found = u - np.arange(n)[:, None]
+    np.maximum(found[1:], 0, out=found[1:])
+    np.minimum(found[:-1], 1, out=found[:-1])
+    return found
+
+
+def moments_of_increments(u: Array, weights: Array, n: int) -> tuple[Array, Array]:
+    """Weighted mean and variance of each increment, for positions between the ends."""
+    bins = np.clip(u.astype(np.intp), 0, n - 1)
+    within, total = u - bins, weights.sum()
+    beyond = np.bincount(bins, weights, minlength=n)[::-1].cumsum()[::-1] / total
+    beyond = np.append(beyond[1:], 0.0)
+    mean = beyond + np.bincount(bins, weights * within, minlength=n) / total
+    mean_square = beyond + np.bincount(bins, weights * within**2, minlength=n) / total
+    return mean, np.maximum(mean_square - mean**2, 0)
