@@ -27,6 +27,8 @@ class InspectionMixin:
         -------
         ndarray of shape (n_samples, n_outputs, n_features)
             Dense, and float32 for float32 rows. A column that was constant in training has slope 0.
+            NaN for categories and for missing values, which cannot move. At a knot of a
+            piecewise-linear encoding the slope is that above it.
 
         Raises
         ------
@@ -128,7 +130,8 @@ class InspectionMixin:
         Returns
         -------
         ndarray of shape (n_features,)
-            At least 0, with sum 1; float64. All 0 if the outputs do not move at all, or if no
+            One for each column of X: a category counts by the standard deviation of what its levels
+            contribute. At least 0, with sum 1; float64. All 0 if the outputs do not move at all, or if no
             column of X varies. They do not depend on the units of the columns.
 
         Raises
@@ -172,7 +175,9 @@ class InspectionMixin:
         weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight")
         if weights is not None:
             present = np.flatnonzero(weights)
-            X, weights = engine.subset(X, present), weights[present]
+            is_encoded = isinstance(X, engine.Encoded)
+            X = X.part(present) if is_encoded else engine.subset(X, present)
+            weights = weights[present]
         if self.out_activation_ == "softmax":
             to_outputs = [W - W.mean(axis=1, keepdims=True) for W in to_outputs]
         magnitude = engine.gradient_magnitude([W1, *to_outputs], intercepts, activation, X, weights)

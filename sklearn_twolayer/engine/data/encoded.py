@@ -11,6 +11,7 @@ from ..numerics import Array
 from .encoding import Encoding
 from .expansion import Expansion
 from .inputs import DenseInputs, Inputs, MixedInputs
+from .knots import slopes
 from .scaling import Moments, Scaling, moments, no_moments, rows_per_block
 from .sources import LARGE, Index, Subset, bound, lives_on_disk, subset
 
@@ -61,6 +62,36 @@ class Encoded:
         part = copy(self)
         part.X = self.X[rows]
         return part
+
+    @property
+    def numbers(self) -> Array:
+        """The original columns that are no categories."""
+        return np.flatnonzero(~self.encoding.is_category)
+
+    def blocks_of_numbers(self) -> list[Array]:
+        """For each of them its encoded columns, without the indicator."""
+        starts = self.encoding.starts
+        sizes = [1 + len(self.encoding.centres[column]) for column in self.numbers]
+        return [starts[c] + np.arange(size) for c, size in zip(self.numbers, sizes, strict=True)]
+
+    def slopes_of_numbers(self, index: Any) -> Array:
+        """How each of these encoded columns follows its number, (n_rows, n); NaN where missing."""
+        X, found = self.X[index], []
+        for column in self.numbers:
+            x, knots = X[:, column].astype(np.float64), self.encoding.knots[column]
+            found.append(np.where(np.isnan(x), np.nan, 1.0)[:, None])
+            if len(knots):
+                found.append(slopes(x, knots))
+        return np.concatenate(found, axis=1)
+
+    def fractions(self, column: int, weights: Array | None) -> Array:
+        """The weight of each level of a category, then of what is missing if that is told."""
+        codes, encoding = self.X[:, column], self.encoding
+        n_levels = encoding.n_levels[column]
+        places = np.where(np.isnan(codes), n_levels, codes).astype(np.intp)
+        places = np.where(places < 0, n_levels + 1, places)
+        counts = np.bincount(places, weights, minlength=n_levels + 2)
+        return counts[: n_levels + encoding.has_indicator[column]] / counts.sum()
 
     def __getitem__(self, index: Any) -> Any:
         """Rows (n_rows, n_encoded): dense, or CSR where a category has many levels."""

@@ -55,6 +55,19 @@ def positions(x: Array, knots: Array) -> Array:
     return u
 
 
+def slopes(x: Array, knots: Array) -> Array:
+    """d e_k / dx, (n_rows, n): one over the width of the interval where x is, else 0; NaN for NaN.
+
+    At a knot the interval above counts.
+    """
+    last, widths = len(knots) - 2, np.diff(knots)
+    k = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, last)
+    found = np.zeros((len(x), last + 1))
+    found[np.arange(len(x)), k] = 1 / widths[k]
+    found[np.isnan(x)] = np.nan
+    return found
+
+
 def increments(u: Array, n: int) -> Array:
     """e_k for positions u, (n, n_rows): at least 0 but for the first, at most 1 but for the last."""
     found = u - np.arange(n)[:, None]

@@ -6,13 +6,16 @@ All is in raw units, computed in blocks of rows, and dense whatever X is.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from ..data.scaling import moments
+from ..data.encoded import Encoded
 from ..numerics import Array, exponent, within_range
 from .activations import Activation
 from .folded import Folded
+from .movement import Movement, movement, movement_by_deviations
 from .network import block_size
 
 
@@ -35,23 +38,28 @@ def input_gradient(
     coefs: list[Array],
     intercepts: list[Array],
     activation: Activation,
-    X: Array,
+    X: Any,
     origin: Array | None = None,
 ) -> Array:
-    """dZ2 / dX, (n_rows, n_outputs, n_features), in the precision of X."""
-    network = Folded(coefs, intercepts, activation, X, origin)
-    W1, W2, W0, power = _in_units(coefs, network.dtype)
-    gradient = np.empty((X.shape[0], W2.shape[1], W1.shape[0]), dtype=network.dtype)
-    for block in _blocks(X, max(W1.shape)):
+    """dZ2 / dX, (n_rows, n_outputs, n_features), in the precision of X.
+
+    NaN for categories and for what is missing.
+    """
+    network, moved = Folded(coefs, intercepts, activation, X, origin), movement(coefs, X)
+    W1, W2, W0, power = _in_units(moved, coefs[1], network.dtype)
+    n_features = len(W1) if not isinstance(X, Encoded) else X.X.shape[1]
+    gradient = np.full((X.shape[0], W2.shape[1], n_features), np.nan, dtype=network.dtype)
+    for block in _blocks(X, max(coefs[0].shape)):
         slope = network.slope(X[block])
         for k, to_output in enumerate(W2.T):
             with np.errstate(all="ignore"):
                 of_output = (slope * to_output) @ W1.T
                 if W0 is not None:
                     of_output += W0[:, k]
+                of_output = moved.of_numbers(of_output, X, block)
             if power:
                 of_output = within_range(of_output, network.dtype, power)
-            gradient[block, k] = of_output
+            gradient[block, k, moved.numbers] = of_output
     return gradient
 
 
@@ -59,14 +67,15 @@ def gradient_magnitude(
     coefs: list[Array],
     intercepts: list[Array],
     activation: Activation,
-    X: Array,
+    X: Any,
     weights: Array | None,
 ) -> Array:
     """How far Z2 moves when a column moves by its standard deviation s_j: (n_features,) floats.
 
     s_j sqrt(sum_k mean_i (dZ2_ik / dX_ij)^2), mean and s_j weighted. In float64, and without the
-    three-dimensional array. A column that is constant in X has s_j = 0. All are made smaller
-    alike where the largest would leave the range.
+    three-dimensional array. A column that is constant in X has s_j = 0. A category counts by the
+    standard deviation of what its levels contribute. All are made smaller alike where the largest
+    would leave the range.
     """
     with np.errstate(all="ignore"):
         return _gradient_magnitude(coefs, intercepts, activation, X, weights)
@@ -76,44 +85,44 @@ def _gradient_magnitude(
     coefs: list[Array],
     intercepts: list[Array],
     activation: Activation,
-    X: Array,
+    X: Any,
     weights: Array | None,
 ) -> Array:
-    scale = moments(X, weights).scale
-    scale = np.where(np.isinf(scale), 0, scale)
-    of_scale, double = int(exponent(scale)), np.dtype(np.float64)
-    per_step = np.ldexp(scale, -of_scale)[:, None]
-    coefs_of_steps = [coefs[0] * per_step, coefs[1], *(W0 * per_step for W0 in coefs[2:])]
+    moved, double = movement_by_deviations(coefs, X, weights), np.dtype(np.float64)
+    of_steps = int(exponent(moved.steps))
+    per_step = np.ldexp(moved.steps, -of_steps)[:, None]
+    W0 = None if moved.W0 is None else moved.W0 * per_step
     # squares of outputs in extreme units would leave the range
-    steps, W2, W0, power = _in_units(coefs_of_steps, double, always=True)
+    in_steps = replace(moved, W1=moved.W1 * per_step, W0=W0)
+    W1, W2, W0, power = _in_units(in_steps, coefs[1], double, always=True)
     network = Folded(coefs, intercepts, activation, X, dtype=double)
     normalized = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
-    mean_square = np.zeros(len(steps))
-    for block in _blocks(X, max(steps.shape)):
+    mean_square = np.zeros(moved.n_columns)
+    for block in _blocks(X, max(*coefs[0].shape, *W1.shape)):
         slope = network.slope(X[block])
         for k, to_output in enumerate(W2.T):
-            gradient = (slope * to_output) @ steps.T
+            gradient = (slope * to_output) @ W1.T
             if W0 is not None:
                 gradient += W0[:, k]
-            mean_square += normalized[block] @ np.square(gradient, out=gradient)
+            mean_square += normalized[block] @ moved.squares(gradient, X, block)
     magnitude = np.sqrt(mean_square)
-    return np.ldexp(magnitude, min(power + of_scale, 1000 - int(exponent(magnitude))))
+    return np.ldexp(magnitude, min(power + of_steps, 1000 - int(exponent(magnitude))))
 
 
 def _in_units(
-    coefs: list[Array], dtype: np.dtype, always: bool = False
+    moved: Movement, W2: Array, dtype: np.dtype, always: bool = False
 ) -> tuple[Array, Array, Array | None, int]:
     """W1, W2, W0 or None, and a power of two: slopes are W1 W2 + W0 times 2^power.
 
     The power is 0 unless slopes may leave the range of `dtype`, or it is `always` wanted: then
     W1 W2 + W0 are below 1, and in float64.
     """
-    W1, W2, *skip = coefs
+    W1, skip = moved.W1, [] if moved.W0 is None else [moved.W0]
     of_W1 = int(exponent(W1))
     products = of_W1 + int(exponent(W2)) + W2.shape[0].bit_length()
     power = max([products, *(int(exponent(W0)) for W0 in skip)]) + 1
     if not always and power < np.finfo(dtype).maxexp - 2:
-        W1, W2, *skip = (W.astype(dtype, copy=False) for W in coefs)
+        W1, W2, *skip = (W.astype(dtype, copy=False) for W in (W1, W2, *skip))
         return W1, W2, skip[0] if skip else None, 0
     W1, W2 = np.ldexp(_wide(W1), -of_W1), np.ldexp(_wide(W2), of_W1 - power)
     return W1, W2, np.ldexp(_wide(skip[0]), -power) if skip else None, power
