@@ -89,7 +89,7 @@ class _Column:
     def floats(self):
         """Its numbers (n_rows,), NaN where missing."""
         if self.dtype == "object":
-            return _floats_of_objects(self.values)
+            return _floats_of_objects(self.values, in_frame=False)
         return self.values if self.values.dtype.kind == "f" else self.values.astype(np.float64)
 
     def levels(self):
@@ -104,7 +104,7 @@ class _Column:
 class _PandasColumn(_Column):
     def floats(self):
         if self.dtype == "object":
-            return _floats_of_objects(self.values)
+            return _floats_of_objects(self.values, in_frame=True)
         if isinstance(self.values.dtype, np.dtype):
             return self.values.to_numpy()
         return self.values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -143,6 +143,8 @@ class _ArrowColumn(_Column):
         return self.values.cast("float64", safe=False).to_numpy()
 
     def levels(self):
+        if self.values.null_count == len(self.values):
+            return [], np.full(len(self.values), -1)
         is_encoded = self.kind == "category"
         encoded = self.values if is_encoded else self.values.dictionary_encode()
         encoded = encoded.unify_dictionaries().combine_chunks()
@@ -167,14 +169,14 @@ def _kind_of_objects(values):
     return "other"
 
 
-def _floats_of_objects(values):
-    """Numbers that are objects, NaN where missing; bools only where none is missing."""
+def _floats_of_objects(values, in_frame):
+    """Numbers that are objects, NaN where missing."""
     kinds = set(map(type, values))
     strange = {kind for kind in kinds if not issubclass(kind, Number | np.bool_)}
-    if strange and kinds & {bool, np.bool_}:
+    if in_frame and len(kinds) > 1 and kinds & {bool, np.bool_}:
         raise TypeError(
-            "bools are mixed with missing values or other objects; make them all numbers or, "
-            "in a DataFrame, a column of dtype 'boolean'"
+            "bools are mixed with missing values or other objects; make them all numbers, or a "
+            "column of dtype 'boolean'"
         )
     values = [np.nan if type(value) in strange and is_missing(value) else value for value in values]
     wrong = sorted({type(value).__name__ for value in values if type(value) in strange})
