@@ -152,14 +152,15 @@ def _check_no_infinity(floats, names, name):
     with np.errstate(over="ignore", invalid="ignore"):
         if sklearn.get_config()["assume_finite"] or np.isfinite(floats.sum()):
             return
-    for start in range(0, len(floats), _ROWS_AT_ONCE):
-        infinite = np.isinf(floats[start : start + _ROWS_AT_ONCE]).any(axis=0)
+    n_at_once = max(1, _NUMBERS_AT_ONCE // floats.shape[1])
+    for start in range(0, len(floats), n_at_once):
+        infinite = np.isinf(floats[start : start + n_at_once]).any(axis=0)
         if infinite.any():
             title = _title(np.argmax(infinite), names, name)
             raise ValueError(f"{title}: must be finite or missing (NaN), got infinity")
 
 
-_ROWS_AT_ONCE = 10_000
+_NUMBERS_AT_ONCE = 200_000
 
 
 def _numbers(column, later):

@@ -124,10 +124,12 @@ class _PolarsColumn(_Column):
         return self.values.cast(float).to_numpy()
 
     def levels(self):
-        labels = self.values.drop_nulls().unique()
+        is_decimal = self.dtype.startswith("decimal")  # of which polars 1 knows no unique
+        values = self.values.cast(float) if is_decimal else self.values
+        labels = values.drop_nulls().unique()
         if labels.is_empty():
-            return [], np.full(len(self.values), -1)
-        codes = self.values.to_physical().replace_strict(
+            return [], np.full(len(values), -1)
+        codes = values.to_physical().replace_strict(
             labels.to_physical(), list(range(len(labels))), default=-1
         )
         return labels.to_list(), codes.to_numpy()
@@ -152,12 +154,23 @@ class _ArrowColumn(_Column):
         return encoded.dictionary.to_pylist(), codes
 
 
+def _pandas_columns(X):
+    dtypes = set(X.dtypes)
+    # a series for each of many short columns takes longer than a second copy of the numbers
+    if X.size < _SMALL and len(dtypes) == 1 and dtypes <= {np.dtype("f4"), np.dtype("f8")}:
+        return [_Column(column) for column in X.to_numpy().T]
+    return [_pandas_column(column) for _, column in X.items()]
+
+
 def _pandas_column(series):
     if not hasattr(series.dtype, "pyarrow_dtype"):
         return _PandasColumn(series)
     arrow = sys.modules["pyarrow"]
     values = arrow.array(series)
     return _ArrowColumn(values if hasattr(values, "chunks") else arrow.chunked_array([values]))
+
+
+_SMALL = 1_000_000
 
 
 def _kind_of_objects(values):
@@ -211,7 +224,7 @@ REFUSED = {
 SINGLE = ("float16", "float32", "float", "halffloat")
 
 _FRAMES = {
-    "pandas": (("DataFrame",), lambda X: [_pandas_column(column) for _, column in X.items()]),
+    "pandas": (("DataFrame",), _pandas_columns),
     "polars": (("DataFrame",), lambda X: [_PolarsColumn(column) for column in X]),
     "pyarrow": (("Table", "RecordBatch"), lambda X: [_ArrowColumn(column) for column in X.columns]),
 }
