@@ -107,7 +107,8 @@ def _mask(categorical_features, names, n_columns):
     known = names if kinds == {str} else list(range(n_columns))
     for item in items:
         if item not in known:
-            raise ValueError(f"{wanted}{item!r}, which is not among {known}")
+            some = known if len(known) <= 20 else [*known[:20], ...]
+            raise ValueError(f"{wanted}{item!r}, which is not among {some}")
         if items.count(item) > 1:
             raise ValueError(f"{wanted}{item!r} twice")
     return np.array([item in items for item in known])

@@ -149,7 +149,7 @@ class _ArrowColumn(_Column):
             return [], np.full(len(self.values), -1)
         is_encoded = self.kind == "category"
         encoded = self.values if is_encoded else self.values.dictionary_encode()
-        encoded = encoded.unify_dictionaries().combine_chunks()
+        encoded = encoded.combine_chunks()  # which unifies the dictionaries of the chunks
         codes = encoded.indices.cast("int64").fill_null(-1).to_numpy()
         return encoded.dictionary.to_pylist(), codes
 

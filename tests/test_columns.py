@@ -310,6 +310,17 @@ def test_nested_columns_are_refused(as_frame, value, categorical_features):
         learn(X, categorical_features)
 
 
+def test_other_columns_are_refused():
+    polars = pytest.importorskip("polars")
+    for X in (
+        pd.DataFrame({"odd": pd.interval_range(0, 2)}),
+        polars.DataFrame({"odd": polars.Series(["a", "b"], dtype=polars.Object)}),
+    ):
+        for wanted in ("from_dtype", ["odd"]):
+            with pytest.raises(TypeError, match="column 'odd' of X: must hold numbers, bools"):
+                learn(X, wanted)
+
+
 @pytest.mark.parametrize(
     "values, error, message",
     [
@@ -491,6 +502,17 @@ def test_categories_of_arrays(dtype):
     assert_array_equal(floats[:, 1], [1, 0, 1])
     assert floats.dtype == (np.float32 if dtype == np.float32 else np.float64)
     assert_array_equal(convert_columns(estimator, X.copy(), columns), floats)
+
+
+def test_labels_keep_all_their_digits():
+    X = np.array([[0.5], [2**53 + 1], [2**53], [1e300]], dtype=object)
+    estimator, floats, columns = learn(X, [0])
+    assert labels(columns) == [[0.5, 2**53, 2**53 + 1, 1e300]]
+    assert_array_equal(floats[:, 0], [0, 2, 1, 3])
+    assert_array_equal(convert_columns(estimator, X, columns), floats)
+    large = learn(np.array([[1e300], [2.0]]), [0])[2].categories[0]
+    assert large.dtype == np.float64
+    assert_array_equal(large, [2, 1e300])
 
 
 def test_text_in_arrays_and_lists():
