@@ -12,8 +12,9 @@ import numpy as np
 import sklearn
 from sklearn.utils.validation import validate_data
 
-from sklearn_twolayer._frames import REFUSED, SINGLE, is_missing, library_of, read_columns
-from sklearn_twolayer._validation import numbers_fit_a_float
+from . import engine
+from ._frames import REFUSED, SINGLE, is_missing, library_of, read_columns
+from ._validation import numbers_fit_a_float
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,22 @@ class Columns:
     categories: list[np.ndarray]
     """Of each column of categories, in their order, the sorted labels, none of them missing."""
 
-    def without_unused(self, X):
-        """Floats and columns without the levels that no row of these floats has."""
-        floats, categories = X, []
-        for j, labels in zip(np.flatnonzero(self.is_categorical), self.categories, strict=True):
-            known = X[:, j] >= 0
-            codes = X[known, j].astype(np.intp)
-            used = np.zeros(len(labels), dtype=bool)
-            used[codes] = True
-            categories.append(labels[used])
-            new_codes = (np.cumsum(used) - 1)[codes]
-            if np.any(new_codes != codes):
-                floats = X.copy() if floats is X else floats
-                floats[known, j] = new_codes
+    def n_levels(self):
+        """How many levels each column has; the engine's mark for a number elsewhere."""
+        counts = np.full(len(self.is_categorical), engine.NUMBER)
+        counts[self.is_categorical] = [len(labels) for labels in self.categories]
+        return counts
+
+    def arranged(self, X, orders):
+        """Floats and columns with the levels of each category in the given order, and no others."""
+        floats, categories = X.copy(), []
+        columns = np.flatnonzero(self.is_categorical)
+        for j, labels, order in zip(columns, self.categories, orders, strict=True):
+            code = np.append(np.full(len(labels), -1.0), [np.nan, -1.0])  # the last is for unknown
+            code[order] = np.arange(len(order))
+            missing = np.isnan(X[:, j])
+            floats[:, j] = code[np.where(missing, len(labels), X[:, j]).astype(np.intp)]
+            categories.append(labels[order])
         return floats, Columns(self.is_categorical, categories)
 
 

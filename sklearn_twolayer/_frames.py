@@ -14,7 +14,7 @@ import sklearn
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from sklearn_twolayer._validation import has_missing
+from ._validation import has_missing
 
 
 def library_of(X, name):

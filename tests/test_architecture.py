@@ -23,11 +23,13 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection",),
+    ("_inspection", "_columns"),
+    ("_frames",),
     (
         "_threads",
         "_class_weight",
         "_constraints",
+        "_encoded_names",
         "_scoring",
         "_validation",
         "_verbose",

@@ -769,28 +769,22 @@ def test_complex_columns_are_refused():
         learn(pd.DataFrame({"a": [1j, 2]}))
 
 
-def test_levels_without_rows_are_dropped_with_their_codes():
+def test_levels_are_arranged_and_those_left_out_are_dropped():
     X = pd.DataFrame({"a": ["x", "y", "z", None], "n": [1, 2, 3, 4], "b": ["u", "v", "u", "v"]})
     _, floats, columns = learn(X)
-    same, all_of_them = columns.without_unused(floats)
-    assert same is floats
-    assert labels(all_of_them) == labels(columns)
-    some = floats[[1, 2, 3]]
-    before = some.copy()
-    fewer, left = columns.without_unused(some)
-    assert_array_equal(fewer, [[0, 2, 1], [1, 3, 0], [NAN, 4, 1]])
-    assert labels(left) == [["y", "z"], ["u", "v"]]
-    assert_array_equal(some, before)
+    before = floats.copy()
+    moved, arranged = columns.arranged(floats, [np.array([2, 0, 1]), np.array([0, 1])])
+    assert_array_equal(moved, [[1, 1, 0], [2, 2, 1], [0, 3, 0], [NAN, 4, 1]])
+    assert labels(arranged) == [["z", "x", "y"], ["u", "v"]]
+    assert_array_equal(arranged.is_categorical, columns.is_categorical)
+    assert_array_equal(arranged.n_levels(), [3, -1, 2])
+    fewer, left = columns.arranged(floats[[1, 2, 3]], [np.array([2, 1]), np.array([1, 0])])
+    assert_array_equal(fewer, [[1, 2, 0], [0, 3, 1], [NAN, 4, 0]])
+    assert labels(left) == [["z", "y"], ["v", "u"]]
+    unknown, _ = columns.arranged(np.array([[-1.0, 1, 1]]), [np.array([0]), np.array([0])])
+    assert_array_equal(unknown, [[-1, 1, -1]])
+    assert_array_equal(floats, before)
     assert labels(columns) == [["x", "y", "z"], ["u", "v"]]
-    assert_array_equal(left.is_categorical, columns.is_categorical)
-    # the last level goes: no code changes
-    same, left = columns.without_unused(floats[[0, 1]])
-    assert labels(left) == [["x", "y"], ["u", "v"]]
-    assert_array_equal(same, floats[[0, 1]])
-    unknown = np.array([[-1.0, 1, 1], [2, 1, -1]])
-    fewer, left = columns.without_unused(unknown)
-    assert_array_equal(fewer, [[-1, 1, 0], [0, 1, -1]])
-    assert labels(left) == [["z"], ["v"]]
 
 
 def test_columns_are_plain_data():
