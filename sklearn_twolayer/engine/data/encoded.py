@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ..numerics import Array
-from .encoding import Encoding
+from .encoding import Encoding, deviation_of_levels
 from .expansion import Expansion
 from .inputs import DenseInputs, Inputs, MixedInputs
 from .knots import slopes
@@ -17,13 +17,21 @@ from .sources import LARGE, Index, Subset, bound, lives_on_disk, subset
 
 
 def encoded_moments(X: Any, weights: Array | None, encoding: Encoding) -> Moments:
-    """Mean and deviation of encoded columns; those of increments and levels are not divided.
+    """What encoded columns are centred at, and divided by.
 
-    The means of increments are where they are centred, and levels are not: a level that was not met
-    in training is zero. A column's missing values count as its mean.
+    Values have their means and deviations, missing ones counting as the mean. Increments and
+    indicators are centred and not divided, levels are all divided alike; those of a category of
+    many levels are not centred, as they stay sparse.
     """
     n = int(encoding.sizes.sum())
     mean, deviation = np.zeros(n), np.ones(n)
+    for column, (start, means) in enumerate(zip(encoding.starts, encoding.means, strict=True)):
+        if encoding.is_category[column]:
+            block = slice(start, start + len(means))
+            deviation[block] = deviation_of_levels(means)
+            mean[block] = 0.0 if encoding.is_wide[column] else means
+        else:
+            mean[start + 1 : start + 1 + len(means)] = means
     total, measured = X.shape[0] if weights is None else weights.sum(), no_moments(1)
     for column in np.flatnonzero(~encoding.is_category):
         x, start = X[:, column], encoding.starts[column]
@@ -34,8 +42,6 @@ def encoded_moments(X: Any, weights: Array | None, encoding: Encoding) -> Moment
             measured = moments(x[present][:, None], w)
             fraction = float((len(present) if w is None else w.sum()) / total)
             mean[start], deviation[start] = measured.mean[0], measured.deviation[0] * fraction**0.5
-        centres = encoding.centres[column]
-        mean[start + 1 : start + 1 + len(centres)] = centres
     return replace(measured, mean=mean, deviation=deviation)
 
 
@@ -70,9 +76,8 @@ class Encoded:
 
     def blocks_of_numbers(self) -> list[Array]:
         """For each of them its encoded columns, without the indicator."""
-        starts = self.encoding.starts
-        sizes = [1 + len(self.encoding.centres[column]) for column in self.numbers]
-        return [starts[c] + np.arange(size) for c, size in zip(self.numbers, sizes, strict=True)]
+        starts, n_increments = self.encoding.starts, self.encoding.n_increments
+        return [starts[column] + np.arange(1 + n_increments[column]) for column in self.numbers]
 
     def slopes_of_numbers(self, index: Any) -> Array:
         """How each of these encoded columns follows its number, (n_rows, n); NaN where missing."""

@@ -3,8 +3,8 @@
 - A number is its value, and with ``"piecewise_linear"`` its increments between knots, too.
 - A category has one column for each level, 1 in the rows of that level (one-hot). A level that was
   not met in training is 0 everywhere: the mean of the prior.
-- Where training had missing values the block ends with an indicator, 1 where one is missing; the
-  other columns of the block are then at their means (a category's at 0).
+- Where training had missing values the block ends with an indicator, 1 where one is missing. The
+  other columns of a number are then at their means, those of a category at 0.
 
 Original columns come as floats: numbers, the codes 0, 1, ... of levels (-1 if unknown), NaN where
 missing. Blocks stand in the order of their columns, those of many levels behind all others.
@@ -30,14 +30,15 @@ class Encoding:
     """What a fit has learnt of each original column.
 
     `n_levels` counts the levels of a category, and is `NUMBER` for a number; `knots` are those of
-    each number, or none, and `centres` the means of its increments. `fan_in` is the mean squared
-    length of an encoded row in standardised units: as many standardised columns are as long.
+    each number, or none. `means` has the weighted means of the encoded columns of a block, but for
+    the value of a number: of its increments, of levels, and of the indicator. `fan_in` is the mean
+    squared length of an encoded row in standardised units: as many standardised columns are as long.
     """
 
     n_levels: Array
     has_indicator: Array
     knots: list[Array]
-    centres: list[Array]
+    means: list[Array]
     fan_in: float
 
     @property
@@ -58,8 +59,12 @@ class Encoding:
     @property
     def sizes(self) -> Array:
         """Encoded columns of each original column."""
-        n_increments = np.array([len(centres) for centres in self.centres])
-        return np.where(self.is_category, self.n_levels, 1 + n_increments) + self.has_indicator
+        return np.array([len(means) for means in self.means], dtype=np.intp) + ~self.is_category
+
+    @property
+    def n_increments(self) -> Array:
+        """Increments of each number, 0 for categories."""
+        return np.array([max(len(knots) - 1, 0) for knots in self.knots], dtype=np.intp)
 
     @property
     def order(self) -> Array:
@@ -99,28 +104,51 @@ def learn(
     n_knots = (n_knots or usual_number(math.fsum(w))) if piecewise_linear else 0
     n_levels = np.full(X.shape[1], NUMBER) if n_levels is None else n_levels
     columns = [_learn_column(X[:, j], w, n, n_knots) for j, n in enumerate(n_levels)]
-    has_indicator, knots, centres, fan_in = zip(*columns, strict=True)
-    return Encoding(
-        n_levels, np.array(has_indicator), list(knots), list(centres), float(sum(fan_in))
-    )
+    has_indicator, knots, means, fan_in = zip(*columns, strict=True)
+    return Encoding(n_levels, np.array(has_indicator), list(knots), list(means), max(sum(fan_in), 1.0))
 
 
 def _learn_column(
     x: Array, w: Array, n_levels: int, n_knots: int
 ) -> tuple[bool, Array, Array, float]:
-    """(has_indicator, knots, centres, its part of fan_in)."""
-    present, none = ~np.isnan(x), np.empty(0)
-    has_indicator = not present.all()
+    """(has_indicator, knots, means, its part of fan_in)."""
+    is_present, total = ~np.isnan(x), w.sum()
+    has_indicator = not is_present.all()
+    missing = np.array([w[~is_present].sum() / total] if has_indicator else [])
     if n_levels != NUMBER:
-        return has_indicator, none, none, 1.0
-    x, of_present = x[present].astype(np.float64), w[present]
-    fraction = float(of_present.sum() / w.sum())
-    knots = choose_knots(x, of_present, n_knots) if n_knots else none
+        known = np.flatnonzero(x >= 0)
+        of_levels = np.bincount(x[known].astype(np.intp), w[known], minlength=n_levels) / total
+        fractions = np.append(of_levels, missing)
+        return has_indicator, np.empty(0), fractions, _fan_in_of_levels(fractions, n_levels)
+    fan_in = 1 + float((missing * (1 - missing)).sum())
+    present, of_present = x[is_present].astype(np.float64), w[is_present]
+    knots = choose_knots(present, of_present, n_knots) if n_knots else np.empty(0)
     if not len(knots):
-        return has_indicator, none, none, 2 - fraction
-    n_increments, u = len(knots) - 1, positions(x, knots)
-    centres, variances = moments_of_increments(u, of_present, n_increments)
-    return has_indicator, knots, centres, 2 - fraction + fraction * float(variances.sum())
+        return has_indicator, knots, missing, fan_in
+    u = positions(present, knots)
+    means, variances = moments_of_increments(u, of_present, len(knots) - 1)
+    fan_in += float(variances.sum() * of_present.sum() / total)
+    return has_indicator, knots, np.append(means, missing), fan_in
+
+
+def deviation_of_levels(fractions: Array) -> float:
+    """What the columns of a category are divided by, all alike; 0 where there is but one level.
+
+    Their variances then add up to k - 1 for k of them, as many standardised columns as it takes
+    to tell k levels apart; beyond `MANY_LEVELS` it is no more, or rare levels would weigh too much.
+    """
+    variance = float((fractions * (1 - fractions)).sum())
+    n_columns = min(len(fractions), MANY_LEVELS) - 1
+    return (variance / n_columns) ** 0.5 if n_columns > 0 and variance > 0 else 0.0
+
+
+def _fan_in_of_levels(fractions: Array, n_levels: int) -> float:
+    """The mean squared length of their columns, which are centred unless there are many."""
+    deviation = deviation_of_levels(fractions)
+    if deviation == 0:
+        return 0.0
+    squares = fractions if n_levels > MANY_LEVELS else fractions * (1 - fractions)
+    return float(squares.sum()) / deviation**2
 
 
 def level_order(codes: Array, Y: Array, weights: Array | None) -> Array:

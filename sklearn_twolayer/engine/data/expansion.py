@@ -42,12 +42,12 @@ class Expansion:
         self.filler = ((fill - self.mean) * self.inverse_scale).astype(dtype)
         self.starts, self.wide = encoding.starts, encoding.is_wide
         self.is_category = encoding.is_category
-        sizes = encoding.sizes
-        self.n_dense = int(sizes[~self.wide].sum())
+        self.sizes = encoding.sizes
+        self.n_dense = int(self.sizes[~self.wide].sum())
         self.n_wide = n - self.n_dense
-        self._lay_out(sizes)
+        self._lay_out()
 
-    def _lay_out(self, sizes: Array) -> None:
+    def _lay_out(self) -> None:
         """Where each encoded column finds its number in a compact row, and what becomes of it.
 
         The rows of compact are: one of zeros, then for each original column its value or place,
@@ -57,9 +57,9 @@ class Expansion:
         low, high = np.full(self.n_dense, -np.inf), np.full(self.n_dense, np.inf)
         self.values: list[int] = []
         self.has_knots, n_compact = False, 1
-        for column, size in enumerate(sizes):
+        for column, size in enumerate(self.sizes):
             self.values.append(n_compact)
-            start, n_increments = self.starts[column], len(self.encoding.centres[column])
+            start, n_increments = self.starts[column], self.encoding.n_increments[column]
             if not self.is_category[column]:
                 origin[start] = n_compact
             if n_increments:
@@ -70,12 +70,18 @@ class Expansion:
                 shift[block] = np.arange(n_increments) + mean
                 low[block], high[block] = -mean, 1 - mean
                 low[block.start], high[block.stop - 1] = -np.inf, np.inf
+            elif self.is_category[column] and not self.wide[column]:
+                block = slice(start, start + size)
+                shift[block] = self.mean[block] * self.inverse_scale[block]
             n_compact += 1
             if self.encoding.has_indicator[column]:
                 if not self.wide[column]:
-                    origin[start + size - 1] = n_compact
+                    last = start + size - 1
+                    origin[last] = n_compact
+                    shift[last] = self.mean[last] * self.inverse_scale[last]
                 n_compact += 1
         self.origin, self.n_compact = origin.astype(np.intp), n_compact
+        self.is_shifted, self.one = bool(shift.any()), self.inverse_scale.astype(self.dtype)
         self.shift, self.low, self.high = (
             a.astype(self.dtype)[:, None] for a in (shift, low, high)
         )
@@ -99,7 +105,8 @@ class Expansion:
                 u = positions(x, self.encoding.knots[column])
                 compact[row] = np.clip(u, -self.bound, self.bound)
             if self.encoding.has_indicator[column]:
-                compact[row + 1] = missing
+                last = self.starts[column] + self.sizes[column] - 1
+                compact[row + 1] = missing * self.inverse_scale[last]
         return compact
 
     def _value(self, column: int, x: Array, missing: Array) -> Array:
@@ -111,15 +118,17 @@ class Expansion:
     def expand(self, compact: Array, out: Array) -> None:
         """Write the dense encoded columns of compact rows into `out` (n_dense, n_rows)."""
         np.take(compact, self.origin, axis=0, out=out, mode="clip")
-        if self.has_knots:
+        if self.is_shifted:
             out -= self.shift
+        if self.has_knots:
             np.maximum(out, self.low, out=out)
             np.minimum(out, self.high, out=out)
             self._fill_increments(out)
         for column in self.narrow:
             places = compact[self.values[column]].astype(np.intp)
             known = np.flatnonzero(places >= 0)
-            out[self.starts[column] + places[known], known] = 1
+            rows = self.starts[column] + places[known]
+            out[rows, known] += self.one[rows]
 
     def _fill_increments(self, out: Array) -> None:
         """Increments of what is missing, which are NaN, become their means."""
@@ -140,5 +149,5 @@ class Expansion:
         columns = np.array(parts).T.ravel()
         known = columns >= 0
         ends = np.append(0, known.reshape(n_rows, -1).sum(axis=1).cumsum())
-        data = np.ones(int(ends[-1]), self.dtype)
+        data = self.one[self.n_dense + columns[known]]
         return sparse.csr_array((data, columns[known], ends), shape=(n_rows, self.n_wide))
