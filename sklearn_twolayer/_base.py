@@ -142,6 +142,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         if sparse.issparse(X):
             return self._sparse_columns(X, learn, name)
         if learn:
+            self._encoding = None
             X, columns = learn_columns(self, X, self.categorical_features, name)
             self._columns = dict(vars(columns)) if columns.is_categorical.any() else None
             return X
@@ -150,8 +151,9 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     def _sparse_columns(self, X, learn, name):
         """CSR rows; ValueError where columns are to be encoded."""
         if learn:
-            self._columns = None
-        listed = not (self.categorical_features is None or self.categorical_features == "from_dtype")
+            self._columns = self._encoding = None
+        asked = self.categorical_features
+        listed = asked is not None and not isinstance(asked, str)
         if listed if learn else self._columns is not None or self._encoding is not None:
             raise ValueError(
                 f"{name} must be dense where columns are categories or encoded, got a sparse one"
