@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from kinds import IGNORE_CONVERGENCE
+from mixed_frames import frame, outputs, targets
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 
 pytestmark = IGNORE_CONVERGENCE
@@ -29,39 +30,9 @@ every_way = pytest.mark.parametrize("way", WAYS)
 either_estimator = pytest.mark.parametrize("estimator", [TwoLayerRegressor, TwoLayerClassifier])
 
 
-def frame(n_rows=N_ROWS, seed=0):
-    """Numbers, some missing, one of few values; a category with missing values; one of integers."""
-    rng = np.random.RandomState(seed)
-    age, income = rng.randn(n_rows), np.exp(rng.randn(n_rows))
-    age[rng.rand(n_rows) < 0.1] = np.nan
-    city = np.array(["Ulm", "Aachen", "Kiel", "Bonn"], dtype=object)[rng.randint(4, size=n_rows)]
-    city[rng.rand(n_rows) < 0.1] = None
-    return pd.DataFrame(
-        {
-            "city": pd.Categorical(city),
-            "age": age,
-            "rooms": rng.randint(1, 5, n_rows).astype(float),
-            "code": pd.Categorical(rng.choice([7, -2, 30], n_rows)),
-            "income": income,
-        }
-    )
-
-
-def targets(X, estimator, seed=1):
-    noise = np.random.RandomState(seed).randn(len(X))
-    y = X["age"].fillna(0.5) + X["city"].isin(["Ulm", "Kiel"]) + np.log(X["income"])
-    y = np.asarray(y + (X["code"] == 30) * X["rooms"] + 0.3 * noise)
-    return y if estimator is TwoLayerRegressor else np.where(y > np.median(y), "yes", "no")
-
-
 def model(estimator, way, encoding, **options):
     settings = {"encoding": encoding, "random_state": 0, **WAYS[way], **options}
     return estimator(**settings) if way == "default" else estimator(5, **settings)
-
-
-def outputs(fitted, X):
-    """Probabilities, or predictions."""
-    return getattr(fitted, "predict_proba", fitted.predict)(X)
 
 
 def check_same(found, expected, way):
@@ -75,7 +46,7 @@ def check_same(found, expected, way):
 @every_way
 @every_encoding
 def test_whole_weights_are_copies(estimator, way, encoding):
-    X = frame()
+    X = frame(N_ROWS)
     y, copies = targets(X, estimator), np.random.RandomState(2).randint(0, 4, N_ROWS)
     asked, repeated = model(estimator, way, encoding), np.repeat(np.arange(N_ROWS), copies)
     weighted = clone(asked).fit(X, y, sample_weight=copies)
@@ -90,7 +61,7 @@ def test_whole_weights_are_copies(estimator, way, encoding):
 @every_way
 @every_encoding
 def test_rows_without_weight_are_not_there(estimator, way, encoding):
-    X = frame()
+    X = frame(N_ROWS)
     y = targets(X, estimator)
     # a level, missing integers and extremes that occur nowhere else
     extra = frame(12, seed=5)
@@ -139,7 +110,7 @@ RELABELLED = {
 @every_encoding
 @pytest.mark.parametrize("relabel", RELABELLED.values(), ids=RELABELLED)
 def test_labels_are_names_alone(estimator, way, encoding, relabel):
-    rng, X = np.random.RandomState(3), frame()
+    rng, X = np.random.RandomState(3), frame(N_ROWS)
     other = X.assign(**{name: relabel(X[name], rng) for name in ("city", "code")})
     y, asked = targets(X, estimator), model(estimator, way, encoding)
     expected, found = clone(asked).fit(X, y), clone(asked).fit(other, y)
@@ -148,7 +119,7 @@ def test_labels_are_names_alone(estimator, way, encoding, relabel):
 
 @pytest.mark.parametrize("relabel", [in_other_order, with_unused])
 def test_codes_are_not_learnt_but_labels(relabel):
-    rng, X = np.random.RandomState(3), frame()
+    rng, X = np.random.RandomState(3), frame(N_ROWS)
     other = X.assign(**{name: relabel(X[name], rng) for name in ("city", "code")})
     fitted = model(TwoLayerRegressor, "lbfgs", "linear").fit(X, targets(X, TwoLayerRegressor))
     assert_array_equal(fitted.predict(other), fitted.predict(X))
@@ -195,7 +166,7 @@ def test_copies_are_weights_where_levels_have_nearly_equal_targets():
 @every_way
 @every_encoding
 def test_the_order_of_rows_does_not_matter(estimator, way, encoding):
-    X = frame()
+    X = frame(N_ROWS)
     y, order = targets(X, estimator), np.random.RandomState(4).permutation(N_ROWS)
     asked = model(estimator, way, encoding)
     expected, found = clone(asked).fit(X, y), clone(asked).fit(X.iloc[order], y[order])
@@ -221,7 +192,7 @@ WAYS_AND_UNITS = [(way, u) for way in WAYS for u in UNITS if (way, u[:3]) != ("d
 @pytest.mark.parametrize(("way", "units"), WAYS_AND_UNITS)
 def test_units_of_columns_do_not_matter(estimator, way, encoding, units):
     factors, offsets = UNITS[units]
-    X = frame()
+    X = frame(N_ROWS)
     other = X.assign(**{name: X[name] * a + offsets.get(name, 0) for name, a in factors.items()})
     y, asked = targets(X, estimator), model(estimator, way, encoding)
     expected, found = clone(asked).fit(X, y), clone(asked).fit(other, y)
@@ -235,7 +206,7 @@ def test_units_of_columns_do_not_matter(estimator, way, encoding, units):
 @every_way
 @every_encoding
 def test_predictions_follow_the_units_of_the_target(way, encoding):
-    X = frame()
+    X = frame(N_ROWS)
     y, asked = targets(X, TwoLayerRegressor), model(TwoLayerRegressor, way, encoding)
     expected = clone(asked).fit(X, y).predict(X)
     doubled = clone(asked).fit(X, 2.0**10 * y).predict(X)
@@ -324,7 +295,7 @@ def test_an_unseen_level_is_the_mean_of_the_prior(estimator, way, encoding):
 @every_encoding
 @pytest.mark.parametrize("label", ["Ulm", None])
 def test_a_category_of_one_level_or_none(estimator, way, encoding, label):
-    X = frame().assign(city=pd.Categorical([label] * N_ROWS, categories=["Ulm", "Bonn"]))
+    X = frame(N_ROWS).assign(city=pd.Categorical([label] * N_ROWS, categories=["Ulm", "Bonn"]))
     y = targets(X, estimator)
     fitted = model(estimator, way, encoding).fit(X, y)
     assert list(fitted.categories_[0]) == ([] if label is None else [label])
