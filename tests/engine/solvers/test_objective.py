@@ -140,14 +140,15 @@ def test_absent_columns_of_sparse_rows_can_be_left_out(rng, with_weights):
     assert not objective(X.toarray(), Y, shape=shape).leaves_absent_columns
     assert not objective(X, Y).leaves_absent_columns
     index, theta = np.array([0, 5]), rng.randn(shape.size)
-    columns, narrow = F.narrowed(index)
-    assert_array_equal(columns, np.unique(X[index].indices))
+    narrow = F.narrowed(index)
+    assert_array_equal(narrow.columns, np.unique(X[index].indices))
+    part = narrow.part_of(theta, shape)
     W1 = shape.views(theta).W1
-    loss, gradient = narrow.batch(np.append(W1[columns], theta[W1.size :]), slice(None))
+    assert_array_equal(part, np.append(W1[narrow.columns], theta[W1.size :]))
+    loss, gradient = narrow.data_loss(part)
     expected_loss, full = F.batch(theta, index)
     assert_allclose(loss, expected_loss, rtol=1e-12)
-    expected = np.append(shape.views(full).W1[columns], full[W1.size :])
-    assert_allclose(gradient, expected, rtol=1e-10, atol=1e-14)
+    assert_allclose(gradient, narrow.part_of(full, shape), rtol=1e-10, atol=1e-14)
 
 
 def test_theta_is_left_alone(X, theta, rng):
