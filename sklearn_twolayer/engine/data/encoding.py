@@ -41,11 +41,6 @@ class Encoding:
     fan_in: float
 
     @property
-    def is_plain(self) -> bool:
-        """Whether all columns are numbers that stay as they are."""
-        return not (self.is_category.any() or self.has_indicator.any() or any(map(len, self.knots)))
-
-    @property
     def is_category(self) -> Array:
         """Which of the original columns are categories."""
         return self.n_levels != NUMBER

@@ -64,14 +64,6 @@ def positions(x: Array, knots: Array) -> Array:
     return u
 
 
-def increments(u: Array, n: int) -> Array:
-    """e_k for positions u, (n, n_rows): at least 0 but for the first, at most 1 but for the last."""
-    found = u - np.arange(n)[:, None]
-    np.maximum(found[1:], 0, out=found[1:])
-    np.minimum(found[:-1], 1, out=found[:-1])
-    return found
-
-
 def moments_of_increments(u: Array, weights: Array, n: int) -> tuple[Array, Array]:
     """Weighted mean and variance of each increment, for positions between the ends."""
     bins = np.clip(u.astype(np.intp), 0, n - 1)

@@ -6,7 +6,6 @@ from sklearn_twolayer.engine.data.knots import (
     FEWEST_KNOTS,
     MOST_KNOTS,
     choose_knots,
-    increments,
     moments_of_increments,
     positions,
     usual_number,
@@ -146,15 +145,15 @@ def test_knots_move_along_with_the_units(n_knots, rng):
 
 @every_column
 @every_number
-def test_increments_are_those_written_out(draw, n_knots, rng):
+def test_a_position_is_the_sum_of_the_increments(draw, n_knots, rng):
     x = draw(rng)
     knots = choose_knots(x, np.ones(N_ROWS), n_knots)
     width = knots[-1] - knots[0]
     beyond = [knots[0] - 2 * width, knots[-1] + 2 * width]
     x = np.concatenate([x[:100], knots, (knots[1:] + knots[:-1]) / 2, beyond])
-    found = increments(positions(x, knots), len(knots) - 1)
-    expected = np.transpose([written_out(number, knots) for number in x])
-    assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    # a position counts the increments up to a number, and its part of the last
+    expected = [sum(written_out(number, knots)) for number in x]
+    assert_allclose(positions(x, knots), expected, rtol=1e-9, atol=1e-12)
 
 
 @every_column
@@ -163,20 +162,9 @@ def test_knots_lie_at_whole_positions(draw, rng):
     assert_array_equal(positions(knots, knots), np.arange(len(knots)))
 
 
-def test_increments_stay_linear_beyond_the_ends():
-    knots = np.array([0.0, 1.0, 3.0])
-    u = positions(np.array([-2.0, -1.0, 5.0, 7.0]), knots)
-    assert_allclose(u, [-2, -1, 3, 4])
-    assert_allclose(increments(u, 2), [[-2, -1, 1, 1], [0, 0, 2, 3]])
-
-
-def test_one_increment_has_no_bounds():
-    assert_allclose(increments(np.array([-3.0, 0.5, 4.0]), 1), [[-3, 0.5, 4]])
-
-
-def test_what_is_missing_stays_missing():
-    u = positions(np.array([np.nan, 1.0]), np.array([0.0, 1.0, 3.0]))
-    assert_array_equal(np.isnan(increments(u, 2)), [[True, False], [True, False]])
+def test_positions_stay_linear_beyond_the_ends_and_missing_ones_missing():
+    x, knots = np.array([-2.0, -1.0, 5.0, 7.0, np.nan]), np.array([0.0, 1.0, 3.0])
+    assert_allclose(positions(x, knots), [-2, -1, 3, 4, np.nan])
 
 
 @pytest.mark.parametrize("scale", [1e-306, 1e-308, 1e-310, 5e-324])
