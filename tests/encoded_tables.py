@@ -1,0 +1,120 @@
+"""Small tables of numbers and categories, and their encoded columns by plain loops."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_twolayer.engine.data.encoding import NUMBER, learn
+
+N_KNOTS = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """What columns there are, each a number or a category of so many levels, some missing."""
+
+    columns: tuple[str, ...]
+    piecewise_linear: bool = False
+
+    @property
+    def n_levels(self):
+        return np.array([int(c.split()[1]) if "category" in c else NUMBER for c in self.columns])
+
+    def draw(self, n_rows, rng):
+        """Rows to learn from."""
+        X = np.empty((n_rows, len(self.columns)))
+        for j, (kind, n_levels) in enumerate(zip(self.columns, self.n_levels, strict=True)):
+            number = (rng.randn(n_rows) + [0, 5, -1][j % 3]) * [1, 10, 0.1][j % 3]
+            X[:, j] = number if n_levels == NUMBER else rng.randint(n_levels, size=n_rows)
+            X[rng.rand(n_rows) < (0.3 if "missing" in kind else 0), j] = np.nan
+        return X
+
+    def draw_later(self, n_rows, rng):
+        """Rows beyond the ends, with levels that are not known and missing values anywhere."""
+        X = self.draw(n_rows, rng)
+        is_category = self.n_levels != NUMBER
+        X[:, ~is_category] *= 3
+        unknown = rng.rand(n_rows, is_category.sum()) < 0.3
+        X[:, is_category] = np.where(unknown, -1, X[:, is_category])
+        X[rng.rand(*X.shape) < 0.2] = np.nan
+        return X
+
+    def learn(self, X, weights=None):
+        return learn(X, weights, self.n_levels, self.piecewise_linear, N_KNOTS)
+
+
+TABLES = {
+    "numbers": Table(("number",) * 3),
+    "missing numbers": Table(("number", "number missing", "number missing")),
+    "knots": Table(("number", "number missing"), piecewise_linear=True),
+    "categories": Table(("category 3", "number", "category 2 missing", "category 64")),
+    "a wide category": Table(("number", "category 65", "category 3")),
+    "wide categories alone": Table(("category 70 missing", "category 80")),
+    "everything": Table(
+        ("category 65 missing", "number missing", "category 3 missing", "category 90", "number"),
+        piecewise_linear=True,
+    ),
+}
+
+
+def increment(x, knots, k):
+    """min(max((x - t_k) / (t_k+1 - t_k), 0), 1), without bounds beyond the ends."""
+    e = (x - knots[k]) / (knots[k + 1] - knots[k])
+    if e < 0 and k > 0:
+        return 0.0
+    if e > 1 and k < len(knots) - 2:
+        return 1.0
+    return e
+
+
+def write_out(X, encoding):
+    """Encoded columns (n_rows, n_encoded) in raw units, NaN where a number is missing; their kinds.
+
+    Kinds are value, increment, level and indicator.
+    """
+    in_front, behind = [], []
+    for x, n_levels, knots, told in zip(
+        X.T, encoding.n_levels, encoding.knots, encoding.has_indicator, strict=True
+    ):
+        if n_levels == NUMBER:
+            block = [("value", list(x))]
+            for k in range(len(knots) - 1):
+                block.append(("increment", [increment(number, knots, k) for number in x]))
+        else:
+            block = [("level", [float(x_i == level) for x_i in x]) for level in range(n_levels)]
+        if told:
+            block.append(("indicator", [float(np.isnan(x_i)) for x_i in x]))
+        (behind if n_levels > 64 else in_front).extend(block)
+    kinds, columns = zip(*in_front, *behind, strict=True)
+    return np.array(columns, dtype=float).T, kinds
+
+
+def units(columns, kinds, weights=None):
+    """Mean and deviation of each column, what is missing counting as the mean.
+
+    Increments are not divided, levels and indicators stay as they are.
+    """
+    mean, deviation = np.zeros(len(kinds)), np.ones(len(kinds))
+    weights = np.ones(len(columns)) if weights is None else weights
+    for j, (kind, x) in enumerate(zip(kinds, columns.T, strict=True)):
+        if kind in ("value", "increment"):
+            present = ~np.isnan(x)
+            mean[j] = np.average(x[present], weights=weights[present])
+        if kind == "value":
+            x = np.where(present, x, mean[j])
+            deviation[j] = np.average((x - mean[j]) ** 2, weights=weights) ** 0.5
+    return mean, deviation
+
+
+def filled(columns, mean):
+    """The same with the mean where a number is missing."""
+    return np.where(np.isnan(columns), mean, columns)
+
+
+def written_out(X, encoding, weights=None, later=None):
+    """Standardised columns of rows, or of later ones in the units of these."""
+    columns, kinds = write_out(X, encoding)
+    mean, deviation = units(columns, kinds, weights)
+    if later is not None:
+        columns, _ = write_out(later, encoding)
+    return (filled(columns, mean) - mean) / deviation
