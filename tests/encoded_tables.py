@@ -81,7 +81,7 @@ def write_out(X, encoding):
             for k in range(len(knots) - 1):
                 block.append(("increment", [increment(number, knots, k) for number in x]))
         else:
-            block = [("level", [float(x_i == level) for x_i in x]) for level in range(n_levels)]
+            block = [("level", (x == level).astype(float)) for level in range(n_levels)]
         if told:
             block.append(("indicator", [float(np.isnan(x_i)) for x_i in x]))
         (behind if n_levels > 64 else in_front).extend(block)
