@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_twolayer.engine.data import encoding as module
 from sklearn_twolayer.engine.data.encoding import NUMBER, learn
 
 N_KNOTS = 3
@@ -84,7 +85,7 @@ def write_out(X, encoding):
             block = [("level", (x == level).astype(float)) for level in range(n_levels)]
         if told:
             block.append(("indicator", [float(np.isnan(x_i)) for x_i in x]))
-        (behind if n_levels > 64 else in_front).extend(block)
+        (behind if n_levels > module.MANY_LEVELS else in_front).extend(block)
     kinds, columns = zip(*in_front, *behind, strict=True)
     return np.array(columns, dtype=float).T, kinds
 
