@@ -73,21 +73,30 @@ def write_out(X, encoding):
 
     Kinds are value, increment, level and indicator.
     """
-    in_front, behind = [], []
-    for x, n_levels, knots, told in zip(
-        X.T, encoding.n_levels, encoding.knots, encoding.has_indicator, strict=True
-    ):
-        if n_levels == NUMBER:
-            block = [("value", list(x))]
-            for k in range(len(knots) - 1):
-                block.append(("increment", [increment(number, knots, k) for number in x]))
-        else:
-            block = [("level", (x == level).astype(float)) for level in range(n_levels)]
-        if told:
-            block.append(("indicator", [float(np.isnan(x_i)) for x_i in x]))
-        (behind if n_levels > module.MANY_LEVELS else in_front).extend(block)
-    kinds, columns = zip(*in_front, *behind, strict=True)
+    _, kinds, columns = zip(*_columns(X, encoding), strict=True)
     return np.array(columns, dtype=float).T, kinds
+
+
+def origins(encoding):
+    """The original column of each encoded one."""
+    return np.array([j for j, *_ in _columns(np.zeros((1, len(encoding.n_levels))), encoding)])
+
+
+def _columns(X, encoding):
+    """(original column, kind, numbers) of all encoded columns."""
+    in_front, behind = [], []
+    for j, n_levels in enumerate(encoding.n_levels):
+        x, knots = X[:, j], encoding.knots[j]
+        if n_levels == NUMBER:
+            block = [(j, "value", x)]
+            for k in range(len(knots) - 1):
+                block.append((j, "increment", [increment(x_i, knots, k) for x_i in x]))
+        else:
+            block = [(j, "level", (x == level).astype(float)) for level in range(n_levels)]
+        if encoding.has_indicator[j]:
+            block.append((j, "indicator", np.isnan(x).astype(float)))
+        (behind if n_levels > module.MANY_LEVELS else in_front).extend(block)
+    return in_front + behind
 
 
 def units(columns, kinds, weights=None):
