@@ -153,6 +153,19 @@ def test_small_and_large_selections_follow_each_other(table, storage, draw, make
 
 @every_table
 @every_storage
+def test_a_batch_outlives_those_of_a_part(table, storage, draw, make_source, rng):
+    """Training and validation rows, of one source, are taken in turn."""
+    X, encoding = draw(table)
+    source, expected = make_source(X, encoding, storage), expected_rows(X, encoding)
+    source.take(slice(0, 20))
+    part = source.part(np.arange(50, 90))
+    batch = source.take(slice(0, 20))
+    part.take(slice(0, 20))
+    assert_allclose(batch.with_ones()[:, :-1], expected[:20], atol=1e-10)
+
+
+@every_table
+@every_storage
 def test_the_data_are_left_alone(table, storage, draw, make_source):
     X, encoding = draw(table)
     source, before = make_source(X, encoding, storage), X.copy()

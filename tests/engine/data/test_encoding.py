@@ -35,6 +35,13 @@ def test_each_column_becomes_a_block_and_wide_categories_stand_behind(mixed):
     assert_array_equal(mixed.starts, [10, 0, 5, 8])
 
 
+def test_more_than_64_levels_are_many():
+    assert_array_equal(
+        learn(np.zeros((3, 3)), None, np.array([64, 65, 5000]), False, None).is_wide,
+        [False, True, True],
+    )
+
+
 @every_table
 def test_blocks_are_those_of_the_columns_written_out(table, rng):
     X = table.draw(N_ROWS, rng)
