@@ -12,10 +12,11 @@ missing. Blocks stand in the order of their columns, those of many levels behind
 
 import math
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 
-from ..numerics import Array
+from ..numerics import Array, exponent
 from .knots import choose_knots, moments_of_increments, positions, usual_number
 
 MANY_LEVELS = 64
@@ -40,11 +41,6 @@ class Encoding:
     knots: list[Array]
     means: list[Array]
     fan_in: float
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all columns are numbers that stay as they are."""
-        return not (self.is_category.any() or self.has_indicator.any() or any(map(len, self.knots)))
 
     @property
     def is_category(self) -> Array:
@@ -156,23 +152,42 @@ def level_order(codes: Array, Y: Array, weights: Array | None) -> Array:
 
     The heaviest comes first, and of equal ones that of larger targets: then relabelled categories
     are the same problem, down to the order of sums. Levels that even so are alike stand as they
-    came. Sums are exact, as those of rows in any order and of copies must not differ.
+    came. Rows in any order, copies and weights make the same sums.
     """
     known = np.flatnonzero(codes >= 0)
     levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
     w, Y = np.ones(len(known)) if weights is None else weights[known], Y[known]
-    totals = _exact_sums(w, codes, len(levels))
+    totals = _sums([w], codes, len(levels))
     keys = [np.arange(len(levels))]
     if len(np.unique(totals)) < len(levels):
         classes = np.unique(Y) if Y.ndim == 1 else None
         targets = Y.T if classes is None else (Y == classes[:, None]).astype(float)
-        keys += [-_exact_sums(w * of_target, codes, len(levels)) for of_target in targets[::-1]]
+        keys += [-_sums(_products(w, y), codes, len(levels)) for y in targets[::-1]]
     return levels[np.lexsort([*keys, -totals])]
 
 
-def _exact_sums(values: Array, codes: Array, n: int) -> Array:
-    """The correctly rounded sum of the values of each code (n,)."""
+SAME_DIGITS = 40
+"""Binary digits of a sum that the rounding of what it is made of leaves alone."""
+
+
+def _sums(parts: list[Array], codes: Array, n: int) -> Array:
+    """The sum of all numbers of each code (n,), whatever part they are in, up to a unit.
+
+    It is exact, and whole in units that are too large to tell 3 times 0.1 from three of 0.1.
+    """
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(n + 1)).tolist()
-    numbers = values[order].tolist()
-    return np.array([math.fsum(numbers[a:b]) for a, b in zip(ends, ends[1:], strict=False)])
+    numbers = [part[order].tolist() for part in parts]
+    sums = np.array([math.fsum(chain(*(p[a:b] for p in numbers))) for a, b in pairwise(ends)])
+    return np.rint(np.ldexp(sums, SAME_DIGITS - exponent(sums)))
+
+
+def _products(w: Array, y: Array) -> list[Array]:
+    """Four arrays whose sum is w y, up to a unit, without rounding (Dekker 1971)."""
+    factors = []
+    for a in (w, y):
+        a = np.ldexp(a.astype(np.float64), -exponent(a))  # no sum is to leave the range
+        # half of the 53 digits: a product of two halves has no more than there are
+        high = ((a.view(np.int64) + 2**26) & -(2**27)).view(np.float64)
+        factors.append((high, a - high))
+    return [a * b for a in factors[0] for b in factors[1]]

@@ -8,8 +8,6 @@ Encoded columns are made of them block by block, with the rows last in memory, b
 for all numbers and increments at once; then the ones of categories are put in place.
 """
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 

@@ -18,6 +18,9 @@ FEWEST_KNOTS, MOST_KNOTS = 4, 24
 LAST_DIGITS = 1e-12
 """Sums of weights that differ by less, relative to their total, are the same but for rounding."""
 
+NEAREST = float(np.finfo(np.float64).tiny)
+"""Knots are not nearer to each other: the inverse of a smaller number may be infinite."""
+
 
 def usual_number(n_rows: float) -> int:
     """The cube root, at which the bias of a histogram and its variance fall alike (Scott 1979)."""
@@ -35,13 +38,19 @@ def choose_knots(x: Array, weights: Array, n_knots: int) -> Array:
     if len(values) < 3:
         return np.empty(0)
     if len(values) <= n_knots + 1:
-        return values
+        return _apart(values)
     cumulated = np.cumsum(np.bincount(inverse, weights))
     fractions = np.arange(1, n_knots) / n_knots
     wanted = fractions[1::2] * cumulated[-1] * (1 - LAST_DIGITS)
     of_column = values[np.searchsorted(cumulated, wanted)]
     of_values = values[np.rint(fractions[::2] * (len(values) - 1)).astype(np.intp)]
-    return np.unique(np.concatenate([values[[0, -1]], of_column, of_values]))
+    return _apart(np.unique(np.concatenate([values[[0, -1]], of_column, of_values])))
+
+
+def _apart(knots: Array) -> Array:
+    """Those that are not too near to the one before them; none where one alone is left."""
+    apart = knots[np.diff(knots, prepend=-np.inf) >= NEAREST]
+    return apart if len(apart) > 1 else np.empty(0)
 
 
 def positions(x: Array, knots: Array) -> Array:
@@ -65,14 +74,6 @@ def slopes(x: Array, knots: Array) -> Array:
     found = np.zeros((len(x), last + 1))
     found[np.arange(len(x)), k] = 1 / widths[k]
     found[np.isnan(x)] = np.nan
-    return found
-
-
-def increments(u: Array, n: int) -> Array:
-    """e_k for positions u, (n, n_rows): at least 0 but for the first, at most 1 but for the last."""
-    found = u - np.arange(n)[:, None]
-    np.maximum(found[1:], 0, out=found[1:])
-    np.minimum(found[:-1], 1, out=found[:-1])
     return found
 
 

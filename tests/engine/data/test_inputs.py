@@ -4,6 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_twolayer.engine.data import sources as module
+from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs
 from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
 from sklearn_twolayer.engine.data.sources import lives_on_disk, source, subset
 
@@ -258,3 +259,64 @@ def test_rows_far_out_are_drawn_in(X, store, storage, dtype):
     assert_allclose(np.abs(of_far[:4, [0, 1, 3]]).max(axis=0), limit, rtol=1e-3)
     assert_allclose(of_far[:, 2], of_near[:, 2])
     assert_array_equal(np.sign(of_far[:2, [0, 1, 3]]), [[1, -1, -1], [-1, 1, 1]])
+
+
+# columns of which some are dense and others, those of levels, are not
+
+MIXTURES = {
+    "both": (3, 80),
+    "levels alone": (0, 80),
+    "two categories": (2, 160),
+    "no levels in these rows": (3, 0),
+}
+
+
+@pytest.fixture(params=MIXTURES.values(), ids=MIXTURES)
+def mixture(request, rng):
+    """Inputs of nine rows, one of them without a level, and [X, 1] itself."""
+    n_dense, n_levels = request.param
+    X = rng.randn(9, n_dense + 80 * max(n_levels // 80, 1))
+    X[:, n_dense:] = 0
+    for start in range(n_dense, n_dense + n_levels, 80):
+        X[np.arange(8), start + rng.randint(80, size=8)] = 1
+    X1 = np.column_stack([X, np.ones(9)])
+    # as they come from buffers, with the rows last in memory
+    dense = DenseInputs(np.asfortranarray(X1[:, [*range(n_dense), -1]]))
+    return MixedInputs(dense, sparse.csr_array(X[:, n_dense:])), X1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_of_mixed_columns_are_those_of_the_dense_matrix(mixture, dtype, rng):
+    inputs, X1 = mixture
+    inputs = MixedInputs(
+        DenseInputs(inputs.dense.X1.astype(dtype)), sparse.csr_array(inputs.levels.astype(dtype))
+    )
+    layer1 = rng.randn(X1.shape[1], N_HIDDEN).astype(dtype)
+    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN).astype(dtype))
+    near = {"rtol": 0, "atol": 1e-12 if dtype == np.float64 else 1e-5}
+    Z1, gradient = products(inputs, layer1, D1)
+    assert inputs.n_rows == len(X1)
+    assert_allclose(Z1, X1 @ layer1, **near)
+    assert_allclose(gradient, X1.T @ D1, **near)
+    skipped, W0 = np.ones_like(D1), layer1[:-1]
+    inputs.add_skip(W0, skipped)
+    inputs.backward_skip(D1, gradient_W0 := np.empty_like(W0))
+    assert_allclose(skipped, 1 + X1[:, :-1] @ W0, **near)
+    assert_allclose(gradient_W0, X1[:, :-1].T @ D1, **near)
+    assert_allclose(inputs.with_ones(), X1, **near)
+    assert inputs.with_ones().dtype == np.float64
+    assert inputs.times(np.ones((len(X1), 1))) is None
+
+
+def test_compact_rows_have_the_columns_that_occur_and_no_others(mixture, rng):
+    inputs, X1 = mixture
+    n_dense = inputs.dense.X1.shape[1] - 1
+    columns, compact = inputs.compact()
+    occurring = np.flatnonzero(X1[:, n_dense:-1].any(axis=0)) + n_dense
+    assert_array_equal(columns, [*range(n_dense), *occurring])
+    assert_array_equal(compact.with_ones(), X1[:, [*columns, -1]])
+    layer1 = rng.randn(len(columns) + 1, N_HIDDEN)
+    D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN))
+    Z1, gradient = products(compact, layer1, D1)
+    assert_allclose(Z1, compact.with_ones() @ layer1, rtol=1e-12, atol=1e-12)
+    assert_allclose(gradient, compact.with_ones().T @ D1, rtol=1e-12, atol=1e-12)

@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from encoded_tables import TABLES, written_out
+from sklearn_twolayer.engine.data.encoded import encoded_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
@@ -49,6 +51,13 @@ def away_from_kinks(shape, X, rng):
             return theta
 
 
+def by_brute_force(shape, activation, loss, theta, X, Y, w):
+    """H of dense rows, from differences of the outputs."""
+    J = differences(shape, activation, theta, X)
+    C = LOSSES[loss].curvature(raw_outputs(shape, activation, theta, X), Y)
+    return np.einsum("i,ikp,ikl,ilq->pq", w, J, C, J)
+
+
 @every_loss
 @every_number
 @either_skip
@@ -67,15 +76,33 @@ def test_is_what_differences_of_the_outputs_say(
     rows = ArrayRows(storage(X), Y, weights, block_size=4)
 
     w = np.ones(N_ROWS) if weights is None else weights
-    J = differences(shape, activation, theta, X)
-    C = LOSSES[loss].curvature(raw_outputs(shape, activation, theta, X), Y)
-    expected = np.einsum("i,ikp,ikl,ilq->pq", w, J, C, J)
+    expected = by_brute_force(shape, activation, loss, theta, X, Y, w)
     loss_sum, gradient, H = rows.reduce(partial(curvature, network), theta)
     assert_allclose(H, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
     assert_allclose(H, H.T, rtol=1e-14, atol=1e-15)
     expected_sum, expected_gradient = rows.reduce(network.loss_gradient, theta)
     assert_allclose(loss_sum, expected_sum, rtol=1e-13)
     assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-13)
+
+
+@every_loss
+@every_number
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_that_of_encoded_columns_is_what_differences_say(table, loss, n_outputs, rng, draw_targets):
+    X, w = table.draw(N_ROWS, rng), rng.rand(N_ROWS)
+    encoding = table.learn(X, w)
+    standardized = written_out(X, encoding, w)
+    shape = Shape(standardized.shape[1], 2, n_outputs, skip=True, blocks=encoding.blocks)
+    theta, Y = rng.randn(shape.size), draw_targets(LOSSES[loss], N_ROWS, n_outputs)
+    scaling = Scaling(encoded_moments(X, w, encoding), no_moments(1), N_ROWS, float(N_ROWS))
+    rows = ArrayRows(X, Y, w, scaling, block_size=4, encoding=encoding, fill=scaling.fill)
+    network = Network(shape, ACTIVATIONS["tanh"], LOSSES[loss])
+
+    expected = by_brute_force(shape, "tanh", loss, theta, standardized, Y, w)
+    _, gradient, H = rows.reduce(partial(curvature, network), theta)
+    assert_allclose(H, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    _, expected_gradient = rows.reduce(network.loss_gradient, theta)
+    assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-12)
 
 
 @every_loss

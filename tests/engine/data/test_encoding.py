@@ -1,0 +1,217 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from encoded_tables import TABLES, units, write_out, written_out
+from sklearn_twolayer.engine.data.encoding import MANY_LEVELS, NUMBER, learn, level_order, plain
+
+N_ROWS = 150
+MANY = MANY_LEVELS + 1
+
+every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
+
+
+@pytest.fixture
+def mixed(rng):
+    """A wide category with missing values, a number with knots, a category, a number."""
+    X = rng.randn(N_ROWS, 4)
+    X[:, 0], X[:, 2] = rng.randint(MANY, size=N_ROWS), rng.randint(3, size=N_ROWS)
+    X[:, 3] = 7
+    X[::5, 0] = X[::7, 3] = np.nan
+    return learn(X, None, np.array([MANY, NUMBER, 3, NUMBER]), True, 4)
+
+
+def test_each_column_becomes_a_block_and_wide_categories_stand_behind(mixed):
+    assert_array_equal(mixed.has_indicator, [True, False, False, True])
+    assert_array_equal(mixed.is_category, [True, False, True, False])
+    assert_array_equal(mixed.is_wide, [True, False, False, False])
+    assert [len(knots) for knots in mixed.knots] == [0, 5, 0, 0]
+    assert_array_equal(mixed.sizes, [MANY + 1, 1 + 4, 3, 1 + 1])
+    assert_array_equal(mixed.order, [1, 2, 3, 0])
+    assert mixed.blocks == ((1, 5), (2, 3), (3, 2), (0, MANY + 1))
+    assert_array_equal(mixed.starts, [10, 0, 5, 8])
+
+
+def test_more_than_64_levels_are_many():
+    assert_array_equal(
+        learn(np.zeros((3, 3)), None, np.array([64, 65, 5000]), False, None).is_wide,
+        [False, True, True],
+    )
+
+
+@every_table
+def test_blocks_are_those_of_the_columns_written_out(table, rng):
+    X = table.draw(N_ROWS, rng)
+    encoding = table.learn(X)
+    columns, kinds = write_out(X, encoding)
+    assert encoding.sizes.sum() == sum(size for _, size in encoding.blocks) == columns.shape[1]
+    first = {"category": "level", "number": "value"}
+    for kind, start in zip(table.columns, encoding.starts, strict=True):
+        assert kinds[start] == first[kind.split()[0]]
+
+
+def test_plain_columns_stay_as_they_are():
+    encoding = plain(3)
+    assert encoding.blocks == ((0, 1), (1, 1), (2, 1))
+    assert encoding.fan_in == 3
+    assert not encoding.has_indicator.any() and not encoding.is_category.any()
+
+
+def test_without_levels_all_are_numbers(rng):
+    X = rng.randn(N_ROWS, 2)
+    encoding = learn(X, None, None, False, None)
+    assert encoding.blocks == plain(2).blocks
+    assert_allclose(encoding.fan_in, 2)
+
+
+def test_numbers_have_knots_only_if_they_are_to_be_piecewise_linear(rng):
+    X = rng.randn(N_ROWS, 2)
+    assert [len(knots) for knots in learn(X, None, None, False, 6).knots] == [0, 0]
+    assert [len(knots) for knots in learn(X, None, None, True, 6).knots] == [7, 7]
+
+
+@pytest.mark.parametrize(("weight", "n_increments"), [(None, 5), (1.0, 5), (10.0, 11), (0.01, 4)])
+def test_the_usual_number_of_knots_counts_weights_as_copies(weight, n_increments, rng):
+    X = rng.randn(N_ROWS, 1)
+    weights = None if weight is None else np.full(N_ROWS, weight)
+    assert len(learn(X, weights, None, True, None).centres[0]) == n_increments
+
+
+def test_a_column_that_is_all_missing_is_an_indicator(rng):
+    X = np.full((N_ROWS, 2), np.nan)
+    encoding = learn(X, None, np.array([NUMBER, 0]), True, 4)
+    assert encoding.blocks == ((0, 2), (1, 1))
+    assert np.isfinite(encoding.fan_in)
+
+
+@every_table
+@weighted
+def test_centres_are_the_means_of_increments_where_a_number_is_present(table, with_weights, rng):
+    X, weights = table.draw(N_ROWS, rng), rng.rand(N_ROWS) if with_weights else None
+    encoding = table.learn(X, weights)
+    columns, kinds = write_out(X, encoding)
+    mean, _ = units(columns, kinds, weights)
+    for start, centres in zip(encoding.starts, encoding.centres, strict=True):
+        assert_allclose(centres, mean[start + 1 : start + 1 + len(centres)], rtol=1e-10)
+
+
+@every_table
+@weighted
+def test_fan_in_is_the_mean_squared_length_of_an_encoded_row(table, with_weights, rng):
+    X, weights = table.draw(N_ROWS, rng), rng.rand(N_ROWS) if with_weights else None
+    encoding = table.learn(X, weights)
+    squares = (written_out(X, encoding, weights) ** 2).sum(axis=1)
+    assert_allclose(encoding.fan_in, np.average(squares, weights=weights), rtol=1e-10)
+
+
+@every_table
+def test_weights_are_copies(table, rng):
+    X, copies = table.draw(N_ROWS, rng), rng.randint(1, 4, size=N_ROWS)
+    of_copies = table.learn(np.repeat(X, copies, axis=0))
+    of_weights = table.learn(X, copies.astype(float))
+    for one, other in zip(of_copies.knots, of_weights.knots, strict=True):
+        assert_array_equal(one, other)
+    for one, other in zip(of_copies.centres, of_weights.centres, strict=True):
+        assert_allclose(one, other, rtol=1e-12)
+    assert_allclose(of_copies.fan_in, of_weights.fan_in, rtol=1e-12)
+
+
+# the order of levels
+
+TARGETS = {
+    "labels": lambda rng: rng.randint(3, size=N_ROWS),
+    "several labels": lambda rng: rng.randint(2, size=(N_ROWS, 2)).astype(float),
+    "numbers": lambda rng: rng.randn(N_ROWS, 2),
+    "huge numbers": lambda rng: 1e307 * rng.randn(N_ROWS, 2),
+    "few numbers": lambda rng: rng.choice([0.1, 0.2, 0.7], (N_ROWS, 1)),
+}
+every_target = pytest.mark.parametrize("draw", TARGETS.values(), ids=TARGETS)
+
+
+def tied_codes(rng):
+    """Thirty levels, each of five rows."""
+    return rng.permutation(np.arange(N_ROWS) % 30).astype(float)
+
+
+def test_the_heaviest_level_comes_first():
+    codes = np.array([0, 1, 1, 2, 2, 2, -1, np.nan])
+    Y, weights = np.zeros((8, 1)), np.array([9.0, 1, 1, 1, 1, 1, 100, 100])
+    assert_array_equal(level_order(codes, Y, None), [2, 1, 0])
+    assert_array_equal(level_order(codes, Y, weights), [0, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("Y", "expected"),
+    [
+        ([[1.0], [2.0], [3.0]], [2, 1, 0]),
+        ([[1.0, 5.0], [2.0, 0.0], [1.0, 6.0]], [1, 2, 0]),
+        ([[-1.0], [-3.0], [-2.0]], [0, 2, 1]),
+        ([2, 1, 0], [2, 1, 0]),
+    ],
+)
+def test_of_equally_heavy_levels_that_of_the_larger_targets_comes_first(Y, expected):
+    assert_array_equal(level_order(np.arange(3.0), np.array(Y), None), expected)
+
+
+def test_levels_that_do_not_occur_are_left_out():
+    assert_array_equal(
+        level_order(np.array([4.0, 7, 4, np.nan, -1]), np.zeros((5, 1)), None), [4, 7]
+    )
+    assert len(level_order(np.array([np.nan, -1]), np.zeros((2, 1)), None)) == 0
+
+
+def test_levels_that_are_alike_stand_as_they_came():
+    assert_array_equal(level_order(np.array([2.0, 0, 1]), np.ones((3, 1)), None), [0, 1, 2])
+
+
+def exact_sums(codes, Y, weights, level):
+    """The weight of a level, and those of its classes or the sums of its targets."""
+    rows = np.flatnonzero(codes == level)
+    Y = (Y[:, None] == np.unique(Y)).astype(float) if Y.ndim == 1 else Y
+    w = [Fraction(1 if weights is None else weights[i]) for i in rows]
+    return [sum(w)] + [
+        sum(w_i * Fraction(y) for w_i, y in zip(w, Y[rows, k], strict=True))
+        for k in range(Y.shape[1])
+    ]
+
+
+@every_target
+@weighted
+def test_names_and_the_order_of_rows_do_not_matter(draw, with_weights, rng):
+    codes, Y = tied_codes(rng), draw(rng)
+    weights = rng.choice([0.25, 0.75], N_ROWS) if with_weights else None
+    expected = [exact_sums(codes, Y, weights, level) for level in range(30)]
+    found = level_order(codes, Y, weights)
+    assert [expected[level] for level in found] == sorted(expected, reverse=True)
+
+    names, rows = rng.permutation(30), rng.permutation(N_ROWS)
+    renamed = names[codes.astype(int)][rows].astype(float)
+    found = np.argsort(names)[
+        level_order(renamed, Y[rows], weights[rows] if with_weights else None)
+    ]
+    assert [expected[level] for level in found] == sorted(expected, reverse=True)
+
+
+@every_target
+@pytest.mark.parametrize("unit", [1, 0.1, 0.7, 1e-300, 1e300], ids=str)
+def test_the_order_from_weights_is_that_from_copies(draw, unit, rng):
+    codes, Y = tied_codes(rng), draw(rng)
+    copies = rng.randint(1, 4, size=N_ROWS)
+    repeated = rng.permutation(np.repeat(np.arange(N_ROWS), copies))
+    expected = level_order(codes[repeated], Y[repeated], np.full(len(repeated), float(unit)))
+    assert_array_equal(level_order(codes, Y, copies * float(unit)), expected)
+
+
+def test_products_of_weights_and_targets_are_not_rounded():
+    """A level of rows with weights and one of copies of them are alike: their names decide."""
+    targets = np.array([0.1, 0.7, 0.3])
+    copies = np.array([3, 2, 5])
+    single = np.repeat(targets, copies)
+    for weighted_level in (0, 1):
+        codes = np.r_[np.full(3, weighted_level), np.full(10, 1 - weighted_level)].astype(float)
+        Y = np.r_[targets, single][:, None]
+        weights = np.r_[copies, np.ones(10)]
+        assert_array_equal(level_order(codes, Y, weights), [0, 1])
