@@ -10,7 +10,7 @@ from scipy import sparse
 from ..numerics import Array
 from .encoding import Encoding, deviation_of_levels
 from .expansion import Expansion
-from .inputs import DenseInputs, Inputs, MixedInputs
+from .inputs import DenseInputs, Inputs, MixedInputs, OneHot
 from .knots import slopes
 from .scaling import Moments, Scaling, moments, no_moments, rows_per_block
 from .sources import LARGE, Index, Subset, bound, lives_on_disk, subset
@@ -20,16 +20,16 @@ def encoded_moments(X: Any, weights: Array | None, encoding: Encoding) -> Moment
     """What encoded columns are centred at, and divided by.
 
     Values have their means and deviations, missing ones counting as the mean. Increments and
-    indicators are centred and not divided, levels are all divided alike; those of a category of
-    many levels are not centred, as they stay sparse.
+    indicators are centred and not divided, the levels of a category are all divided alike; those
+    of a category of many levels stay as they are.
     """
     n = int(encoding.sizes.sum())
     mean, deviation = np.zeros(n), np.ones(n)
     for column, (start, means) in enumerate(zip(encoding.starts, encoding.means, strict=True)):
         if encoding.is_category[column]:
             block = slice(start, start + len(means))
-            deviation[block] = deviation_of_levels(means)
-            mean[block] = 0.0 if encoding.is_wide[column] else means
+            if not encoding.is_wide[column]:
+                mean[block], deviation[block] = means, deviation_of_levels(means)
         else:
             mean[start + 1 : start + 1 + len(means)] = means
     total, measured = X.shape[0] if weights is None else weights.sum(), no_moments(1)
@@ -107,7 +107,8 @@ class Encoded:
             expansion.expand(compact, dense)
             if not expansion.n_wide:
                 return dense.T
-            parts = [sparse.csr_array(dense.T), expansion.expand_wide(compact)]
+            levels = OneHot(expansion.wide_columns(compact), expansion.n_wide)
+            parts = [sparse.csr_array(dense.T), levels.matrix(self.dtype)]
             return sparse.csr_array(sparse.hstack(parts, format="csr"))
 
 
@@ -131,18 +132,25 @@ class EncodedSource:
         self.compact: Array | None = None
         self.X1: Array | None = None
         self.buffer = self._empty(0)
+        self.wide_columns: Array | None = None
         if not lives_on_disk(X):
             self.compact = self._compress_all()
+            self.wide_columns = self.expansion.wide_columns(self.compact)
             if X.shape[0] * self.expansion.n_dense * dtype.itemsize < LARGE:
                 self.X1 = self._expand_all()
 
     def take(self, index: Index) -> Inputs:
         """The rows at `index`; valid until the next call."""
-        dense, compact = self._dense(index)
+        compact = self._compact(index) if self.X1 is None else None
+        dense = self._dense(index, compact)
         if not self.expansion.n_wide:
             return dense
-        compact = self._compact(index) if compact is None else compact
-        return MixedInputs(dense, self.expansion.expand_wide(compact))
+        if self.wide_columns is not None:
+            columns = self.wide_columns[index]
+        else:
+            assert compact is not None
+            columns = self.expansion.wide_columns(compact)
+        return MixedInputs(dense, OneHot(columns, self.expansion.n_wide))
 
     def part(self, index: Array) -> "EncodedSource":
         """Some of the rows."""
@@ -150,23 +158,23 @@ class EncodedSource:
         part.X, part.buffer = subset(self.X, index), self._empty(0)
         part.compact = None if self.compact is None else self.compact[:, index]
         part.X1 = None if self.X1 is None else self.X1[index]
+        part.wide_columns = None if self.wide_columns is None else self.wide_columns[index]
         return part
 
-    def _dense(self, index: Index) -> tuple[DenseInputs, Array | None]:
-        """Columns that are written out, and the compact rows if they were needed for it."""
+    def _dense(self, index: Index, compact: Array | None) -> DenseInputs:
+        """The columns that are written out."""
         if self.X1 is not None:
             if isinstance(index, slice):
-                return DenseInputs(self.X1[index]), None
-            return DenseInputs(np.take(self.X1, index, axis=0, mode="clip")), None
-        compact = self._compact(index)
+                return DenseInputs(self.X1[index])
+            return DenseInputs(self.X1.take(index, axis=0, mode="clip"))
+        assert compact is not None
         if compact.shape[1] > self.buffer.shape[1]:
             self.buffer = self._empty(compact.shape[1])
-        if compact.shape[1] == self.buffer.shape[1]:
-            out = self.buffer
-        else:
-            out = self._empty(compact.shape[1])
+        # a whole buffer is contiguous, a part of its columns would not be
+        whole = compact.shape[1] == self.buffer.shape[1]
+        out = self.buffer if whole else self._empty(compact.shape[1])
         self.expansion.expand(compact, out[:-1])
-        return DenseInputs(out.T), compact
+        return DenseInputs(out.T)
 
     def _compact(self, index: Index) -> Array:
         if self.compact is None:

@@ -20,7 +20,11 @@ from ..numerics import Array, exponent
 from .knots import choose_knots, moments_of_increments, positions, usual_number
 
 MANY_LEVELS = 64
-"""Categories of more levels than this are never written out: see `MixedInputs`."""
+"""Categories of more levels than this are never written out: see `OneHot`.
+
+Their columns are not standardised either: their levels have few rows each, and a prior as strong as
+that of a standardised column is what shrinks them enough.
+"""
 
 NUMBER = -1
 """Stands for a number where categories have their number of levels."""
@@ -131,20 +135,17 @@ def deviation_of_levels(fractions: Array) -> float:
     """What the columns of a category are divided by, all alike; 0 where there is but one level.
 
     Their variances then add up to k - 1 for k of them, as many standardised columns as it takes
-    to tell k levels apart; beyond `MANY_LEVELS` it is no more, or rare levels would weigh too much.
+    to tell k levels apart.
     """
     variance = float((fractions * (1 - fractions)).sum())
-    n_columns = min(len(fractions), MANY_LEVELS) - 1
-    return (variance / n_columns) ** 0.5 if n_columns > 0 and variance > 0 else 0.0
+    return (variance / (len(fractions) - 1)) ** 0.5 if variance > 0 and len(fractions) > 1 else 0.0
 
 
 def _fan_in_of_levels(fractions: Array, n_levels: int) -> float:
-    """The mean squared length of their columns, which are centred unless there are many."""
-    deviation = deviation_of_levels(fractions)
-    if deviation == 0:
-        return 0.0
-    squares = fractions if n_levels > MANY_LEVELS else fractions * (1 - fractions)
-    return float(squares.sum()) / deviation**2
+    """The mean squared length of their columns, those of many being neither centred nor divided."""
+    if n_levels > MANY_LEVELS:
+        return float(fractions.sum())
+    return len(fractions) - 1.0 if deviation_of_levels(fractions) > 0 else 0.0
 
 
 def level_order(codes: Array, Y: Array, weights: Array | None) -> Array:

@@ -9,7 +9,6 @@ for all numbers and increments at once; then the ones of categories are put in p
 """
 
 import numpy as np
-from scipy import sparse
 
 from ..numerics import Array, largest
 from .encoding import NUMBER, Encoding
@@ -134,18 +133,13 @@ class Expansion:
             rows, columns = np.nonzero(np.isnan(out))
             out[rows, columns] = self.filler[rows]
 
-    def expand_wide(self, compact: Array) -> sparse.csr_array:
-        """The columns of categories of many levels, (n_rows, n_wide)."""
-        n_rows = compact.shape[1]
-        parts = []
-        for column in self.broad:
-            row, start = self.values[column], self.starts[column] - self.n_dense
-            places = compact[row].astype(np.intp)
+    def wide_columns(self, compact: Array) -> Array:
+        """For each category of many levels the column of each row, among those behind the dense."""
+        columns = np.empty((compact.shape[1], len(self.broad)), np.int32)
+        for column, places in zip(self.broad, columns.T, strict=True):
+            row = self.values[column]
+            places[:] = compact[row]
             if self.encoding.has_indicator[column]:
-                places[compact[row + 1] > 0] = self.encoding.n_levels[column]
-            parts.append(np.where(places >= 0, start + places, -1))
-        columns = np.array(parts).T.ravel()
-        known = columns >= 0
-        ends = np.append(0, known.reshape(n_rows, -1).sum(axis=1).cumsum())
-        data = self.one[self.n_dense + columns[known]]
-        return sparse.csr_array((data, columns[known], ends), shape=(n_rows, self.n_wide))
+                places[compact[row + 1] != 0] = self.encoding.n_levels[column]
+            places[places >= 0] += self.starts[column] - self.n_dense
+        return columns

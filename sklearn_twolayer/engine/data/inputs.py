@@ -6,7 +6,7 @@ coordinates.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -163,12 +163,92 @@ class SparseInputs:
         return X1
 
 
+class Groups(NamedTuple):
+    """Equal numbers of a list: an order in which they are neighbours, where each begins in it, how
+    often it occurs, and whether the first is negative.
+    """
+
+    order: Array
+    starts: Array
+    sizes: Array
+    has_negative: bool
+
+    @classmethod
+    def of(cls, numbers: Array) -> "Groups":
+        """Sort them."""
+        order = np.argsort(numbers)
+        found = numbers[order]
+        starts = np.append(0, np.flatnonzero(found[1:] != found[:-1]) + 1)[: len(found)]
+        sizes = np.append(starts[1:], len(found))[: len(found)] - starts
+        return cls(order, starts, sizes, len(found) > 0 and bool(found[0] < 0))
+
+
+class OneHot:
+    """One-hot columns of categories of many levels, never written out.
+
+    `columns` (n_rows, n_categories) says in which of `n_columns` a row has its ones, -1 for none.
+    """
+
+    def __init__(self, columns: Array, n_columns: int, groups: Groups | None = None):
+        self.columns, self.n_columns = columns, n_columns
+        self.groups = Groups.of(columns.ravel()) if groups is None else groups
+
+    def times(self, W: Array) -> Array:
+        """The product with W (n_columns, n)."""
+        if not len(W):
+            return np.zeros((len(self.columns), W.shape[1]), W.dtype)
+        parts = [W.take(columns, axis=0, mode="clip") for columns in self.columns.T]
+        if self.groups.has_negative:
+            for part, columns in zip(parts, self.columns.T, strict=True):
+                part[columns < 0] = 0
+        return sum(parts[1:], parts[0])
+
+    def transposed_times(self, D: Array) -> Array:
+        """The product of the transpose with D (n_rows, n)."""
+        order, starts, sizes, has_none = self.groups
+        sorted_rows = np.ascontiguousarray(D).take(order // self.columns.shape[1], axis=0)
+        sums = sorted_rows.take(starts, axis=0)
+        if len(starts) < len(order):
+            # most columns of a batch have one row alone, and sums are slow
+            several = sizes > 1
+            of_several = sizes[several]
+            begin = of_several.cumsum() - of_several
+            sums[several] = np.add.reduceat(sorted_rows[several.repeat(sizes)], begin, axis=0)
+        if has_none:
+            sums = sums[1:]
+        if len(sums) == self.n_columns:
+            return sums
+        product = np.zeros((self.n_columns, D.shape[1]), D.dtype)
+        product[self._stored()] = sums
+        return product
+
+    def compact(self) -> tuple[Array, "OneHot"]:
+        """The columns that have a one in some row, and the rows with no other column."""
+        stored, n_none = self._stored(), int(self.groups.has_negative)
+        position = np.empty(self.columns.size, np.intp)
+        numbers = np.arange(-n_none, len(stored))
+        position[self.groups.order] = numbers.repeat(self.groups.sizes)
+        return stored, OneHot(position.reshape(self.columns.shape), len(stored), self.groups)
+
+    def matrix(self, dtype: np.dtype) -> sparse.csr_array:
+        """The same as a sparse array."""
+        known = self.columns >= 0
+        ends = np.append(0, known.sum(axis=1).cumsum())
+        shape = len(self.columns), self.n_columns
+        return sparse.csr_array((np.ones(ends[-1], dtype), self.columns[known], ends), shape=shape)
+
+    def _stored(self) -> Array:
+        """The columns that have a one."""
+        order, starts, _, has_none = self.groups
+        return self.columns.ravel()[order[starts[int(has_none) :]]]
+
+
 @dataclass(frozen=True)
 class MixedInputs:
     """Dense columns and, behind them, those of categories of many levels, which stay sparse."""
 
     dense: DenseInputs
-    levels: sparse.csr_array
+    levels: OneHot
 
     @property
     def n_rows(self) -> int:
@@ -181,15 +261,15 @@ class MixedInputs:
 
     def forward(self, layer1: Array, out: Array) -> None:
         n_dense = self._X.shape[1]
-        np.dot(layer1[:n_dense].T, self._X.T, out=out.T)
-        out += layer1[-1]
-        out += self.levels @ layer1[n_dense:-1]
+        of_dense = np.concatenate([layer1[:n_dense], layer1[-1:]])
+        self.dense.forward(of_dense, out)
+        out += self.levels.times(layer1[n_dense:-1])
 
     def backward(self, D1: Array, out: Array) -> None:
-        n_dense = self._X.shape[1]
-        np.dot(self._X.T, D1, out=out[:n_dense])
-        out[n_dense:-1] = self.levels.T @ D1
-        np.sum(D1, axis=0, out=out[-1])
+        of_dense = np.dot(self.dense.X1.T, D1)
+        n_dense = len(of_dense) - 1
+        out[:n_dense], out[-1] = of_dense[:-1], of_dense[-1]
+        out[n_dense:-1] = self.levels.transposed_times(D1)
 
     def times(self, factors: Array) -> None:
         return None
@@ -197,21 +277,22 @@ class MixedInputs:
     def compact(self) -> tuple[Array, "MixedInputs"]:
         """The columns that have a number in some row, and the rows with no other column."""
         n_dense = self._X.shape[1]
-        stored, levels = _stored_columns(self.levels)
+        stored, levels = self.levels.compact()
         return np.append(np.arange(n_dense), n_dense + stored), MixedInputs(self.dense, levels)
 
     def add_skip(self, W0: Array, out: Array) -> None:
         n_dense = self._X.shape[1]
         out += self._X @ W0[:n_dense]
-        out += self.levels @ W0[n_dense:]
+        out += self.levels.times(W0[n_dense:])
 
     def backward_skip(self, D2: Array, out: Array) -> None:
         n_dense = self._X.shape[1]
         out[:n_dense] = self._X.T @ D2
-        out[n_dense:] = self.levels.T @ D2
+        out[n_dense:] = self.levels.transposed_times(D2)
 
     def with_ones(self) -> Array:
-        return _beside_ones(np.concatenate([self._X, self.levels.toarray()], axis=1))
+        X = self._X
+        return _beside_ones(np.concatenate([X, self.levels.matrix(X.dtype).toarray()], axis=1))
 
 
 def _stored_columns(X: sparse.csr_array) -> tuple[Array, sparse.csr_array]:

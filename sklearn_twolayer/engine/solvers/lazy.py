@@ -41,21 +41,20 @@ def step(
     state: State,
 ) -> float:
     """One step on the rows at `index`, theta and state changed in place; returns the loss."""
-    batch, whole = objective.narrowed(index), objective.network.shape
-    part = batch.part_of(theta, whole)
+    batch = objective.narrowed(index)
+    part = batch.part_of(theta)
     loss, gradient = batch.data_loss(part)
     if not math.isfinite(loss):
         return loss
     if not objective.penalty.is_absent:
-        owed = _owed(batch, state)
-        gradient += _precision(objective, batch, owed) * part
+        _add_penalty(objective, batch, _owed(batch, state), part, gradient)
     optimizer.begin(state, settings)
     vectors = {k: v for k, v in state.items() if _is_like(v, theta)}
-    of_part = {k: batch.part_of(v, whole) for k, v in vectors.items()}
+    of_part = {k: batch.part_of(v) for k, v in vectors.items()}
     optimizer.update(part, gradient, rate, state | of_part, settings)  # type: ignore[arg-type]
-    batch.put(part, theta, whole)
+    batch.put(part, theta)
     for k, v in vectors.items():
-        batch.put(of_part[k], v, whole)
+        batch.put(of_part[k], v)
     return loss
 
 
@@ -72,12 +71,18 @@ def _owed(batch: Narrowed, state: State) -> Array:
     return owed
 
 
-def _precision(objective: Objective, batch: Narrowed, owed: Array) -> Array:
-    """What the weights of the batch are multiplied with in the gradient of the penalty."""
-    shape = batch.network.shape
-    precision = batch.part_of(objective.mean_precision, objective.network.shape)
-    views = shape.views(precision)
-    views.W1[:] *= owed[:, None]
-    if views.W0 is not None:
-        views.W0[:] *= owed[:, None]
-    return precision
+def _add_penalty(
+    objective: Objective, batch: Narrowed, owed: Array, part: Array, gradient: Array
+) -> None:
+    """Add the gradient of the penalty, of a column once for each step that it owes."""
+    of_columns, of_b1, of_W2, of_W0 = objective.penalty.by_layer
+    weights, out = (batch.network.shape.views(vector) for vector in (part, gradient))
+    per_step = owed / objective.total_weight
+    strength = (of_columns[batch.columns] * per_step).astype(part.dtype)[:, None]
+    np.add(out.W1, strength * weights.W1, out=out.W1)
+    if of_b1:
+        np.add(out.b1, of_b1 / objective.total_weight * weights.b1, out=out.b1)
+    np.add(out.W2, of_W2 / objective.total_weight * weights.W2, out=out.W2)
+    if weights.W0 is not None and out.W0 is not None:
+        strength = (of_W0 * per_step).astype(part.dtype)[:, None]
+        np.add(out.W0, strength * weights.W0, out=out.W0)

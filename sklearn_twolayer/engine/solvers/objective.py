@@ -4,7 +4,6 @@ F(theta) = ( sum_i w_i loss_i + penalty(theta) ) / sum_i w_i
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -22,32 +21,41 @@ from .penalty import Penalty
 class Narrowed:
     """A mini-batch, and the network that has only the columns in it: its weights are some of theta.
 
-    `columns` are those columns of the whole network.
+    `columns` are those columns of the whole network, in whose theta `bounds` say where W1 ends, and
+    where W0 begins.
     """
 
     network: Network
+    bounds: tuple[int, int]
     columns: Array
     X: Inputs
     Y: Array
     w: Array | None
     scale: float
 
-    def part_of(self, vector: Array, whole: Shape) -> Array:
-        """Those numbers of a vector like theta, of the `whole` network, that belong to this one."""
-        part = np.empty(self.network.shape.size, vector.dtype)
-        here, there = self.network.shape.views(part), whole.views(vector)
-        np.take(there.W1, self.columns, axis=0, out=here.W1, mode="clip")
-        here.b1[:], here.layer2[:] = there.b1, there.layer2
-        if here.W0 is not None and there.W0 is not None:
-            here.W0[:] = there.W0[self.columns]
+    def part_of(self, vector: Array) -> Array:
+        """Those numbers of a vector like the whole theta that belong to this network."""
+        shape, (first, second) = self.network.shape, self.bounds
+        part = np.empty(shape.size, vector.dtype)
+        W1, n_in_W1 = vector[:first].reshape(-1, shape.n_hidden), len(self.columns) * shape.n_hidden
+        of_W1 = part[:n_in_W1].reshape(-1, shape.n_hidden)
+        np.take(W1, self.columns, axis=0, out=of_W1, mode="clip")
+        part[n_in_W1 : n_in_W1 + second - first] = vector[first:second]
+        if shape.skip:
+            W0 = vector[second:].reshape(-1, shape.n_outputs)
+            part[n_in_W1 + second - first :] = W0[self.columns].ravel()
         return part
 
-    def put(self, part: Array, vector: Array, whole: Shape) -> None:
+    def put(self, part: Array, vector: Array) -> None:
         """Write them back into the vector."""
-        here, there = self.network.shape.views(part), whole.views(vector)
-        there.W1[self.columns], there.b1[:], there.layer2[:] = here.W1, here.b1, here.layer2
-        if here.W0 is not None and there.W0 is not None:
-            there.W0[self.columns] = here.W0
+        shape, (first, second) = self.network.shape, self.bounds
+        n_in_W1 = len(self.columns) * shape.n_hidden
+        W1 = vector[:first].reshape(-1, shape.n_hidden)
+        W1[self.columns] = part[:n_in_W1].reshape(-1, shape.n_hidden)
+        vector[first:second] = part[n_in_W1 : n_in_W1 + second - first]
+        if shape.skip:
+            W0 = vector[second:].reshape(-1, shape.n_outputs)
+            W0[self.columns] = part[n_in_W1 + second - first :].reshape(-1, shape.n_outputs)
 
     def data_loss(self, theta: Array) -> tuple[float, Array]:
         """Data loss and its gradient, as `Objective.batch` estimates them, for its own weights."""
@@ -74,6 +82,8 @@ class Objective:
         self.penalty = Penalty(network.shape, alpha)
         self.total_weight = rows.sum_weights if total_weight is None else total_weight
         self.mean_weight = rows.sum_weights / rows.n_rows if mean_weight is None else mean_weight
+        # one for each number of columns: so they keep their buffers
+        self._narrow: dict[int, Network] = {}
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         loss, gradient = self.rows.reduce(self.network.loss_gradient, theta)
@@ -128,11 +138,6 @@ class Objective:
         uncentred = isinstance(source, SparseSource) and source.offset is None
         return uncentred and self.penalty.is_absent and not self.network.shape.skip
 
-    @cached_property
-    def mean_precision(self) -> Array:
-        """The curvature of the penalty (n_parameters,), divided as the losses are."""
-        return (self.penalty.diagonal / self.total_weight).astype(self.rows.source.dtype)
-
     @property
     def has_wide_categories(self) -> bool:
         """Whether columns stand for levels of which a batch has few."""
@@ -144,9 +149,14 @@ class Objective:
         X, Y, w = self.rows.take(index)
         assert isinstance(X, (SparseInputs, MixedInputs))
         columns, compact = X.compact()
-        shape = replace(self.network.shape, n_features=len(columns), blocks=None)
+        n, whole = len(columns), self.network.shape
+        if n not in self._narrow:
+            shape = Shape(n, whole.n_hidden, whole.n_outputs, whole.skip)
+            self._narrow[n] = replace(self.network, shape=shape)
         scale = 1 / (compact.n_rows * self.mean_weight)
-        return Narrowed(replace(self.network, shape=shape), columns, compact, Y, w, scale)
+        in_layer1 = (whole.n_features + 1) * whole.n_hidden
+        bounds = in_layer1 - whole.n_hidden, in_layer1 + (whole.n_hidden + 1) * whole.n_outputs
+        return Narrowed(self._narrow[n], bounds, columns, compact, Y, w, scale)
 
     def _part(self, kernel: Kernel, theta: Array, index: Index, scale: float) -> tuple:
         X, Y, w = self.rows.take(index)

@@ -7,6 +7,8 @@ biases are free, and with a single alpha the hidden ones too. It belongs to a su
 wants a mean divides it as the losses are divided.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from ..model.parameters import Shape
@@ -36,6 +38,13 @@ class Penalty:
         for stretch in self.shape.penalized(precision):
             stretch += self.alpha
         return precision
+
+    @cached_property
+    def by_layer(self) -> tuple[Array, float, float, float]:
+        """The precision of each row of W1 (n_features,), and those of b1, W2 and W0."""
+        views = self.shape.views(self.diagonal)
+        of_skip = 0.0 if views.W0 is None else float(views.W0[0, 0])
+        return views.W1[:, 0], float(views.b1[0]), float(views.W2[0, 0]), of_skip
 
     def value(self, theta: Array) -> float:
         """1/2 sum_j precision_j theta_j^2."""
