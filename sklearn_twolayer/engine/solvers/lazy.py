@@ -5,7 +5,8 @@ would do meanwhile is this:
 
 - their part of the loss has no gradient, so nothing is missed there;
 - the penalty would shrink them a little in each step. What a level owes is kept count of, and paid
-  when it is visited next: the gradient of its penalty then counts once for each step since;
+  when it is visited next: the gradient of its penalty then counts once for each step since, but
+  never for more than the weight itself in a plain step, which would overshoot zero and may diverge;
 - what an update rule remembers of them stays as it is, but for Adam's moments, which decay in every
   step. Momentum does not move them while they are away.
 
@@ -48,7 +49,7 @@ def step(
         return loss
     if not objective.penalty.is_absent:
         owed = _owed(batch, state)
-        gradient += _precision(objective, batch, owed) * part
+        gradient += _precision(objective, batch, owed, rate) * part
     optimizer.begin(state, settings)
     vectors = {k: v for k, v in state.items() if _is_like(v, theta)}
     of_part = {k: batch.part_of(v, whole) for k, v in vectors.items()}
@@ -72,12 +73,11 @@ def _owed(batch: Narrowed, state: State) -> Array:
     return owed
 
 
-def _precision(objective: Objective, batch: Narrowed, owed: Array) -> Array:
+def _precision(objective: Objective, batch: Narrowed, owed: Array, rate: float) -> Array:
     """What the weights of the batch are multiplied with in the gradient of the penalty."""
-    shape = batch.network.shape
     precision = batch.part_of(objective.mean_precision, objective.network.shape)
-    views = shape.views(precision)
-    views.W1[:] *= owed[:, None]
-    if views.W0 is not None:
-        views.W0[:] *= owed[:, None]
+    views = batch.network.shape.views(precision)
+    for W in (views.W1, views.W0):
+        if W is not None:
+            np.minimum(W * owed[:, None], np.maximum(W, 1 / rate), out=W)
     return precision

@@ -290,6 +290,24 @@ def test_the_shrinkage_of_all_steps_away_is_paid_at_the_next_visit(n_steps_away,
     assert_allclose((after - p.theta)[numbers], shrunk[numbers], rtol=1e-10)
 
 
+@skips
+def test_a_debt_never_takes_more_than_the_weight(skip):
+    # a step with all of it would turn the weight about, and make it a hundred times as large
+    p, settings, away = problem(500.0, skip), RULES["sgd"], 1000
+    state = begin(p.wide, p.theta, settings)
+    state |= {"n_steps": away, "visited": np.full(p.shape.n_features, away)}
+    state["visited"][3 + 7] = 0
+    back, data = np.array([7]), Objective(p.dense.network, p.dense.rows, 0.0)
+    assert RATE * precision(p, 500.0).max() * (away + 1) > 100
+    (after,), _ = take_steps(p, [back], settings, p.theta, state)
+    column = of_columns(p, np.arange(p.shape.n_features) == 3 + 7, False)
+    step = -RATE * data.batch(p.theta, back)[1]
+    assert_allclose(after[column], step[column], rtol=0, atol=1e-12)
+    numbers = of_columns(p, np.arange(p.shape.n_features) < 3, True)
+    shrunk = p.theta + step - RATE * precision(p, 500.0) * p.theta
+    assert_allclose(after[numbers], shrunk[numbers], rtol=1e-10)
+
+
 def test_without_a_penalty_nothing_is_owed_later():
     free, settings = problem(0.0), RULES["sgd"]
     theta, state = free.theta.copy(), begin(free.wide, free.theta, RULES["sgd"])
