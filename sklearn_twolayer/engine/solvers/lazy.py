@@ -7,13 +7,15 @@ would do meanwhile is this:
 - the penalty would shrink them a little in each step. What a level owes is kept count of, and paid
   when it is visited next: the gradient of its penalty then counts once for each step since, but
   never for more than the weight itself in a plain step, which would overshoot zero and may diverge;
-- what an update rule remembers of them stays as it is, but for Adam's moments, which decay in every
-  step. Momentum does not move them while they are away.
+- what an update rule remembers of them stays as it is, and does not move them while they are away.
+  If Adam's moments decayed as they do in the steps of others, nothing would be left of the mean
+  gradient at the next visit, and each step of a rare level would be a tenth of the usual one.
 
 A batch of all rows involves all levels, and is the same step as any other.
 """
 
 import math
+from typing import Any, cast
 
 import numpy as np
 
@@ -50,13 +52,16 @@ def step(
     if not objective.penalty.is_absent:
         owed = _owed(batch, state)
         gradient += _precision(objective, batch, owed, rate) * part
-    optimizer.begin(state, settings)
-    vectors = {k: v for k, v in state.items() if _is_like(v, theta)}
-    of_part = {k: batch.part_of(v, whole) for k, v in vectors.items()}
-    optimizer.update(part, gradient, rate, state | of_part, settings)  # type: ignore[arg-type]
+    remembered = cast(dict[str, Any], state)
+    vectors = {k: v for k, v in remembered.items() if _is_like(v, theta)}
+    of_part = remembered | {k: batch.part_of(v, whole) for k, v in vectors.items()}
+    optimizer.update(part, gradient, rate, cast(State, of_part), settings)
+    # what decays by its unit must not do so where no row is
+    optimizer.settle(cast(State, of_part))
     batch.put(part, theta, whole)
     for k, v in vectors.items():
         batch.put(of_part[k], v, whole)
+    remembered.update({k: v for k, v in of_part.items() if k not in vectors})
     return loss
 
 
