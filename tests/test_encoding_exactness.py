@@ -17,12 +17,12 @@ ENCODINGS = ["linear", "piecewise_linear"]
 
 # a few iterations from the same draw tell more than an optimum would
 WAYS = {
-    "default": {},
+    "default": {"max_iter": 15},
     "lbfgs": {"solver": "lbfgs", "alpha": 1.0, "max_iter": 20},
     "lm": {"solver": "lm", "alpha": 1.0, "max_iter": 10},
     "adam": {"solver": "adam", "alpha": 1.0, "max_iter": 10, "batch_size": 10_000},
 }
-IN_FULL = ["default", "lbfgs", "lm"]
+IN_FULL = ["lbfgs", "lm"]
 """The ways that take all rows at once, equal ones merged: what is the same has the same bits."""
 
 every_encoding = pytest.mark.parametrize("encoding", ENCODINGS)
@@ -138,7 +138,7 @@ def tied(n_rows=240):
 
 
 @pytest.mark.xfail(reason="of levels that have equal targets, the names decide on the order")
-@pytest.mark.parametrize("way", IN_FULL[1:])
+@pytest.mark.parametrize("way", IN_FULL)
 @every_encoding
 def test_labels_are_names_alone_where_levels_have_equal_targets(way, encoding):
     X, y = tied()

@@ -174,16 +174,18 @@ def test_validation_rows_may_have_what_training_had_not(estimator, solver, encod
 
 
 @every_encoding
-def test_numbers_missing_in_validation_rows_alone(encoding):
+@pytest.mark.parametrize("scoring", ["loss", "r2"])
+def test_numbers_missing_in_validation_rows_alone(encoding, scoring):
     X = complete().drop(columns=["city", "code"])
     y = targets(complete(), TwoLayerRegressor)
     holes = X.mask(np.random.RandomState(0).rand(*X.shape) < 0.2)
-    fitted = model(TwoLayerRegressor, "lbfgs", encoding, scoring="r2").fit(
-        X, y, X_val=holes, y_val=y
-    )
-    plain = model(TwoLayerRegressor, "lbfgs", encoding).fit(X, y)
-    assert fitted.best_validation_score_ == pytest.approx(fitted.score(holes, y), abs=1e-12)
+    fitted = model(TwoLayerRegressor, "lbfgs", encoding, scoring=scoring)
+    fitted.fit(X, y, X_val=holes, y_val=y)
+    residual = (y - fitted.predict(holes)) / y.std()
+    scores = {"loss": -np.mean(residual**2) / 2, "r2": fitted.score(holes, y)}
+    assert fitted.best_validation_score_ == pytest.approx(scores[scoring], rel=1e-10)
     # they choose when to stop, and change nothing else
+    plain = model(TwoLayerRegressor, "lbfgs", encoding).fit(X, y)
     assert_array_equal(fitted.encoded_feature_names_, plain.encoded_feature_names_)
     n = min(len(fitted.loss_curve_), len(plain.loss_curve_))
     assert_allclose(fitted.loss_curve_[:n], plain.loss_curve_[:n], rtol=1e-9)

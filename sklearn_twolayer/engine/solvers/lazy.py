@@ -5,14 +5,17 @@ would do meanwhile is this:
 
 - their part of the loss has no gradient, so nothing is missed there;
 - the penalty would shrink them a little in each step. What a level owes is kept count of, and paid
-  when it is visited next: the gradient of its penalty then counts once for each step since;
-- what an update rule remembers of them stays as it is, but for Adam's moments, which decay in every
-  step. Momentum does not move them while they are away.
+  when it is visited next: the gradient of its penalty then counts once for each step since, but
+  never for more than the weight itself in a plain step, which would overshoot zero and may diverge;
+- what an update rule remembers of them stays as it is, and does not move them while they are away.
+  If Adam's moments decayed as they do in the steps of others, nothing would be left of the mean
+  gradient at the next visit, and each step of a rare level would be a tenth of the usual one.
 
 A batch of all rows involves all levels, and is the same step as any other.
 """
 
 import math
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,14 +50,17 @@ def step(
     if not math.isfinite(loss):
         return loss
     if not objective.penalty.is_absent:
-        _add_penalty(objective, batch, _owed(batch, state), part, gradient)
-    optimizer.begin(state, settings)
-    vectors = {k: v for k, v in state.items() if _is_like(v, theta)}
-    of_part = {k: batch.part_of(v) for k, v in vectors.items()}
-    optimizer.update(part, gradient, rate, state | of_part, settings)  # type: ignore[arg-type]
+        _add_penalty(objective, batch, _owed(batch, state), rate, part, gradient)
+    remembered = cast(dict[str, Any], state)
+    vectors = {k: v for k, v in remembered.items() if _is_like(v, theta)}
+    of_part = remembered | {k: batch.part_of(v) for k, v in vectors.items()}
+    optimizer.update(part, gradient, rate, cast(State, of_part), settings)
+    # what decays by its unit must not do so where no row is
+    optimizer.settle(cast(State, of_part))
     batch.put(part, theta)
     for k, v in vectors.items():
         batch.put(of_part[k], v)
+    remembered.update({k: v for k, v in of_part.items() if k not in vectors})
     return loss
 
 
@@ -72,17 +78,20 @@ def _owed(batch: Narrowed, state: State) -> Array:
 
 
 def _add_penalty(
-    objective: Objective, batch: Narrowed, owed: Array, part: Array, gradient: Array
+    objective: Objective, batch: Narrowed, owed: Array, rate: float, part: Array, gradient: Array
 ) -> None:
     """Add the gradient of the penalty, of a column once for each step that it owes."""
     of_columns, of_b1, of_W2, of_W0 = objective.penalty.by_layer
     weights, out = (batch.network.shape.views(vector) for vector in (part, gradient))
-    per_step = owed / objective.total_weight
-    strength = (of_columns[batch.columns] * per_step).astype(part.dtype)[:, None]
-    np.add(out.W1, strength * weights.W1, out=out.W1)
+    strength = _strength(of_columns[batch.columns] / objective.total_weight, owed, rate)
+    np.add(out.W1, strength.astype(part.dtype)[:, None] * weights.W1, out=out.W1)
     if of_b1:
         np.add(out.b1, of_b1 / objective.total_weight * weights.b1, out=out.b1)
     np.add(out.W2, of_W2 / objective.total_weight * weights.W2, out=out.W2)
     if weights.W0 is not None and out.W0 is not None:
-        strength = (of_W0 * per_step).astype(part.dtype)[:, None]
-        np.add(out.W0, strength * weights.W0, out=out.W0)
+        strength = _strength(of_W0 / objective.total_weight, owed, rate)
+        np.add(out.W0, strength.astype(part.dtype)[:, None] * weights.W0, out=out.W0)
+
+
+def _strength(precision: Array | float, owed: Array, rate: float) -> Array:
+    return np.minimum(precision * owed, np.maximum(precision, 1 / rate))

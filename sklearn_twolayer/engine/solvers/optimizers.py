@@ -4,8 +4,8 @@ To add one: write its two functions, add one line to ``OPTIMIZERS``.
 
 An update rule keeps no secrets: ``start(theta)`` returns its state, a dict of arrays and
 numbers, and ``update(theta, gradient, rate, state, settings)`` changes theta and that state in
-place. It may use the gradient as scratch space, and never hears of layers. What a step does to the
-state whatever the gradient is, if anything, is ``begin(state, settings)``.
+place. It may use the gradient as scratch space, and never hears of layers. If a part of the state
+is in units of its own, ``settle(state)`` expresses it in units of one.
 """
 
 from collections.abc import Callable
@@ -29,14 +29,7 @@ class Optimizer:
     start: Callable[[Array], State]
     update: Callable[[Array, Array, float, State, Settings], None]
     forgets: Callable[[Settings], bool]
-    begin: Callable[[State, Settings], None] = lambda state, settings: None
-
-    def step(
-        self, theta: Array, gradient: Array, rate: float, state: State, settings: Settings
-    ) -> None:
-        """One step of all of theta."""
-        self.begin(state, settings)
-        self.update(theta, gradient, rate, state, settings)
+    settle: Callable[[State], None] = lambda state: None
 
 
 def _never(settings: Settings) -> bool:
@@ -96,12 +89,10 @@ def _start_adam(theta: Array) -> State:
     }
 
 
-def _begin_adam(state: State, settings: Settings) -> None:
-    """The moments decay, by their units."""
-    state["n_updates"] += 1
-    first, second = state["first_moment"], state["second_moment"]
-    state["first_unit"] = _decay(first, state["first_unit"], settings.beta_1)
-    state["second_unit"] = _decay(second, state["second_unit"], settings.beta_2)
+def _settle_adam(state: State) -> None:
+    state["first_moment"] *= state["first_unit"]
+    state["second_moment"] *= state["second_unit"]
+    state["first_unit"] = state["second_unit"] = 1.0
 
 
 def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Settings) -> None:
@@ -112,8 +103,10 @@ def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Se
     The state holds m / (1 - beta_1) and v / (1 - beta_2) in units that shrink by beta_1 and
     beta_2 at each step: what decays is the unit, not the vector. All factors move into the rate.
     """
-    t, beta_1, beta_2 = state["n_updates"], settings.beta_1, settings.beta_2
-    first_unit, second_unit = state["first_unit"], state["second_unit"]
+    t, beta_1, beta_2 = state["n_updates"] + 1, settings.beta_1, settings.beta_2
+    first_unit = _decay(state["first_moment"], state["first_unit"], beta_1)
+    second_unit = _decay(state["second_moment"], state["second_unit"], beta_2)
+    state["n_updates"], state["first_unit"], state["second_unit"] = t, first_unit, second_unit
     root = ((1 - beta_2) * second_unit) ** 0.5
     rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) * first_unit / root
     axpy = AXPY[theta.dtype.char]
@@ -149,5 +142,5 @@ def _decay(moment: Array, unit: float, beta: float) -> float:
 OPTIMIZERS = {
     "sgd": Optimizer(_start_sgd, _sgd, _without_momentum),
     "rmsprop": Optimizer(_start_rmsprop, _rmsprop, _never),
-    "adam": Optimizer(_start_adam, _adam, _never, _begin_adam),
+    "adam": Optimizer(_start_adam, _adam, _never, _settle_adam),
 }

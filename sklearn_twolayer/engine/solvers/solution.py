@@ -37,7 +37,8 @@ class State(TypedDict, total=False):
     """What a solver carries on with, in a plain dict that any version can unpickle.
 
     Of a stochastic solver the epochs and rows so far, what an adaptive rate was divided by, and
-    what its update rule remembers, and when each level of many was visited last; of the evidence the precisions of prior and noise.
+    what its update rule remembers, and when each level of many was visited last; of the evidence
+    the precisions of prior and noise.
     """
 
     epoch: int

@@ -128,7 +128,7 @@ def _epoch(
         else:
             loss, gradient = objective.batch(theta, index)
             if math.isfinite(loss):
-                optimizer.step(theta, gradient, rate, state, settings)
+                optimizer.update(theta, gradient, rate, state, settings)
         if not math.isfinite(loss):
             return math.nan
         total += loss * size

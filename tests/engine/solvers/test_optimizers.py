@@ -21,7 +21,7 @@ def walk(name, theta, gradients, settings):
     state = OPTIMIZERS[name].start(theta)
     path = []
     for gradient, rate in zip(gradients, RATES, strict=True):
-        OPTIMIZERS[name].step(theta, gradient.copy(), rate, state, settings)
+        OPTIMIZERS[name].update(theta, gradient.copy(), rate, state, settings)
         path.append(theta.copy())
     return path
 
@@ -90,7 +90,9 @@ def test_bias_correction_makes_the_first_step_of_adam_as_long_as_the_rate(rng):
     gradient = gradients(rng)[0]
     theta = np.zeros(6)
     settings = Settings(epsilon=1e-20)
-    OPTIMIZERS["adam"].step(theta, gradient.copy(), 0.1, OPTIMIZERS["adam"].start(theta), settings)
+    OPTIMIZERS["adam"].update(
+        theta, gradient.copy(), 0.1, OPTIMIZERS["adam"].start(theta), settings
+    )
     assert_allclose(theta, -0.1 * np.sign(gradient), rtol=1e-12)
 
 
@@ -100,7 +102,7 @@ def test_walks_to_the_bottom_of_a_valley(name):
     theta = np.array([1.0, -1.0])
     state = OPTIMIZERS[name].start(theta)
     for step in range(800):
-        OPTIMIZERS[name].step(theta, steepness * theta, 0.05 * 0.99**step, state, Settings())
+        OPTIMIZERS[name].update(theta, steepness * theta, 0.05 * 0.99**step, state, Settings())
     assert_allclose(theta, 0, atol=1e-3)
 
 
@@ -110,7 +112,7 @@ def test_state_survives_pickling_in_the_middle_of_a_walk(name, rng):
     expected = walk(name, theta, steps, Settings())[-1]
     state = OPTIMIZERS[name].start(theta)
     for gradient, rate in zip(steps, RATES, strict=True):
-        OPTIMIZERS[name].step(theta, gradient, rate, state, Settings())
+        OPTIMIZERS[name].update(theta, gradient, rate, state, Settings())
         state = pickle.loads(pickle.dumps(state))
     assert_array_equal(theta, expected)
 
@@ -121,7 +123,22 @@ def test_changes_theta_in_place_and_keeps_the_dtype(name, dtype, rng):
     whole = rng.randn(8).astype(dtype)
     theta, before = whole[1:7], whole.copy()
     state = OPTIMIZERS[name].start(theta)
-    OPTIMIZERS[name].step(theta, np.ones(6, dtype), 0.1, state, Settings())
+    OPTIMIZERS[name].update(theta, np.ones(6, dtype), 0.1, state, Settings())
     assert_array_equal(whole != before, [False] + 6 * [True] + [False])
     arrays = [value for value in state.values() if isinstance(value, np.ndarray)]
     assert all(array.dtype == dtype for array in arrays)
+
+
+@every_optimizer
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_settled_state_is_the_same_state(name, every, rng):
+    theta, steps = rng.randn(6), gradients(rng)
+    settings = Settings(beta_1=0.1, beta_2=0.5)
+    expected = walk(name, theta, steps, settings)[-1]
+    state = OPTIMIZERS[name].start(theta)
+    for number, (gradient, rate) in enumerate(zip(steps, RATES, strict=True)):
+        OPTIMIZERS[name].update(theta, gradient, rate, state, settings)
+        if number % every == 0:
+            OPTIMIZERS[name].settle(state)
+            assert all(value == 1 for key, value in state.items() if key.endswith("_unit"))
+    assert_allclose(theta, expected, rtol=1e-12)
