@@ -126,8 +126,8 @@ class EncodedSource:
         fill: Array,
         dtype: np.dtype,
     ):
-        units = (None, None) if scaling is None else (scaling.X.mean, scaling.X.scale)
-        self.expansion = Expansion(encoding, fill, dtype, *units, bound=bound(dtype))
+        mean, scale = (None, None) if scaling is None else (scaling.X.mean, scaling.X.scale)
+        self.expansion = Expansion(encoding, fill, dtype, mean, scale, bound(dtype))
         self.X, self.dtype = X, dtype
         self.compact: Array | None = None
         self.X1: Array | None = None
