@@ -171,8 +171,10 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         if self._columns is None:
             return X
         columns = Columns(**self._columns)
-        X, categorical = X[:], np.flatnonzero(columns.is_categorical)
-        orders = [engine.level_order(X[:, column], Y, weights) for column in categorical]
+        X, categorical = X[:], columns.is_categorical
+        numbers = X[:, ~categorical & ~np.isnan(X).any(axis=0)]
+        of_categories = X[:, categorical].T
+        orders = [engine.level_order(codes, Y, weights, numbers) for codes in of_categories]
         X, columns = columns.arranged(X, orders)
         self._columns = dict(vars(columns))
         return X

@@ -14,7 +14,7 @@ from scipy import sparse
 from .bayes import automatic_relevance
 from .data.rows import ArrayRows
 from .data.encoded import encoded_moments
-from .data.scaling import Scaling, magnitude, means, moments, no_moments
+from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
 from .model.network import block_size
@@ -116,20 +116,32 @@ def _measure(plan: Plan) -> Scaling:
     task = plan.task
     n_rows, n_features = task.X.shape[0], plan.shape.n_features
     weight = float(n_rows if task.weights is None else task.weights.sum())
-    X, Y, fill = no_moments(n_features), no_moments(task.n_outputs), None
-    if plan.encoding is not None:
-        X = encoded_moments(task.X, task.weights, plan.encoding)
-    elif plan.settings.standardize:
-        X = moments(task.X, task.weights)
-        if X.are_standard(AS_GOOD_AS_STANDARD):
-            X = no_moments(n_features)
-    elif not sparse.issparse(task.X):
-        fill = means(task.X, task.weights)
-    if not plan.settings.standardize and plan.encoding is not None:
-        X, fill = no_moments(n_features), X.mean
-    if plan.settings.standardize and task.loss.standardizes_target:
+    if not plan.settings.standardize:
+        as_they_are = no_moments(n_features), no_moments(task.n_outputs)
+        return Scaling(*as_they_are, n_rows, weight, _means(plan))
+    X, present = _moments(plan)
+    Y = no_moments(task.n_outputs)
+    if task.loss.standardizes_target:
         Y = moments(task.Y, task.weights)
-    return Scaling(X, Y, n_rows, weight, fill)
+    return Scaling(X, Y, n_rows, weight, present=present)
+
+
+def _moments(plan: Plan) -> tuple[Moments, Array | None]:
+    """Those of the columns of X, encoded if they are, and the weights of what is not missing."""
+    task = plan.task
+    if plan.encoding is not None:
+        return encoded_moments(task.X, task.weights, plan.encoding)
+    X = moments(task.X, task.weights)
+    standard = X.are_standard(AS_GOOD_AS_STANDARD)
+    return (no_moments(plan.shape.n_features) if standard else X), None
+
+
+def _means(plan: Plan) -> Array | None:
+    """What stands for a missing value where columns stay as they are; None for sparse X."""
+    task = plan.task
+    if plan.encoding is not None:
+        return encoded_moments(task.X, task.weights, plan.encoding)[0].mean
+    return None if sparse.issparse(task.X) else means(task.X, task.weights)
 
 
 def _check_range(plan: Plan, scaling: Scaling) -> None:

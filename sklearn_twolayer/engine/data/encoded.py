@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ..numerics import Array
-from .encoding import Encoding, deviation_of_levels
+from .encoding import NUMBER, Encoding, deviation_of_levels
 from .expansion import Expansion
 from .inputs import DenseInputs, Inputs, MixedInputs, OneHot
 from .knots import slopes
@@ -16,33 +16,38 @@ from .scaling import Moments, Scaling, moments, no_moments, rows_per_block
 from .sources import LARGE, Index, Subset, bound, lives_on_disk, subset
 
 
-def encoded_moments(X: Any, weights: Array | None, encoding: Encoding) -> Moments:
-    """What encoded columns are centred at, and divided by.
+def encoded_moments(
+    X: Any, weights: Array | None, encoding: Encoding
+) -> tuple[Moments, Array | None]:
+    """What encoded columns are centred at and divided by; the weight of rows that have a value.
 
     Values have their means and deviations, missing ones counting as the mean. Increments and
     indicators are centred and not divided, the levels of a category are all divided alike; those
     of a category of many levels stay as they are.
     """
-    n = int(encoding.sizes.sum())
-    mean, deviation = np.zeros(n), np.ones(n)
+    n, total = int(encoding.sizes.sum()), float(X.shape[0] if weights is None else weights.sum())
+    mean, deviation, present = np.zeros(n), np.ones(n), np.full(n, total)
+    measured, is_wide = no_moments(1), encoding.is_wide
     for column, (start, means) in enumerate(zip(encoding.starts, encoding.means, strict=True)):
-        if encoding.is_category[column]:
-            block = slice(start, start + len(means))
-            if not encoding.is_wide[column]:
-                mean[block], deviation[block] = means, deviation_of_levels(means)
-        else:
+        if encoding.n_levels[column] == NUMBER:
             mean[start + 1 : start + 1 + len(means)] = means
-    total, measured = X.shape[0] if weights is None else weights.sum(), no_moments(1)
-    for column in np.flatnonzero(~encoding.is_category):
-        x, start = X[:, column], encoding.starts[column]
-        present = np.flatnonzero(~np.isnan(x))
-        w = None if weights is None else weights[present]
-        mean[start], deviation[start] = 0.0, 0.0
-        if len(present):
-            measured = moments(x[present][:, None], w)
-            fraction = float((len(present) if w is None else w.sum()) / total)
-            mean[start], deviation[start] = measured.mean[0], measured.deviation[0] * fraction**0.5
-    return replace(measured, mean=mean, deviation=deviation)
+            measured, present[start] = _moments_of_present(X[:, column], weights)
+            mean[start] = measured.mean[0]
+            deviation[start] = measured.deviation[0] * (present[start] / total) ** 0.5
+        elif not is_wide[column]:
+            block = slice(start, start + len(means))
+            mean[block], deviation[block] = means, deviation_of_levels(means)
+    found = replace(measured, mean=mean, deviation=deviation)
+    return found, present if (present != total).any() else None
+
+
+def _moments_of_present(x: Array, weights: Array | None) -> tuple[Moments, float]:
+    """Moments of the numbers that are not missing, 0 if there is none, and their weight."""
+    present = np.flatnonzero(~np.isnan(x))
+    if len(present) == 0:
+        return Moments(np.zeros(1), np.zeros(1)), 0.0
+    w = None if weights is None else weights[present]
+    return moments(x[present][:, None], w), float(len(present) if w is None else w.sum())
 
 
 class Encoded:

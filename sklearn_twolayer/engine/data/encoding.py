@@ -148,12 +148,13 @@ def _fan_in_of_levels(fractions: Array, n_levels: int) -> float:
     return len(fractions) - 1.0 if deviation_of_levels(fractions) > 0 else 0.0
 
 
-def level_order(codes: Array, Y: Array, weights: Array | None) -> Array:
+def level_order(codes: Array, Y: Array, weights: Array | None, numbers: Array) -> Array:
     """The levels that occur, in an order that depends on their rows alone, not on their names.
 
-    The heaviest comes first, and of equal ones that of larger targets: then relabelled categories
-    are the same problem, down to the order of sums. Levels that even so are alike stand as they
-    came. Rows in any order, copies and weights make the same sums.
+    The heaviest comes first, of equal ones that of larger targets, then that of larger `numbers`
+    (n_rows, n): so relabelled categories are the same problem, down to the order of sums. Levels
+    that even so are alike stand as they came. Rows in any order, copies and weights make the same
+    sums.
     """
     known = np.flatnonzero(codes >= 0)
     levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
@@ -163,7 +164,8 @@ def level_order(codes: Array, Y: Array, weights: Array | None) -> Array:
     if len(np.unique(totals)) < len(levels):
         classes = np.unique(Y) if Y.ndim == 1 else None
         targets = Y.T if classes is None else (Y == classes[:, None]).astype(float)
-        keys += [-_sums(_products(w, y), codes, len(levels)) for y in targets[::-1]]
+        told_by = [*targets, *numbers[known].T]
+        keys += [-_sums(_products(w, y), codes, len(levels)) for y in reversed(told_by)]
     return levels[np.lexsort([*keys, -totals])]
 
 

@@ -66,7 +66,6 @@ class Expansion:
                 origin[block], mean = n_compact, self.mean[block]
                 shift[block] = np.arange(n_increments) + mean
                 low[block], high[block] = -mean, 1 - mean
-                low[block.start], high[block.stop - 1] = -np.inf, np.inf
             elif self.is_category[column] and not self.wide[column]:
                 block = slice(start, start + size)
                 shift[block] = self.mean[block] * self.inverse_scale[block]
@@ -99,8 +98,7 @@ class Expansion:
                 compact[row] = self._value(column, x, missing)
             if len(self.encoding.knots[column]):
                 row += 1
-                u = positions(x, self.encoding.knots[column])
-                compact[row] = np.clip(u, -self.bound, self.bound)
+                compact[row] = positions(x, self.encoding.knots[column])
             if self.encoding.has_indicator[column]:
                 last = self.starts[column] + self.sizes[column] - 1
                 compact[row + 1] = missing * self.inverse_scale[last]

@@ -4,8 +4,9 @@ Between knots t_0 < ... < t_K a number x becomes its increments, K numbers (Gori
 
     e_k = min(max((x - t_k) / (t_{k+1} - t_k), 0), 1)
 
-where the first has no lower bound and the last no upper one: beyond the ends all stays linear. They
-are kept as one number, the position u = k + e_k in the interval k where x lies.
+that are kept as one number, the position u = k + e_k in the interval k where x lies. Beyond the
+ends they stay as they are, and only the value of x goes on: where the outermost knots are near each
+other, as in a column that is capped, their slope holds for an instant.
 """
 
 import numpy as np
@@ -55,24 +56,18 @@ def _apart(knots: Array) -> Array:
 
 def positions(x: Array, knots: Array) -> Array:
     """Where numbers lie between the knots, in float64; NaN where x is."""
-    last = len(knots) - 1
-    u = np.interp(x, knots, np.arange(len(knots), dtype=np.float64))
-    first_width, last_width = knots[1] - knots[0], knots[-1] - knots[-2]
-    below, above = x < knots[0], x > knots[-1]
-    u[below] = (x[below] - knots[0]) / first_width
-    u[above] = last + (x[above] - knots[-1]) / last_width
-    return u
+    return np.interp(x, knots, np.arange(len(knots), dtype=np.float64))
 
 
 def slopes(x: Array, knots: Array) -> Array:
     """d e_k / dx, (n_rows, n): one over the width of the interval where x is, else 0; NaN for NaN.
 
-    At a knot the interval above counts.
+    At a knot the interval above counts, if there is one.
     """
-    last, widths = len(knots) - 2, np.diff(knots)
-    k = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, last)
-    found = np.zeros((len(x), last + 1))
-    found[np.arange(len(x)), k] = 1 / widths[k]
+    n, found = len(knots) - 1, np.zeros((len(x), len(knots) - 1))
+    k = np.searchsorted(knots, x, side="right") - 1
+    within = np.flatnonzero((k >= 0) & (k < n))
+    found[within, k[within]] = 1 / np.diff(knots)[k[within]]
     found[np.isnan(x)] = np.nan
     return found
 

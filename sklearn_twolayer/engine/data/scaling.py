@@ -59,7 +59,7 @@ class Moments:
         off = np.maximum(np.abs(self.mean), np.abs(self.deviation - 1))
         return bool((off <= tolerance).all())
 
-    def merged(self, other: "Moments", fraction: float) -> "Moments":
+    def merged(self, other: "Moments", fraction: float | Array) -> "Moments":
         """Moments of both sets of rows, `fraction` of the weight being the other's.
 
         Chan, Golub and LeVeque 1983, on deviations instead of squares: nothing overflows.
@@ -82,7 +82,8 @@ class Scaling:
     """x -> (x - mean) / scale for the columns of X and of Y, and the rows it was measured on.
 
     `means` has the means of X in raw units where they are not those of the map: what stands for a
-    missing value, see `fill`.
+    missing value, see `fill`. `present` is the weight of the rows in which a column is not missing,
+    where that is not `weight` for all: the others counted as its mean.
     """
 
     X: Moments
@@ -90,6 +91,7 @@ class Scaling:
     n_rows: int
     weight: float
     means: Array | None = None
+    present: Array | None = None
 
     @property
     def fill(self) -> Array:
@@ -105,9 +107,23 @@ class Scaling:
     def merged(self, other: "Scaling") -> "Scaling":
         """Measured on the rows of both."""
         weight = self.weight + other.weight
-        fraction = other.weight / weight
-        X, Y = self.X.merged(other.X, fraction), self.Y.merged(other.Y, fraction)
-        return Scaling(X, Y, self.n_rows + other.n_rows, weight, self.means)
+        Y, n_rows = self.Y.merged(other.Y, other.weight / weight), self.n_rows + other.n_rows
+        if self.present is None and other.present is None:
+            X = self.X.merged(other.X, other.weight / weight)
+            return Scaling(X, Y, n_rows, weight, self.means)
+        (before, A), (after, B) = self._of_present(), other._of_present()
+        present = before + after
+        X = A.merged(B, after / np.where(present > 0, present, 1))
+        X = replace(X, deviation=X.deviation * np.sqrt(present / weight))
+        return Scaling(X, Y, n_rows, weight, self.means, present)
+
+    def _of_present(self) -> tuple[Array, Moments]:
+        """The weight of the rows in which each column is present, and the moments of these."""
+        if self.present is None:
+            return np.full(len(self.X.mean), self.weight), self.X
+        root = np.sqrt(self.present / self.weight)
+        deviation = self.X.deviation / np.where(root > 0, root, 1)
+        return self.present, replace(self.X, deviation=deviation)
 
 
 def no_moments(n_columns: int) -> Moments:

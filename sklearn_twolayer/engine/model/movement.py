@@ -84,7 +84,7 @@ def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) ->
     if not isinstance(X, Encoded):
         steps = _finite(moments(X, weights).scale)
         return Movement(found.W1, found.W0, found.numbers, found.categories, found.starts, steps)
-    scale = _finite(encoded_moments(X.X, weights, X.encoding).scale)
+    scale = _finite(encoded_moments(X.X, weights, X.encoding)[0].scale)
     blocks = X.blocks_of_numbers()
     steps = np.concatenate([[], *(np.full(len(block), scale[block[0]]) for block in blocks)])
     categories = np.flatnonzero(X.encoding.is_category)
