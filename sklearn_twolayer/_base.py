@@ -14,15 +14,13 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from . import engine
-from ._encoded_names import encoded_names, input_names
-from ._columns import Columns, convert_columns, learn_columns
 from ._constraints import check_parameters
 from ._inspection import InspectionMixin
 from ._scoring import rating, takes_weights
+from ._table import TableMixin
 from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
-    check_sparse,
     check_y,
     held_out_rows,
     unchanged_on_error,
@@ -39,7 +37,7 @@ def can_go_on(estimator):
     return solver is None or solver.incremental
 
 
-class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     """A network with one hidden layer behind the scikit-learn API."""
 
     @abstractmethod
@@ -117,7 +115,7 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             self.n_outputs_,
             engine.LOSSES[self._loss],
             settings,
-            n_levels=None if self._columns is None else Columns(**self._columns).n_levels(),
+            n_levels=None if self._columns is None else self._known_columns().n_levels(),
             has_missing=engine.has_missing(X),
             callback=engine.Report(self.verbose) if self.verbose else None,
         )
@@ -136,48 +134,6 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         Y = self._encode(y)
         engine.LOSSES[self._loss].check_targets(Y, "y" + suffix)
         return X, Y, weights
-
-    def _columns_of(self, X, learn=False, name="X"):
-        """X as floats, categories by their codes; to `learn` is to meet the columns first."""
-        if sparse.issparse(X):
-            return self._sparse_columns(X, learn, name)
-        if learn:
-            self._encoding = None
-            X, columns = learn_columns(self, X, self.categorical_features, name)
-            self._columns = dict(vars(columns)) if columns.is_categorical.any() else None
-            return X
-        return convert_columns(self, X, self._known_columns(), name)
-
-    def _sparse_columns(self, X, learn, name):
-        """CSR rows; ValueError where columns are to be encoded."""
-        if learn:
-            self._columns = self._encoding = None
-        asked = self.categorical_features
-        listed = asked is not None and not isinstance(asked, str)
-        if listed if learn else self._columns is not None or self._encoding is not None:
-            raise ValueError(
-                f"{name} must be dense where columns are categories or encoded, got a sparse one"
-            )
-        return check_sparse(self, X, learn, name)
-
-    def _known_columns(self):
-        """Kinds of the columns met in training."""
-        if self._columns is None:
-            return Columns(np.zeros(self.n_features_in_, dtype=bool), [])
-        return Columns(**self._columns)
-
-    def _arrange_levels(self, X, Y, weights):
-        """Number the levels anew, in an order that does not depend on their names."""
-        if self._columns is None:
-            return X
-        columns = Columns(**self._columns)
-        X, categorical = X[:], columns.is_categorical
-        numbers = X[:, ~categorical & ~np.isnan(X).any(axis=0)]
-        of_categories = X[:, categorical].T
-        orders = [engine.level_order(codes, Y, weights, numbers) for codes in of_categories]
-        X, columns = columns.arranged(X, orders)
-        self._columns = dict(vars(columns))
-        return X
 
     def _with_validation(self, task, held_out, random_state):
         """The task with the caller's own validation rows, with some set aside, or as it is."""
@@ -315,12 +271,6 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
         return coefs, self.intercepts_, activation, X, self._origin
 
-    def _known_encoding(self):
-        """How columns are encoded; without one, numbers stay as they are and may be missing."""
-        if self._encoding is None:
-            return engine.plain_encoding(self.n_features_in_)
-        return engine.Encoding(**self._encoding)
-
     def _by_blocks(self, X, *computations):
         """What each of them makes of raw outputs and their rows, an array each.
 
@@ -350,32 +300,6 @@ class BaseTwoLayer(InspectionMixin, BaseEstimator, metaclass=ABCMeta):
             )
             for rows, _, covariance in blocks:
                 compute(rows, covariance)
-
-    @property
-    def is_categorical_(self):
-        """Which columns are categories; see the attributes of the class."""
-        check_is_fitted(self)
-        return None if self._columns is None else self._columns["is_categorical"]
-
-    @property
-    def categories_(self):
-        """The levels of each category, sorted; see the attributes of the class."""
-        check_is_fitted(self)
-        return [] if self._columns is None else [np.sort(c) for c in self._columns["categories"]]
-
-    @property
-    def knots_(self):
-        """The knots of each number; see the attributes of the class."""
-        check_is_fitted(self)
-        encoding = self._known_encoding()
-        return [encoding.knots[column] for column in np.flatnonzero(~encoding.is_category)]
-
-    @property
-    def encoded_feature_names_(self):
-        """Names of the columns that `coefs_` act on; see the attributes of the class."""
-        check_is_fitted(self)
-        categories = [] if self._columns is None else self._columns["categories"]
-        return encoded_names(input_names(self), self._known_encoding(), categories)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_")

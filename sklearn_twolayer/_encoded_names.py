@@ -1,5 +1,7 @@
 """Names of encoded columns: of values, increments, levels and indicators of what is missing."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -24,7 +26,7 @@ def encoded_names(names, encoding, categories):
         else:
             knots = encoding.knots[column].tolist()
             found.append(name)
-            found += [f"{name}_{a}_to_{b}" for a, b in zip(knots, knots[1:], strict=False)]
+            found += [f"{name}_{a}_to_{b}" for a, b in pairwise(knots)]
         if encoding.has_indicator[column]:
             found.append(f"missingindicator_{name}")
     return np.array(found, dtype=object)

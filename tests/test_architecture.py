@@ -23,7 +23,8 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection", "_columns"),
+    ("_inspection", "_table"),
+    ("_columns",),
     ("_frames",),
     (
         "_threads",

@@ -120,15 +120,14 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
     ValueError for sparse X, of which only that is possible. What has been learnt once stays.
     """
     piecewise_linear = asked.encoding == "piecewise_linear" and start is None
+    if not (piecewise_linear or task.has_missing or task.n_levels is not None):
+        return None if start is None else start.encoding
     held_out = () if task.validation is None else task.validation[:1]
-    needed = piecewise_linear or task.has_missing or task.n_levels is not None
-    if needed and any(map(sparse.issparse, (task.X, *held_out))):
-        what = "encoding='piecewise_linear'" if piecewise_linear else "a missing value or a category"
+    if any(map(sparse.issparse, (task.X, *held_out))):
+        what = "encoding='piecewise_linear'" if piecewise_linear else "a missing value"
         raise ValueError(f"{what} needs dense X, and dense X_val, got a sparse one")
     if start is not None:
-        return start.encoding or (plain(task.X.shape[1]) if needed else None)
-    if not needed:
-        return None
+        return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
     return learn(task.X, task.weights, task.n_levels, piecewise_linear, n_knots)
 

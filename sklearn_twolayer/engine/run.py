@@ -12,8 +12,8 @@ from numpy.random import RandomState
 from scipy import sparse
 
 from .bayes import automatic_relevance
-from .data.rows import ArrayRows
 from .data.encoded import encoded_moments
+from .data.rows import ArrayRows
 from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
 from .model.folding import express, raw_weights
 from .model.initializers import initialize

@@ -22,8 +22,9 @@ class Task:
 
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
-    validation rows, is NaN. `score` rates folded weights, ``score(coefs, intercepts, activation, origin, encoding, fill)``, the more the
-    better; without it, `validation` rows (X, Y, weights) are rated by their negated loss.
+    validation rows, is NaN. `score` rates folded weights, the more the better, given as
+    ``score(coefs, intercepts, activation, origin, encoding, fill)``; without it, `validation` rows
+    (X, Y, weights) are rated by their negated loss.
     """
 
     X: Any

@@ -10,8 +10,9 @@ from scipy import sparse
 from ..numerics import Array
 from .encoding import NUMBER, Encoding, deviation_of_levels
 from .expansion import Expansion
-from .inputs import DenseInputs, Inputs, MixedInputs, OneHot
+from .inputs import DenseInputs, Inputs, MixedInputs
 from .knots import slopes
+from .one_hot import OneHot
 from .scaling import Moments, Scaling, moments, no_moments, rows_per_block
 from .sources import LARGE, Index, Subset, bound, lives_on_disk, subset
 
@@ -139,10 +140,12 @@ class EncodedSource:
         self.buffer = self._empty(0)
         self.wide_columns: Array | None = None
         if not lives_on_disk(X):
-            self.compact = self._compress_all()
-            self.wide_columns = self.expansion.wide_columns(self.compact)
+            compact = self._compress_all()
+            self.wide_columns = self.expansion.wide_columns(compact.T)
             if X.shape[0] * self.expansion.n_dense * dtype.itemsize < LARGE:
-                self.X1 = self._expand_all()
+                self.X1 = self._expand_all(compact)
+            else:
+                self.compact = compact
 
     def take(self, index: Index) -> Inputs:
         """The rows at `index`; valid until the next call."""
@@ -161,7 +164,7 @@ class EncodedSource:
         """Some of the rows."""
         part = copy(self)
         part.X, part.buffer = subset(self.X, index), self._empty(0)
-        part.compact = None if self.compact is None else self.compact[:, index]
+        part.compact = None if self.compact is None else self.compact[index]
         part.X1 = None if self.X1 is None else self.X1[index]
         part.wide_columns = None if self.wide_columns is None else self.wide_columns[index]
         return part
@@ -182,30 +185,33 @@ class EncodedSource:
         return DenseInputs(out.T)
 
     def _compact(self, index: Index) -> Array:
+        """Compact rows, each number of theirs along memory."""
         if self.compact is None:
             return self.expansion.compress(self.X[index])
         if isinstance(index, slice):
-            return self.compact[:, index]
-        return np.take(self.compact, index, axis=1, mode="clip")
+            return np.ascontiguousarray(self.compact[index].T)
+        # rows lie together where they are kept, as they are taken from far apart
+        return np.ascontiguousarray(self.compact.take(index, axis=0, mode="clip").T)
 
     def _compress_all(self) -> Array:
+        """(n_rows, n_compact)."""
         n_rows = self.X.shape[0]
-        compact = np.empty((self.expansion.n_compact, n_rows), self.dtype)
+        compact = np.empty((n_rows, self.expansion.n_compact), self.dtype)
         size = rows_per_block(self.X.shape[1])
         for start in range(0, n_rows, size):
             block = slice(start, min(start + size, n_rows))
-            self.expansion.compress(self.X[block], compact[:, block])
+            self.expansion.compress(self.X[block], compact[block].T)
         return compact
 
-    def _expand_all(self) -> Array:
-        assert self.compact is not None
+    def _expand_all(self, compact: Array) -> Array:
+        """All dense columns and a column of ones."""
         n_rows, n_dense = self.X.shape[0], self.expansion.n_dense
         X1 = np.ones((n_rows, n_dense + 1), self.dtype)
         size = rows_per_block(n_dense)
         for start in range(0, n_rows, size):
-            compact = self.compact[:, start : start + size]
-            dense = np.empty((n_dense, compact.shape[1]), self.dtype)
-            self.expansion.expand(compact, dense)
+            block = compact[start : start + size].T
+            dense = np.empty((n_dense, block.shape[1]), self.dtype)
+            self.expansion.expand(block, dense)
             X1[start : start + size, :-1] = dense.T
         return X1
 

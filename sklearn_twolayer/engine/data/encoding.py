@@ -105,7 +105,9 @@ def learn(
     n_levels = np.full(X.shape[1], NUMBER) if n_levels is None else n_levels
     columns = [_learn_column(X[:, j], w, n, n_knots) for j, n in enumerate(n_levels)]
     has_indicator, knots, means, fan_in = zip(*columns, strict=True)
-    return Encoding(n_levels, np.array(has_indicator), list(knots), list(means), max(sum(fan_in), 1.0))
+    return Encoding(
+        n_levels, np.array(has_indicator), list(knots), list(means), max(sum(fan_in), 1.0)
+    )
 
 
 def _learn_column(

@@ -33,57 +33,52 @@ class Expansion:
     ):
         self.encoding, self.dtype, self.fill = encoding, dtype, fill
         self.bound = largest(dtype) if bound is None else bound
-        n = len(fill)
+        n, self.sizes, self.starts = len(fill), encoding.sizes, encoding.starts
         self.mean = np.zeros(n) if mean is None else mean
         self.inverse_scale = np.ones(n) if scale is None else 1 / scale
+        self.one = self.inverse_scale.astype(dtype)
         self.filler = ((fill - self.mean) * self.inverse_scale).astype(dtype)
-        self.starts, self.wide = encoding.starts, encoding.is_wide
-        self.is_category = encoding.is_category
-        self.sizes = encoding.sizes
-        self.n_dense = int(self.sizes[~self.wide].sum())
+        self.is_category, self.is_wide = encoding.is_category, encoding.is_wide
+        self.narrow = np.flatnonzero(self.is_category & ~self.is_wide)
+        self.wide = np.flatnonzero(self.is_wide)
+        self.n_dense = int(self.sizes[~self.is_wide].sum())
         self.n_wide = n - self.n_dense
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """Where each encoded column finds its number in a compact row, and what becomes of it.
+        """Where each dense encoded column finds its number in a compact row, and what becomes of it.
 
         The rows of compact are: one of zeros, then for each original column its value or place,
         its position between knots if it has any, and whether it is missing if that is told.
         """
-        origin, shift = np.zeros((2, self.n_dense))
-        low, high = np.full(self.n_dense, -np.inf), np.full(self.n_dense, np.inf)
-        self.values: list[int] = []
-        self.has_knots, n_compact = False, 1
-        for column, size in enumerate(self.sizes):
-            self.values.append(n_compact)
-            start, n_increments = self.starts[column], self.encoding.n_increments[column]
+        self.origin, self.values = np.zeros(self.n_dense, np.intp), []
+        # levels begin at zero, or where the centred column has it
+        self.shift = (self.mean * self.inverse_scale)[: self.n_dense]
+        self.low, self.high = np.full((2, self.n_dense), [[-np.inf], [np.inf]])
+        self.n_compact = 1
+        for column, start in enumerate(self.starts):
+            self.values.append(self.n_compact)
             if not self.is_category[column]:
-                origin[start] = n_compact
-            if n_increments:
-                self.has_knots = True
-                block = slice(start + 1, start + 1 + n_increments)
-                n_compact += 1
-                origin[block], mean = n_compact, self.mean[block]
-                shift[block] = np.arange(n_increments) + mean
-                low[block], high[block] = -mean, 1 - mean
-            elif self.is_category[column] and not self.wide[column]:
-                block = slice(start, start + size)
-                shift[block] = self.mean[block] * self.inverse_scale[block]
-            n_compact += 1
+                self._lay_out_number(start, self.encoding.n_increments[column])
+            self.n_compact += 1
             if self.encoding.has_indicator[column]:
-                if not self.wide[column]:
-                    last = start + size - 1
-                    origin[last] = n_compact
-                    shift[last] = self.mean[last] * self.inverse_scale[last]
-                n_compact += 1
-        self.origin, self.n_compact = origin.astype(np.intp), n_compact
-        self.is_shifted, self.one = bool(shift.any()), self.inverse_scale.astype(self.dtype)
+                if not self.is_wide[column]:
+                    self.origin[start + self.sizes[column] - 1] = self.n_compact
+                self.n_compact += 1
+        self.is_shifted, self.has_knots = bool(self.shift.any()), bool((self.high < np.inf).any())
         self.shift, self.low, self.high = (
-            a.astype(self.dtype)[:, None] for a in (shift, low, high)
+            a.astype(self.dtype)[:, None] for a in (self.shift, self.low, self.high)
         )
-        categories = np.flatnonzero(self.is_category)
-        self.narrow = [c for c in categories if not self.wide[c]]
-        self.broad = [c for c in categories if self.wide[c]]
+
+    def _lay_out_number(self, start: int, n_increments: int) -> None:
+        """The value, scaled already, and the increments of one number."""
+        self.origin[start], self.shift[start] = self.n_compact, 0
+        if n_increments:
+            self.n_compact += 1
+            block = slice(start + 1, start + 1 + n_increments)
+            self.origin[block] = self.n_compact
+            self.shift[block] += np.arange(n_increments)
+            self.low[block], self.high[block] = -self.mean[block], 1 - self.mean[block]
 
     def compress(self, X: Array, out: Array | None = None) -> Array:
         """The compact rows of X, (n_compact, n_rows)."""
@@ -118,7 +113,8 @@ class Expansion:
         if self.has_knots:
             np.maximum(out, self.low, out=out)
             np.minimum(out, self.high, out=out)
-            self._fill_increments(out)
+            if np.isnan(np.add.reduce(compact, axis=None)):
+                self._fill_increments(out)
         for column in self.narrow:
             places = compact[self.values[column]].astype(np.intp)
             known = np.flatnonzero(places >= 0)
@@ -127,14 +123,13 @@ class Expansion:
 
     def _fill_increments(self, out: Array) -> None:
         """Increments of what is missing, which are NaN, become their means."""
-        if np.isnan(np.add.reduce(out, axis=None)):
-            rows, columns = np.nonzero(np.isnan(out))
-            out[rows, columns] = self.filler[rows]
+        rows, columns = np.nonzero(np.isnan(out))
+        out[rows, columns] = self.filler[rows]
 
     def wide_columns(self, compact: Array) -> Array:
         """For each category of many levels the column of each row, among those behind the dense."""
-        columns = np.empty((compact.shape[1], len(self.broad)), np.int32)
-        for column, places in zip(self.broad, columns.T, strict=True):
+        columns = np.empty((compact.shape[1], len(self.wide)), np.int32)
+        for column, places in zip(self.wide, columns.T, strict=True):
             row = self.values[column]
             places[:] = compact[row]
             if self.encoding.has_indicator[column]:

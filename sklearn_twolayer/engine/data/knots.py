@@ -60,7 +60,7 @@ def positions(x: Array, knots: Array) -> Array:
 
 
 def slopes(x: Array, knots: Array) -> Array:
-    """d e_k / dx, (n_rows, n): one over the width of the interval where x is, else 0; NaN for NaN.
+    """D e_k / dx, (n_rows, n): one over the width of the interval where x is, else 0; NaN for NaN.
 
     At a knot the interval above counts, if there is one.
     """

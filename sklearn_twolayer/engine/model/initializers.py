@@ -83,7 +83,8 @@ def initialize(shape: Shape, activation: str, initializer: str, random_state: Ra
         if name == "auto":
             name = ACTIVATIONS[layer_activation].initializer
         chosen = INITIALIZERS[name]
-        W[:] = chosen.draw(random_state, *W.shape, fan_in)
+        n_in, n_out = W.shape
+        W[:] = chosen.draw(random_state, n_in, n_out, fan_in)
         if chosen.draws_biases:
             b[:] = chosen.draw(random_state, 1, len(b))[0]
     return theta

@@ -1,4 +1,4 @@
-"""Movement: which weights of the first layer an original column of X brings into play, encoded or not.
+"""Movement: which weights of the first layer an original column of X brings into play.
 
 A number moves its value and, where it has knots, the increment in whose interval it is. A category
 does not move: what counts is the variance of what its levels contribute, which is a sum of squares
@@ -89,7 +89,7 @@ def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) ->
     steps = np.concatenate([[], *(np.full(len(block), scale[block[0]]) for block in blocks)])
     categories = np.flatnonzero(X.encoding.is_category)
     W = np.concatenate([coefs[0], *coefs[2:]], axis=1).astype(np.float64)
-    levels = [_contributions(W, X, column, weights) for column in categories]
+    levels = [_contributions(W, X, int(column), weights) for column in categories]
     sizes = list(map(len, levels))
     starts = np.append(found.starts, len(steps) + np.cumsum([0, *sizes])[:-1]).astype(np.intp)
     n_hidden, behind = coefs[0].shape[1], np.concatenate([np.empty((0, W.shape[1])), *levels])
@@ -110,7 +110,7 @@ def _contributions(W: Array, X: Encoded, column: int, weights: Array | None) -> 
     of_levels = np.concatenate([of_levels, np.zeros((1, W.shape[1]))])
     fractions = np.append(fractions, max(1 - fractions.sum(), 0.0))
     rows = fractions[:, None] ** 0.5 * (of_levels - fractions @ of_levels)
-    return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
+    return np.asarray(np.linalg.qr(rows, mode="r")) if len(rows) > rows.shape[1] else rows
 
 
 def _finite(scale: Array) -> Array:
