@@ -154,7 +154,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         What becomes of a column of numbers. ``"linear"`` is its value alone. With
         ``"piecewise_linear"`` [9]_ it is joined by its increments between `n_knots` + 1 knots, each
         from 0 to 1: hidden units can then bend, or step, at every knot. ``"auto"`` is
-        ``"linear"``. Categories have a column for each level either way.
+        ``"linear"``. Categories have a column for each level either way. A missing value is the
+        mean of its column, and, if training had missing values there, 1 in a column of its own.
 
     n_knots : int or "auto", default="auto"
         The most increments of a column of numbers. Knots are quantiles of the column and of its
@@ -166,7 +167,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         categorical, dictionary and string columns; bool is a number), none, or their names,
         indices, or a boolean mask. A category has one column for each level, and they all share one
         prior, so that rare levels shrink towards the mean; a level that was not met in training is
-        at the mean. Negative codes are levels like others.
+        at the mean, also where :meth:`partial_fit` meets it later. Negative codes are levels like
+        others, not missing values. X must be dense to have categories, or knots.
 
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of classes, multiplied into `sample_weight`: ``{label: weight}``, 1 where a label is
@@ -217,7 +219,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     scoring : str or callable, default="loss"
         How validation rows are rated: ``"loss"``, the negated loss, or a scorer's name or a
-        callable ``(estimator, X, y)`` as in scikit-learn; greater is better.
+        callable ``(estimator, X, y)`` as in scikit-learn; greater is better. A callable gets X as
+        an array, in which categories are numbers.
 
     verbose : bool or int, default=False
         Whether to print progress, at most once a second; every iteration with 2 or more. Each line
@@ -381,6 +384,21 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     >>> classifier.predict_proba(X_test[:2]).round(1)
     array([[1., 0.],
            [0., 1.]])
+
+    A table as it is, with a category and missing values:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rng = np.random.RandomState(0)
+    >>> city = rng.choice(["Bonn", "Graz"], 300)
+    >>> X = pd.DataFrame({"age": rng.uniform(20, 70, 300), "city": city})
+    >>> y = (X["age"] > 45) ^ (X["city"] == "Graz")
+    >>> X.loc[::9, "age"] = None
+    >>> classifier = TwoLayerClassifier(random_state=0).fit(X, y)
+    >>> classifier.predict(pd.DataFrame({"age": [30, 60, 30], "city": ["Bonn", "Bonn", "Graz"]}))
+    array([False,  True,  True])
+    >>> classifier.encoded_feature_names_.tolist()
+    ['age', 'missingindicator_age', 'city_Graz', 'city_Bonn']
     """
 
     def __init__(
@@ -478,8 +496,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Training rows, in any units. float32 stays float32, all else becomes float64.
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Training rows, in any units; NaN and the like are missing. float32 stays float32, all
+            else becomes float64.
 
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 in each column, dense or sparse, for multilabel y.

@@ -152,7 +152,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         What becomes of a column of numbers. ``"linear"`` is its value alone. With
         ``"piecewise_linear"`` [9]_ it is joined by its increments between `n_knots` + 1 knots, each
         from 0 to 1: hidden units can then bend, or step, at every knot. ``"auto"`` is
-        ``"linear"``. Categories have a column for each level either way.
+        ``"linear"``. Categories have a column for each level either way. A missing value is the
+        mean of its column, and, if training had missing values there, 1 in a column of its own.
 
     n_knots : int or "auto", default="auto"
         The most increments of a column of numbers. Knots are quantiles of the column and of its
@@ -164,7 +165,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         categorical, dictionary and string columns; bool is a number), none, or their names,
         indices, or a boolean mask. A category has one column for each level, and they all share one
         prior, so that rare levels shrink towards the mean; a level that was not met in training is
-        at the mean. Negative codes are levels like others.
+        at the mean, also where :meth:`partial_fit` meets it later. Negative codes are levels like
+        others, not missing values. X must be dense to have categories, or knots.
 
     dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 where a stochastic solver
@@ -201,7 +203,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     scoring : str or callable, default="loss"
         How validation rows are rated: ``"loss"``, the negated loss, or a scorer's name or a
-        callable ``(estimator, X, y)`` as in scikit-learn; greater is better.
+        callable ``(estimator, X, y)`` as in scikit-learn; greater is better. A callable gets X as
+        an array, in which categories are numbers.
 
     verbose : bool or int, default=False
         Whether to print progress, at most once a second; every iteration with 2 or more. Each line
@@ -377,6 +380,20 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     >>> regressor = TwoLayerRegressor(random_state=0).fit(1e3 * X_train, 3e5 * y_train + 2e6)
     >>> round(regressor.score(1e3 * X_test, 3e5 * y_test + 2e6), 2)
     0.99
+
+    A table as it is, with a category, missing values, and a number that makes steps:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rng = np.random.RandomState(0)
+    >>> hour, day = rng.randint(24, size=2000), rng.choice(["Mon", "Sat", None], 2000)
+    >>> X = pd.DataFrame({"hour": hour, "day": day})
+    >>> y = 5.0 * (hour % 6 > 2) + 3.0 * (day == "Mon") + 0.1 * rng.standard_normal(2000)
+    >>> for encoding in ("linear", "piecewise_linear"):
+    ...     regressor = TwoLayerRegressor(encoding=encoding, n_knots=23, random_state=0)
+    ...     print(encoding, round(regressor.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]), 2))
+    linear 0.93
+    piecewise_linear 1.0
     """
 
     def __init__(
@@ -473,8 +490,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Training rows, in any units. float32 stays float32, all else becomes float64.
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Training rows, in any units; NaN and the like are missing. float32 stays float32, all
+            else becomes float64.
 
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             What to predict, in any units.
