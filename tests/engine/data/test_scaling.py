@@ -281,9 +281,7 @@ def test_merged_moments_with_missing_values_are_those_of_all_rows(
 @every_chunking
 def test_weights_of_chunks_with_missing_values_are_copies(chunks, rng):
     X, Y, copies = with_missing(rng), rng.randn(60, 1), rng.randint(1, 4, size=60)
-    expected = merged(
-        [np.repeat(np.arange(60)[c], copies[c]) for c in chunks], X, Y, weights=None
-    )
+    expected = merged([np.repeat(np.arange(60)[c], copies[c]) for c in chunks], X, Y, weights=None)
     found = merged(chunks, X, Y, copies.astype(float))
     assert_allclose(found.X.mean, expected.X.mean, rtol=1e-12)
     assert_allclose(found.X.deviation, expected.X.deviation, rtol=1e-12, atol=1e-14)

@@ -86,7 +86,11 @@ def test_numbers_move_by_their_deviations(table, with_weights, rng):
             mean = np.average(x[present], weights=w[present])
             x = np.where(present, x, mean)
             expected.append(np.average((x - mean) ** 2, weights=w) ** 0.5)
-    assert_allclose(moved.steps[: len(expected)], expected, rtol=1e-10)
+    # increments in units of about their number's deviation
+    assert_allclose(moved.steps[: len(expected)] * moved.units, expected, rtol=1e-10)
+    is_value = [kind == "value" for kind in p.kinds if kind in ("value", "increment")]
+    assert ((moved.units == 1) | ~np.array(is_value, dtype=bool)).all()
+    assert (np.frexp(moved.units)[0] == 0.5).all()
     assert_array_equal(moved.steps[len(expected) :], 1)
 
 
