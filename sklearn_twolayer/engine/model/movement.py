@@ -92,7 +92,7 @@ def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) ->
     steps, units = _steps_of_numbers(scale, X.blocks_of_numbers())
     categories = np.flatnonzero(X.encoding.is_category)
     W = np.concatenate([coefs[0], *coefs[2:]], axis=1).astype(np.float64)
-    levels = [_contributions(W, X, column, weights) for column in categories]
+    levels = [_contributions(W, X, int(column), weights) for column in categories]
     sizes = list(map(len, levels))
     starts = np.append(found.starts, len(steps) + np.cumsum([0, *sizes])[:-1]).astype(np.intp)
     n_hidden, behind = coefs[0].shape[1], np.concatenate([np.empty((0, W.shape[1])), *levels])
