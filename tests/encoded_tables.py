@@ -59,19 +59,15 @@ TABLES = {
 
 
 def increment(x, knots, k):
-    """min(max((x - t_k) / (t_k+1 - t_k), 0), 1), without bounds beyond the ends."""
+    """min(max((x - t_k) / (t_k+1 - t_k), 0), 1), at the ends as in between; NaN where x is."""
     e = (x - knots[k]) / (knots[k + 1] - knots[k])
-    if e < 0 and k > 0:
-        return 0.0
-    if e > 1 and k < len(knots) - 2:
-        return 1.0
-    return e
+    return 0.0 if e < 0 else 1.0 if e > 1 else e
 
 
 def write_out(X, encoding):
     """Encoded columns (n_rows, n_encoded) in raw units, NaN where a number is missing; their kinds.
 
-    Kinds are value, increment, level and indicator.
+    Kinds are value, increment, indicator (of a number) and level (or indicator) of few or of many.
     """
     _, kinds, columns = zip(*_columns(X, encoding), strict=True)
     return np.array(columns, dtype=float).T, kinds
@@ -87,32 +83,43 @@ def _columns(X, encoding):
     in_front, behind = [], []
     for j, n_levels in enumerate(encoding.n_levels):
         x, knots = X[:, j], encoding.knots[j]
+        is_wide = n_levels > module.MANY_LEVELS
         if n_levels == NUMBER:
             block = [(j, "value", x)]
             for k in range(len(knots) - 1):
                 block.append((j, "increment", [increment(x_i, knots, k) for x_i in x]))
+            kind = "indicator"
         else:
-            block = [(j, "level", (x == level).astype(float)) for level in range(n_levels)]
+            kind = "level of many" if is_wide else "level of few"
+            block = [(j, kind, (x == level).astype(float)) for level in range(n_levels)]
         if encoding.has_indicator[j]:
-            block.append((j, "indicator", np.isnan(x).astype(float)))
-        (behind if n_levels > module.MANY_LEVELS else in_front).extend(block)
+            block.append((j, kind, np.isnan(x).astype(float)))
+        (behind if is_wide else in_front).extend(block)
     return in_front + behind
 
 
-def units(columns, kinds, weights=None):
+def units(X, encoding, weights=None):
     """Mean and deviation of each column, what is missing counting as the mean.
 
-    Increments are not divided, levels and indicators stay as they are.
+    Increments and indicators of numbers are not divided. Levels of few are all divided alike, such
+    that their variances add up to their number less one; those of many stay as they are.
     """
+    columns, kinds = write_out(X, encoding)
     mean, deviation = np.zeros(len(kinds)), np.ones(len(kinds))
-    weights = np.ones(len(columns)) if weights is None else weights
-    for j, (kind, x) in enumerate(zip(kinds, columns.T, strict=True)):
-        if kind in ("value", "increment"):
-            present = ~np.isnan(x)
-            mean[j] = np.average(x[present], weights=weights[present])
+    weights, variances = np.ones(len(columns)) if weights is None else weights, {}
+    for j, (origin, kind, x) in enumerate(zip(origins(encoding), kinds, columns.T, strict=True)):
+        if kind == "level of many":
+            continue
+        present = ~np.isnan(x)
+        mean[j] = np.average(x[present], weights=weights[present])
+        variance = np.average((np.where(present, x, mean[j]) - mean[j]) ** 2, weights=weights)
         if kind == "value":
-            x = np.where(present, x, mean[j])
-            deviation[j] = np.average((x - mean[j]) ** 2, weights=weights) ** 0.5
+            deviation[j] = variance**0.5
+        if kind == "level of few":
+            variances.setdefault(origin, []).append(variance)
+    for origin, of_levels in variances.items():
+        of_one = sum(of_levels) / max(len(of_levels) - 1, 1)
+        deviation[origins(encoding) == origin] = of_one**0.5
     return mean, deviation
 
 
@@ -121,10 +128,12 @@ def filled(columns, mean):
     return np.where(np.isnan(columns), mean, columns)
 
 
+def standardized(columns, mean, deviation):
+    """In these units; 0 where a column does not vary."""
+    return (filled(columns, mean) - mean) / np.where(deviation > 0, deviation, np.inf)
+
+
 def written_out(X, encoding, weights=None, later=None):
     """Standardised columns of rows, or of later ones in the units of these."""
-    columns, kinds = write_out(X, encoding)
-    mean, deviation = units(columns, kinds, weights)
-    if later is not None:
-        columns, _ = write_out(later, encoding)
-    return (filled(columns, mean) - mean) / deviation
+    columns, _ = write_out(X if later is None else later, encoding)
+    return standardized(columns, *units(X, encoding, weights))

@@ -30,7 +30,7 @@ class Problem:
         self.weights = rng.rand(N_ROWS) if with_weights else None
         self.Y = 10 + 3 * rng.randn(N_ROWS, N_OUTPUTS)
         self.encoding = table.learn(self.X, self.weights)
-        X = encoded_moments(self.X, self.weights, self.encoding)
+        X, _ = encoded_moments(self.X, self.weights, self.encoding)
         self.scaling = Scaling(X, moments(self.Y, self.weights), N_ROWS, float(N_ROWS))
         n = len(X.mean)
         self.shape = Shape(n, 3, N_OUTPUTS, skip, self.encoding.blocks)
@@ -96,8 +96,7 @@ def test_predictions_are_those_of_the_network_on_standardized_columns(table, rng
 @every_table
 def test_predictions_are_those_of_the_same_weights_on_raw_columns(table, rng):
     problem = Problem(table, rng)
-    of_training, kinds = write_out(problem.X, problem.encoding)
-    mean, _ = units(of_training, kinds, problem.weights)
+    mean, _ = units(problem.X, problem.encoding, problem.weights)
     columns = filled(write_out(problem.later, problem.encoding)[0], mean)
     weights = fold(problem.scaling, problem.shape, problem.theta)
     rows = Encoded(problem.later, problem.encoding, problem.scaling.fill)
@@ -121,8 +120,8 @@ def test_a_group_is_an_original_column(rng):
 def test_no_moments_means_raw_columns(rng):
     """Without standardisation columns count as they are, and what is missing as the mean."""
     problem = Problem(TABLES["everything"], rng)
-    columns, kinds = write_out(problem.X, problem.encoding)
-    columns = filled(columns, units(columns, kinds, problem.weights)[0])
+    columns, _ = write_out(problem.X, problem.encoding)
+    columns = filled(columns, units(problem.X, problem.encoding, problem.weights)[0])
     Y = problem.Y
     rows = ArrayRows(
         problem.X,

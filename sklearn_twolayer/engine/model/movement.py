@@ -5,7 +5,7 @@ does not move: what counts is the variance of what its levels contribute, which 
 as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ class Movement:
     """Rows of W1 and W0 that move outputs: those of all numbers first, then those of categories.
 
     `numbers` and `categories` are original columns, and `starts` says where the rows of each begin,
-    in this order. `steps` (n_rows_of_W1,) is by how much each is moved.
+    in this order. `steps` (n_rows_of_W1,) is by how much each is moved, in units of its own where
+    it is an increment: `units` has those of numbers. Slopes of increments, which shrink as numbers
+    grow, are multiplied by them, so that no square leaves the range.
     """
 
     W1: Array
@@ -29,6 +31,7 @@ class Movement:
     categories: Array
     starts: Array
     steps: Array
+    units: Array
 
     @property
     def n_columns(self) -> int:
@@ -45,7 +48,7 @@ class Movement:
         n = len(self.numbers)
         if n == 0:
             return along[:, :0]
-        inner = X.slopes_of_numbers(rows)
+        inner = X.slopes_of_numbers(rows) * self.units
         return np.add.reduceat(along[:, : inner.shape[1]] * inner, self.starts[:n], axis=1)
 
     def squares(self, along: Array, X: Any, rows: slice) -> Array:
@@ -66,13 +69,14 @@ def movement(coefs: list[Array], X: Any) -> Movement:
     if not isinstance(X, Encoded):
         W1, _, *skip = coefs
         columns = np.arange(len(W1))
-        return Movement(W1, _first(skip), columns, columns[:0], columns, np.ones(len(W1)))
+        one = np.ones(len(W1))
+        return Movement(W1, _first(skip), columns, columns[:0], columns, one, one)
     blocks = X.blocks_of_numbers()
     rows = np.concatenate([[], *blocks]).astype(np.intp)
     starts = np.cumsum([0, *map(len, blocks)])[:-1]
     W1, _, *skip = coefs
-    W0 = skip[0][rows] if skip else None
-    return Movement(W1[rows], W0, X.numbers, X.numbers[:0], starts, np.ones(len(rows)))
+    W0, one = skip[0][rows] if skip else None, np.ones(len(rows))
+    return Movement(W1[rows], W0, X.numbers, X.numbers[:0], starts, one, one)
 
 
 def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) -> Movement:
@@ -83,10 +87,9 @@ def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) ->
     found = movement(coefs, X)
     if not isinstance(X, Encoded):
         steps = _finite(moments(X, weights).scale)
-        return Movement(found.W1, found.W0, found.numbers, found.categories, found.starts, steps)
+        return replace(found, steps=steps)
     scale = _finite(encoded_moments(X.X, weights, X.encoding)[0].scale)
-    blocks = X.blocks_of_numbers()
-    steps = np.concatenate([[], *(np.full(len(block), scale[block[0]]) for block in blocks)])
+    steps, units = _steps_of_numbers(scale, X.blocks_of_numbers())
     categories = np.flatnonzero(X.encoding.is_category)
     W = np.concatenate([coefs[0], *coefs[2:]], axis=1).astype(np.float64)
     levels = [_contributions(W, X, int(column), weights) for column in categories]
@@ -96,7 +99,17 @@ def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) ->
     W1 = np.concatenate([found.W1, behind[:, :n_hidden]])
     W0 = None if found.W0 is None else np.concatenate([found.W0, behind[:, n_hidden:]])
     steps = np.append(steps, np.ones(sum(sizes)))
-    return Movement(W1, W0, found.numbers, categories, starts, steps)
+    return Movement(W1, W0, found.numbers, categories, starts, steps, units)
+
+
+def _steps_of_numbers(scale: Array, blocks: list[Array]) -> tuple[Array, Array]:
+    """By how much values and increments are moved, in units: powers of two for increments."""
+    if not blocks:
+        return np.empty(0), np.empty(0)
+    steps = np.concatenate([np.full(len(block), scale[block[0]]) for block in blocks])
+    units = np.ldexp(np.ones(len(steps)), np.frexp(steps)[1] - 1)
+    units[np.cumsum([0, *map(len, blocks[:-1])])] = 1
+    return steps / units, units
 
 
 def _contributions(W: Array, X: Encoded, column: int, weights: Array | None) -> Array:

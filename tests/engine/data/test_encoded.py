@@ -50,7 +50,7 @@ def make_source(tmp_path, monkeypatch):
 
     def make_source(X, encoding, storage="expanded", standardize=True, dtype=None):
         monkeypatch.setattr(module, "LARGE", 0 if storage == "expanded in parts" else 2**26)
-        moments = encoded_moments(X[:N_ROWS], None, encoding)
+        moments, _ = encoded_moments(X[:N_ROWS], None, encoding)
         scaling = Scaling(moments, no_moments(1), N_ROWS, float(N_ROWS)) if standardize else None
         if storage == "on disk":
             stored = np.memmap(tmp_path / "X", dtype=X.dtype, mode="w+", shape=X.shape)
@@ -67,9 +67,8 @@ def make_source(tmp_path, monkeypatch):
 
 def raw(X, encoding):
     """Encoded columns in raw units, missing numbers being the means of the first rows."""
-    columns, kinds = write_out(X.astype(float), encoding)
-    mean, _ = units(columns[:N_ROWS], kinds)
-    return filled(columns, mean)
+    columns, _ = write_out(X.astype(float), encoding)
+    return filled(columns, units(X[:N_ROWS].astype(float), encoding)[0])
 
 
 def expected_rows(X, encoding, standardize=True):
@@ -92,11 +91,18 @@ def test_moments_are_those_of_the_columns_written_out(table, with_weights, draw,
     X, encoding = draw(table)
     X, weights = X[:N_ROWS], rng.rand(N_ROWS) if with_weights else None
     encoding = table.learn(X, weights)
-    mean, deviation = units(*write_out(X, encoding), weights)
-    found = encoded_moments(X, weights, encoding)
+    mean, deviation = units(X, encoding, weights)
+    found, present = encoded_moments(X, weights, encoding)
     assert_allclose(found.mean, mean, rtol=1e-10, atol=1e-12)
     assert_allclose(found.deviation, deviation, rtol=1e-10)
     assert_allclose(found.scale, deviation, rtol=1e-10)
+    # and values are weighed by the rows that have one
+    w = np.ones(N_ROWS) if weights is None else weights
+    columns, kinds = write_out(X, encoding)
+    values = [kind == "value" for kind in kinds]
+    expected = np.where(values, w @ ~np.isnan(columns), w.sum())
+    assert (present is None) == (not np.isnan(columns[:, values]).any())
+    assert_allclose(w.sum() if present is None else present, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", [3.0, np.nan, 1e9])
@@ -182,9 +188,9 @@ def test_only_wide_categories_stay_sparse(table, draw, make_source):
     n_wide = sum(size for column, size in encoding.blocks if encoding.is_wide[column])
     assert type(inputs) is (MixedInputs if n_wide else DenseInputs)
     if n_wide:
-        assert inputs.levels.shape == (9, n_wide)
-        assert inputs.levels.nnz <= 9 * encoding.is_wide.sum()
-        assert inputs.levels.has_canonical_format
+        assert inputs.levels.n_columns == n_wide
+        # the column of each row in each category, whatever their number
+        assert inputs.levels.columns.shape == (9, encoding.is_wide.sum())
 
 
 @pytest.mark.parametrize("storage", ["expanded in parts", "on disk"])
@@ -204,7 +210,8 @@ def test_columns_are_written_out_where_that_is_little(draw, make_source, monkeyp
 def test_the_dtype_is_the_one_asked_for(storage, draw, make_source):
     X, encoding = draw(TABLES["everything"])
     inputs = make_source(X, encoding, storage, dtype=np.float32).take(slice(0, 5))
-    assert inputs.dense.X1.dtype == inputs.levels.dtype == np.float32
+    W = np.ones((inputs.levels.n_columns, 2), np.float32)
+    assert inputs.dense.X1.dtype == inputs.levels.times(W).dtype == np.float32
 
 
 @every_storage
@@ -226,10 +233,11 @@ def test_rows_far_out_are_drawn_in(storage, dtype, make_source, rng):
     with np.errstate(all="ignore"):  # as training has it
         found = make_source(X, encoding, storage).take(slice(0, N_ROWS + 2)).with_ones()
     limit = float(np.finfo(dtype).max) ** (1 / 3)
-    value, first, between, last, constant, _ = found[N_ROWS:].T
+    value, *increments, constant, _ = found[N_ROWS:].T
     assert_allclose(value, [limit, -limit], rtol=1e-6)
-    assert_allclose([first[1], last[0]], [-limit, limit], rtol=1e-6)
-    assert (np.abs([first[0], *between, last[1]]) <= 1).all()
+    # they end with their knots
+    above, below = np.transpose(increments)
+    assert_allclose([above, below], [1 - encoding.means[0], -encoding.means[0]], rtol=1e-6)
     assert_array_equal(constant, 0)
 
 
@@ -241,7 +249,8 @@ def test_rows_far_out_are_drawn_in(storage, dtype, make_source, rng):
 def test_rows_to_predict_are_those_written_out_in_raw_units(table, dtype, draw):
     X, encoding = draw(table, dtype)
     expected, near = raw(X, encoding), {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
-    rows = Encoded(X, encoding, encoded_moments(X[:N_ROWS], None, encoding).mean)
+    moments, _ = encoded_moments(X[:N_ROWS], None, encoding)
+    rows = Encoded(X, encoding, moments.mean)
     assert rows.shape == expected.shape
     for index in SELECTIONS.values():
         assert sparse.issparse(rows[index]) == encoding.is_wide.any()
@@ -275,4 +284,5 @@ def test_rows_to_predict_are_finite_however_far_out(dtype):
     far = np.array([[np.finfo(dtype).max], [np.finfo(dtype).min]], dtype)
     found = Encoded(far, encoding, np.zeros(4))[:]
     assert np.isfinite(found).all()
-    assert_array_equal(np.sign(found), [[1, 1, 1, 1], [-1, -1, 0, 0]])
+    assert_array_equal(np.sign(found[:, 0]), [1, -1])
+    assert_array_equal(found[:, 1:], [3 * [1], 3 * [0]])

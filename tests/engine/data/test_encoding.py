@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from encoded_tables import TABLES, units, write_out, written_out
+from encoded_tables import TABLES, write_out, written_out
 from sklearn_twolayer.engine.data.encoding import MANY_LEVELS, NUMBER, learn, level_order, plain
 
 N_ROWS = 150
@@ -48,9 +48,9 @@ def test_blocks_are_those_of_the_columns_written_out(table, rng):
     encoding = table.learn(X)
     columns, kinds = write_out(X, encoding)
     assert encoding.sizes.sum() == sum(size for _, size in encoding.blocks) == columns.shape[1]
-    first = {"category": "level", "number": "value"}
-    for kind, start in zip(table.columns, encoding.starts, strict=True):
-        assert kinds[start] == first[kind.split()[0]]
+    for n_levels, start in zip(table.n_levels, encoding.starts, strict=True):
+        of_category = "level of many" if n_levels > MANY_LEVELS else "level of few"
+        assert kinds[start] == ("value" if n_levels == NUMBER else of_category)
 
 
 def test_plain_columns_stay_as_they_are():
@@ -77,7 +77,7 @@ def test_numbers_have_knots_only_if_they_are_to_be_piecewise_linear(rng):
 def test_the_usual_number_of_knots_counts_weights_as_copies(weight, n_increments, rng):
     X = rng.randn(N_ROWS, 1)
     weights = None if weight is None else np.full(N_ROWS, weight)
-    assert len(learn(X, weights, None, True, None).centres[0]) == n_increments
+    assert len(learn(X, weights, None, True, None).means[0]) == n_increments
 
 
 def test_a_column_that_is_all_missing_is_an_indicator(rng):
@@ -89,13 +89,19 @@ def test_a_column_that_is_all_missing_is_an_indicator(rng):
 
 @every_table
 @weighted
-def test_centres_are_the_means_of_increments_where_a_number_is_present(table, with_weights, rng):
+def test_means_are_those_of_all_columns_but_values(table, with_weights, rng):
+    """Of increments in the rows where a number is present, of others in all."""
     X, weights = table.draw(N_ROWS, rng), rng.rand(N_ROWS) if with_weights else None
     encoding = table.learn(X, weights)
     columns, kinds = write_out(X, encoding)
-    mean, _ = units(columns, kinds, weights)
-    for start, centres in zip(encoding.starts, encoding.centres, strict=True):
-        assert_allclose(centres, mean[start + 1 : start + 1 + len(centres)], rtol=1e-10)
+    present, w = ~np.isnan(columns), np.ones(N_ROWS) if weights is None else weights
+    expected = [
+        np.average(column[is_present], weights=w[is_present])
+        for column, is_present, kind in zip(columns.T, present.T, kinds, strict=True)
+        if kind != "value"
+    ]
+    found = [encoding.means[column] for column in encoding.order]
+    assert_allclose(np.concatenate(found), expected, rtol=1e-10)
 
 
 @every_table
@@ -114,7 +120,7 @@ def test_weights_are_copies(table, rng):
     of_weights = table.learn(X, copies.astype(float))
     for one, other in zip(of_copies.knots, of_weights.knots, strict=True):
         assert_array_equal(one, other)
-    for one, other in zip(of_copies.centres, of_weights.centres, strict=True):
+    for one, other in zip(of_copies.means, of_weights.means, strict=True):
         assert_allclose(one, other, rtol=1e-12)
     assert_allclose(of_copies.fan_in, of_weights.fan_in, rtol=1e-12)
 
@@ -127,8 +133,18 @@ TARGETS = {
     "numbers": lambda rng: rng.randn(N_ROWS, 2),
     "huge numbers": lambda rng: 1e307 * rng.randn(N_ROWS, 2),
     "few numbers": lambda rng: rng.choice([0.1, 0.2, 0.7], (N_ROWS, 1)),
+    "one number": lambda rng: np.full((N_ROWS, 1), 0.1),
+    "one label": lambda rng: np.zeros(N_ROWS, dtype=int),
 }
 every_target = pytest.mark.parametrize("draw", TARGETS.values(), ids=TARGETS)
+
+
+NUMBERS = {
+    "no numbers": lambda rng: np.empty((N_ROWS, 0)),
+    "one number": lambda rng: 3 + rng.randn(N_ROWS, 1),
+    "few of two": lambda rng: rng.randint(2, size=(N_ROWS, 2)).astype(float),
+}
+every_number = pytest.mark.parametrize("draw_numbers", NUMBERS.values(), ids=NUMBERS)
 
 
 def tied_codes(rng):
@@ -139,8 +155,8 @@ def tied_codes(rng):
 def test_the_heaviest_level_comes_first():
     codes = np.array([0, 1, 1, 2, 2, 2, -1, np.nan])
     Y, weights = np.zeros((8, 1)), np.array([9.0, 1, 1, 1, 1, 1, 100, 100])
-    assert_array_equal(level_order(codes, Y, None), [2, 1, 0])
-    assert_array_equal(level_order(codes, Y, weights), [0, 2, 1])
+    assert_array_equal(level_order(codes, Y, None, Y), [2, 1, 0])
+    assert_array_equal(level_order(codes, Y, weights, Y), [0, 2, 1])
 
 
 @pytest.mark.parametrize(
@@ -153,24 +169,40 @@ def test_the_heaviest_level_comes_first():
     ],
 )
 def test_of_equally_heavy_levels_that_of_the_larger_targets_comes_first(Y, expected):
-    assert_array_equal(level_order(np.arange(3.0), np.array(Y), None), expected)
+    numbers = np.array([[5.0], [0.0], [9.0]])  # they do not matter
+    assert_array_equal(level_order(np.arange(3.0), np.array(Y), None, numbers), expected)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([[1.0], [2.0], [3.0]], [2, 1, 0]),
+        ([[1.0, 5.0], [2.0, 0.0], [1.0, 6.0]], [1, 2, 0]),
+        ([[-1.0], [-3.0], [-1.0]], [0, 2, 1]),
+    ],
+)
+@pytest.mark.parametrize("Y", [[[7.0], [7.0], [7.0]], [1, 1, 1]], ids=["numbers", "labels"])
+def test_where_targets_tie_that_of_the_larger_numbers_comes_first(Y, numbers, expected):
+    codes, Y, numbers = np.arange(3.0), np.array(Y), np.array(numbers)
+    assert_array_equal(level_order(codes, Y, None, numbers), expected)
 
 
 def test_levels_that_do_not_occur_are_left_out():
-    assert_array_equal(
-        level_order(np.array([4.0, 7, 4, np.nan, -1]), np.zeros((5, 1)), None), [4, 7]
-    )
-    assert len(level_order(np.array([np.nan, -1]), np.zeros((2, 1)), None)) == 0
+    codes, Y = np.array([4.0, 7, 4, np.nan, -1]), np.zeros((5, 1))
+    assert_array_equal(level_order(codes, Y, None, Y), [4, 7])
+    assert len(level_order(codes[3:], Y[3:], None, Y[3:])) == 0
 
 
 def test_levels_that_are_alike_stand_as_they_came():
-    assert_array_equal(level_order(np.array([2.0, 0, 1]), np.ones((3, 1)), None), [0, 1, 2])
+    codes, Y = np.array([2.0, 0, 1]), np.ones((3, 1))
+    assert_array_equal(level_order(codes, Y, None, Y), [0, 1, 2])
 
 
-def exact_sums(codes, Y, weights, level):
-    """The weight of a level, and those of its classes or the sums of its targets."""
+def exact_sums(codes, Y, weights, numbers, level):
+    """The weight of a level, those of its classes or the sums of its targets, those of numbers."""
     rows = np.flatnonzero(codes == level)
     Y = (Y[:, None] == np.unique(Y)).astype(float) if Y.ndim == 1 else Y
+    Y = np.concatenate([Y, numbers], axis=1)
     w = [Fraction(1 if weights is None else weights[i]) for i in rows]
     return [sum(w)] + [
         sum(w_i * Fraction(y) for w_i, y in zip(w, Y[rows, k], strict=True))
@@ -179,30 +211,32 @@ def exact_sums(codes, Y, weights, level):
 
 
 @every_target
+@every_number
 @weighted
-def test_names_and_the_order_of_rows_do_not_matter(draw, with_weights, rng):
-    codes, Y = tied_codes(rng), draw(rng)
+def test_names_and_the_order_of_rows_do_not_matter(draw, draw_numbers, with_weights, rng):
+    codes, Y, numbers = tied_codes(rng), draw(rng), draw_numbers(rng)
     weights = rng.choice([0.25, 0.75], N_ROWS) if with_weights else None
-    expected = [exact_sums(codes, Y, weights, level) for level in range(30)]
-    found = level_order(codes, Y, weights)
+    expected = [exact_sums(codes, Y, weights, numbers, level) for level in range(30)]
+    found = level_order(codes, Y, weights, numbers)
     assert [expected[level] for level in found] == sorted(expected, reverse=True)
 
     names, rows = rng.permutation(30), rng.permutation(N_ROWS)
     renamed = names[codes.astype(int)][rows].astype(float)
-    found = np.argsort(names)[
-        level_order(renamed, Y[rows], weights[rows] if with_weights else None)
-    ]
+    weights = weights[rows] if with_weights else None
+    found = np.argsort(names)[level_order(renamed, Y[rows], weights, numbers[rows])]
     assert [expected[level] for level in found] == sorted(expected, reverse=True)
 
 
 @every_target
+@every_number
 @pytest.mark.parametrize("unit", [1, 0.1, 0.7, 1e-300, 1e300], ids=str)
-def test_the_order_from_weights_is_that_from_copies(draw, unit, rng):
-    codes, Y = tied_codes(rng), draw(rng)
+def test_the_order_from_weights_is_that_from_copies(draw, draw_numbers, unit, rng):
+    codes, Y, numbers = tied_codes(rng), draw(rng), draw_numbers(rng)
     copies = rng.randint(1, 4, size=N_ROWS)
     repeated = rng.permutation(np.repeat(np.arange(N_ROWS), copies))
-    expected = level_order(codes[repeated], Y[repeated], np.full(len(repeated), float(unit)))
-    assert_array_equal(level_order(codes, Y, copies * float(unit)), expected)
+    weights = np.full(len(repeated), float(unit))
+    expected = level_order(codes[repeated], Y[repeated], weights, numbers[repeated])
+    assert_array_equal(level_order(codes, Y, copies * float(unit), numbers), expected)
 
 
 def test_products_of_weights_and_targets_are_not_rounded():
@@ -214,4 +248,4 @@ def test_products_of_weights_and_targets_are_not_rounded():
         codes = np.r_[np.full(3, weighted_level), np.full(10, 1 - weighted_level)].astype(float)
         Y = np.r_[targets, single][:, None]
         weights = np.r_[copies, np.ones(10)]
-        assert_array_equal(level_order(codes, Y, weights), [0, 1])
+        assert_array_equal(level_order(codes, Y, weights, Y), [0, 1])

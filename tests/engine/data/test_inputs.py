@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_twolayer.engine.data import sources as module
-from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs
+from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs, OneHot
 from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
 from sklearn_twolayer.engine.data.sources import lives_on_disk, source, subset
 
@@ -264,33 +264,34 @@ def test_rows_far_out_are_drawn_in(X, store, storage, dtype):
 # columns of which some are dense and others, those of levels, are not
 
 MIXTURES = {
-    "both": (3, 80),
-    "levels alone": (0, 80),
-    "two categories": (2, 160),
-    "no levels in these rows": (3, 0),
+    "both": (3, 80, [(0, 80)]),
+    "levels alone": (0, 80, [(0, 80)]),
+    "two categories": (2, 160, [(0, 80), (80, 160)]),
+    "few levels with several rows each": (2, 6, [(0, 3), (3, 6)]),
+    "one level with all rows": (2, 80, [(7, 8)]),
+    "no levels in these rows": (3, 80, [(-1, 0)]),
 }
 
 
 @pytest.fixture(params=MIXTURES.values(), ids=MIXTURES)
 def mixture(request, rng):
-    """Inputs of nine rows, one of them without a level, and [X, 1] itself."""
-    n_dense, n_levels = request.param
-    X = rng.randn(9, n_dense + 80 * max(n_levels // 80, 1))
-    X[:, n_dense:] = 0
-    for start in range(n_dense, n_dense + n_levels, 80):
-        X[np.arange(8), start + rng.randint(80, size=8)] = 1
+    """Inputs of nine rows, some of them without a level, and [X, 1] itself."""
+    n_dense, n_columns, categories = request.param
+    columns = np.column_stack([rng.randint(*ends, size=9) for ends in categories]).astype(np.int32)
+    columns[-1] = columns[3, 0] = -1
+    X = rng.randn(9, n_dense + n_columns)
+    # as the definition has it, row by row
+    X[:, n_dense:] = [[j in of_row for j in range(n_columns)] for of_row in columns]
     X1 = np.column_stack([X, np.ones(9)])
     # as they come from buffers, with the rows last in memory
     dense = DenseInputs(np.asfortranarray(X1[:, [*range(n_dense), -1]]))
-    return MixedInputs(dense, sparse.csr_array(X[:, n_dense:])), X1
+    return MixedInputs(dense, OneHot(columns, n_columns)), X1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products_of_mixed_columns_are_those_of_the_dense_matrix(mixture, dtype, rng):
     inputs, X1 = mixture
-    inputs = MixedInputs(
-        DenseInputs(inputs.dense.X1.astype(dtype)), sparse.csr_array(inputs.levels.astype(dtype))
-    )
+    inputs = MixedInputs(DenseInputs(inputs.dense.X1.astype(dtype)), inputs.levels)
     layer1 = rng.randn(X1.shape[1], N_HIDDEN).astype(dtype)
     D1 = np.asfortranarray(rng.randn(len(X1), N_HIDDEN).astype(dtype))
     near = {"rtol": 0, "atol": 1e-12 if dtype == np.float64 else 1e-5}
@@ -320,3 +321,26 @@ def test_compact_rows_have_the_columns_that_occur_and_no_others(mixture, rng):
     Z1, gradient = products(compact, layer1, D1)
     assert_allclose(Z1, compact.with_ones() @ layer1, rtol=1e-12, atol=1e-12)
     assert_allclose(gradient, compact.with_ones().T @ D1, rtol=1e-12, atol=1e-12)
+
+
+def test_a_one_hot_matrix_is_that_of_its_definition(mixture):
+    inputs, X1 = mixture
+    expected = X1[:, inputs.dense.X1.shape[1] - 1 : -1]
+    found = inputs.levels.matrix(np.dtype(np.float32))
+    assert found.dtype == np.float32 and found.has_sorted_indices
+    assert_array_equal(found.toarray(), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_hot_products_keep_the_dtype(mixture, dtype):
+    levels = mixture[0].levels
+    assert levels.times(np.ones((levels.n_columns, 2), dtype)).dtype == dtype
+    assert levels.transposed_times(np.ones((9, 2), dtype)).dtype == dtype
+
+
+def test_no_rows_have_products_too():
+    levels = OneHot(np.empty((0, 2), np.int32), 5)
+    assert levels.times(np.ones((5, 3))).shape == (0, 3)
+    assert_array_equal(levels.transposed_times(np.ones((0, 3))), np.zeros((5, 3)))
+    stored, compact = levels.compact()
+    assert len(stored) == compact.n_columns == 0

@@ -8,6 +8,7 @@ from sklearn_twolayer.engine.data.knots import (
     choose_knots,
     moments_of_increments,
     positions,
+    slopes,
     usual_number,
 )
 
@@ -33,16 +34,8 @@ every_number = pytest.mark.parametrize("n_knots", [1, 2, 5, 8, 24])
 
 def written_out(x, knots):
     """The increments of one number, by their definition."""
-    last = len(knots) - 2
-    found = []
-    for k in range(last + 1):
-        e = (x - knots[k]) / (knots[k + 1] - knots[k])
-        if k > 0:
-            e = max(e, 0.0)
-        if k < last:
-            e = min(e, 1.0)
-        found.append(e)
-    return found
+    found = [(x - knots[k]) / (knots[k + 1] - knots[k]) for k in range(len(knots) - 1)]
+    return [min(max(e, 0.0), 1.0) for e in found]
 
 
 @pytest.mark.parametrize(
@@ -162,9 +155,37 @@ def test_knots_lie_at_whole_positions(draw, rng):
     assert_array_equal(positions(knots, knots), np.arange(len(knots)))
 
 
-def test_positions_stay_linear_beyond_the_ends_and_missing_ones_missing():
-    x, knots = np.array([-2.0, -1.0, 5.0, 7.0, np.nan]), np.array([0.0, 1.0, 3.0])
-    assert_allclose(positions(x, knots), [-2, -1, 3, 4, np.nan])
+def test_positions_end_with_the_knots_and_missing_ones_are_missing():
+    x, knots = np.array([-2.0, -1e300, 5.0, np.inf, np.nan]), np.array([0.0, 1.0, 3.0])
+    assert_array_equal(positions(x, knots), [0, 0, 2, 2, np.nan])
+
+
+@every_column
+def test_slopes_are_those_of_the_increments(draw, rng):
+    knots = choose_knots(draw(rng), np.ones(N_ROWS), 8)
+    width = np.diff(knots)
+    beyond = [knots[0] - width[0], knots[-1] + width[-1]]
+    x = np.concatenate([(knots[1:] + knots[:-1]) / 2, beyond])
+    # one interval each, and beyond the ends none
+    expected = np.concatenate([np.diag(1 / width), np.zeros((2, len(width)))])
+    found = slopes(x, knots)
+    assert_allclose(found, expected, rtol=1e-12)
+    h = 0.25 * np.append(width, [width[0], width[-1]])
+    above, below = (np.array([written_out(a, knots) for a in x + s * h]) for s in (1, -1))
+    steps = found * 2 * h[:, None]
+    far_apart = np.diff(x + [[-1], [0], [1]] * h, axis=0).min(axis=0) > 0
+    assert_allclose(steps[far_apart], (above - below)[far_apart], rtol=1e-6, atol=1e-12)
+    assert far_apart.sum() >= len(x) - 1  # where floats are too near there are no differences
+
+
+def test_at_a_knot_the_interval_above_counts_and_at_the_last_none():
+    knots = np.array([0.0, 1.0, 3.0])
+    assert_array_equal(slopes(knots, knots), [[1, 0], [0, 0.5], [0, 0]])
+
+
+def test_what_is_missing_has_no_slope():
+    found = slopes(np.array([np.nan, 0.5]), np.array([0.0, 1.0, 3.0]))
+    assert_array_equal(found, [[np.nan, np.nan], [1, 0]])
 
 
 @pytest.mark.parametrize("scale", [1e-306, 1e-308, 1e-310, 5e-324])

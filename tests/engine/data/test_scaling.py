@@ -6,6 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
+from sklearn_twolayer.engine.data.encoded import encoded_moments
+from sklearn_twolayer.engine.data.encoding import plain
 from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments, rows_per_block
 
 weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
@@ -214,3 +216,89 @@ def test_an_origin_is_the_mean_of_columns_of_large_offset_only(rng):
     found = moments(X, None)
     assert_array_equal(found.origin(), [0, 0, found.mean[2], 0])
     assert moments(X[:, [0, 1, 3]], None).origin() is None
+
+
+# columns with missing values
+
+CHUNKS = {
+    "one": [slice(0, 60)],
+    "some missing in each": [slice(0, 9), slice(9, 10), slice(10, 60)],
+    "none missing at first": [slice(20, 30), slice(0, 20), slice(30, 60)],
+    "none missing at last": [slice(0, 20), slice(30, 60), slice(20, 30)],
+    "all missing at first": [slice(40, 45), slice(0, 40), slice(45, 60)],
+    "all missing at last": [slice(0, 40), slice(45, 60), slice(40, 45)],
+    "all missing twice": [slice(40, 42), slice(42, 45), slice(0, 40), slice(45, 60)],
+}
+every_chunking = pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
+
+
+def with_missing(rng, factor=1.0):
+    """Rows 20 to 30 are complete, of rows 40 to 45 all but the first number are missing."""
+    X = factor * (rng.randn(60, 5) * [1, 1e-3, 1e4, 5, 0] + [0, 1, -1e4, 100, 3])
+    missing = rng.rand(60, 5) < [0, 0.2, 0.5, 0.8, 0.3]
+    missing[20:30], missing[40:45, 1:] = False, True
+    X[missing] = np.nan
+    return X
+
+
+def of_missing(X, Y, weights):
+    of_X, present = encoded_moments(X, weights, plain(X.shape[1]))
+    weight = float(len(X) if weights is None else weights.sum())
+    return Scaling(of_X, moments(Y, weights), len(X), weight, present=present)
+
+
+def merged(chunks, X, Y, weights):
+    first, *rest = (of_missing(X[c], Y[c], None if weights is None else weights[c]) for c in chunks)
+    for part in rest:
+        first = first.merged(part)
+    return first
+
+
+@weighted
+@every_chunking
+@pytest.mark.parametrize("factor", [1e-200, 1, 1e200])
+def test_merged_moments_with_missing_values_are_those_of_all_rows(
+    with_weights, chunks, factor, rng
+):
+    X, Y = with_missing(rng, factor), rng.randn(60, 2)
+    weights = rng.rand(60) if with_weights else None
+    found = merged(chunks, X, Y, weights)
+    # a missing number counts as the mean of the others
+    w = np.ones(60) if weights is None else weights
+    present = ~np.isnan(X)
+    X = X / factor
+    mean = np.array([np.average(x[p], weights=w[p]) for x, p in zip(X.T, present.T, strict=True)])
+    deviation = np.average((np.where(present, X, mean) - mean) ** 2, axis=0, weights=w) ** 0.5
+    assert found.n_rows == 60
+    assert_allclose(found.weight, w.sum(), rtol=1e-13)
+    assert_allclose(found.present, w @ present, rtol=1e-13)
+    assert_allclose(found.X.mean / factor, mean, rtol=1e-11, atol=1e-12)
+    assert_allclose(found.X.deviation / factor, deviation, rtol=1e-11, atol=1e-12)
+    assert_array_equal(np.isinf(found.X.scale), [False, False, False, False, True])
+    assert_allclose(found.Y.mean, np.average(Y, axis=0, weights=w), rtol=1e-11)
+
+
+@every_chunking
+def test_weights_of_chunks_with_missing_values_are_copies(chunks, rng):
+    X, Y, copies = with_missing(rng), rng.randn(60, 1), rng.randint(1, 4, size=60)
+    expected = merged([np.repeat(np.arange(60)[c], copies[c]) for c in chunks], X, Y, weights=None)
+    found = merged(chunks, X, Y, copies.astype(float))
+    assert_allclose(found.X.mean, expected.X.mean, rtol=1e-12)
+    assert_allclose(found.X.deviation, expected.X.deviation, rtol=1e-12, atol=1e-14)
+    assert_allclose(found.present, expected.present, rtol=1e-13)
+
+
+def test_a_column_that_is_always_missing_tells_nothing():
+    X, Y = np.full((10, 1), np.nan), np.zeros((10, 1))
+    found = merged([slice(0, 4), slice(4, 10)], X, Y, None)
+    assert_array_equal([found.X.mean, found.X.deviation, found.present], [[0], [0], [0]])
+    assert np.isinf(found.X.scale).all()
+
+
+def test_merging_leaves_both_as_they_were(rng):
+    X, Y = with_missing(rng), rng.randn(60, 1)
+    parts = [of_missing(X[c], Y[c], None) for c in (slice(0, 25), slice(25, 60))]
+    before = [(p.X.mean.copy(), p.X.deviation.copy(), p.present.copy()) for p in parts]
+    parts[0].merged(parts[1])
+    for p, arrays in zip(parts, before, strict=True):
+        assert_array_equal([p.X.mean, p.X.deviation, p.present], arrays)

@@ -94,7 +94,8 @@ def test_that_of_encoded_columns_is_what_differences_say(table, loss, n_outputs,
     standardized = written_out(X, encoding, w)
     shape = Shape(standardized.shape[1], 2, n_outputs, skip=True, blocks=encoding.blocks)
     theta, Y = rng.randn(shape.size), draw_targets(LOSSES[loss], N_ROWS, n_outputs)
-    scaling = Scaling(encoded_moments(X, w, encoding), no_moments(1), N_ROWS, float(N_ROWS))
+    moments, _ = encoded_moments(X, w, encoding)
+    scaling = Scaling(moments, no_moments(1), N_ROWS, float(N_ROWS))
     rows = ArrayRows(X, Y, w, scaling, block_size=4, encoding=encoding, fill=scaling.fill)
     network = Network(shape, ACTIVATIONS["tanh"], LOSSES[loss])
 

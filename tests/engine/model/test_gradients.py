@@ -78,7 +78,7 @@ def test_backpropagation_to_encoded_columns_agrees_with_central_differences(
     X, weights = table.draw(N_ROWS, rng), rng.rand(N_ROWS)
     encoding = table.learn(X, weights)
     standardized = written_out(X, encoding, weights)
-    moments = encoded_moments(X, weights, encoding)
+    moments, _ = encoded_moments(X, weights, encoding)
     scaling = Scaling(moments, no_moments(1), N_ROWS, float(N_ROWS))
     shape = Shape(standardized.shape[1], 2, n_outputs, skip, encoding.blocks)
     theta = theta_away_from_kinks(shape, standardized, rng)

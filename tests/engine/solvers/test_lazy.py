@@ -55,7 +55,10 @@ def table():
 
 
 def written_out(X, weights=None):
-    """The same standardised, one-hot, indicators behind: numbers first, then the category."""
+    """The same standardised, one-hot, indicators behind: numbers first, then the category.
+
+    The indicator of a number is centred; the columns of the category stay as they are.
+    """
     w = np.ones(len(X)) if weights is None else weights
     columns = []
     for j in (0, 2):
@@ -63,7 +66,7 @@ def written_out(X, weights=None):
         mean = np.average(X[~missing, j], weights=w[~missing])
         x = np.where(missing, mean, X[:, j]) - mean
         columns.append(x / np.average(x**2, weights=w) ** 0.5)
-        columns += [missing] if j == 2 else []
+        columns += [missing - np.average(missing, weights=w)] if j == 2 else []
     one_hot = X[:, [1]] == np.arange(N_LEVELS)
     return np.column_stack([*columns, one_hot, np.isnan(X[:, 1])]).astype(float)
 
@@ -89,7 +92,8 @@ def problem(alpha=0.0, skip=False, weights=None, rows=slice(None)):
     X, Y = (part[rows] for part in table())
     n_levels = np.array([encoding.NUMBER, N_LEVELS, encoding.NUMBER])
     learnt = encoding.learn(X, weights, n_levels, False, None)
-    scaling = Scaling(encoded_moments(X, weights, learnt), no_moments(2), len(X), float(len(X)))
+    moments, _ = encoded_moments(X, weights, learnt)
+    scaling = Scaling(moments, no_moments(2), len(X), float(len(X)))
     shape = Shape(int(learnt.sizes.sum()), 4, 2, skip, ((0, 1), (2, 2), (1, N_LEVELS + 1)))
     encoded = {"scaling": scaling, "encoding": learnt, "fill": scaling.fill}
     network = Network(shape, ACTIVATIONS["tanh"], LOSSES["squared_error"])

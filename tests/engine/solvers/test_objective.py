@@ -142,13 +142,13 @@ def test_absent_columns_of_sparse_rows_can_be_left_out(rng, with_weights):
     index, theta = np.array([0, 5]), rng.randn(shape.size)
     narrow = F.narrowed(index)
     assert_array_equal(narrow.columns, np.unique(X[index].indices))
-    part = narrow.part_of(theta, shape)
+    part = narrow.part_of(theta)
     W1 = shape.views(theta).W1
     assert_array_equal(part, np.append(W1[narrow.columns], theta[W1.size :]))
     loss, gradient = narrow.data_loss(part)
     expected_loss, full = F.batch(theta, index)
     assert_allclose(loss, expected_loss, rtol=1e-12)
-    assert_allclose(gradient, narrow.part_of(full, shape), rtol=1e-10, atol=1e-14)
+    assert_allclose(gradient, narrow.part_of(full), rtol=1e-10, atol=1e-14)
 
 
 def test_theta_is_left_alone(X, theta, rng):
