@@ -47,10 +47,10 @@ class TableMixin:
         if self._columns is None:
             return X
         columns = self._known_columns()
-        X, categorical = X[:], columns.is_categorical
-        numbers = X[:, ~categorical & ~np.isnan(X).any(axis=0)]
-        of_categories = X[:, categorical].T
-        orders = [engine.level_order(codes, Y, weights, numbers) for codes in of_categories]
+        X, of_kind = X[:], {kind: [] for kind in (True, False)}
+        for x, is_category in zip(X.T, columns.is_categorical, strict=True):
+            of_kind[is_category].append(x)
+        orders = [engine.level_order(x, Y, weights, of_kind[False]) for x in of_kind[True]]
         X, columns = columns.arranged(X, orders)
         self._columns = dict(vars(columns))
         return X

@@ -37,7 +37,7 @@ class Encoding:
     `n_levels` counts the levels of a category, and is `NUMBER` for a number; `knots` are those of
     each number, or none. `means` has the weighted means of the encoded columns of a block, but for
     the value of a number: of its increments, of levels, and of the indicator. `fan_in` is the mean
-    squared length of an encoded row in standardised units: as many standardised columns are as long.
+    squared length of an encoded row in standardised units: so many standardised columns have it.
     """
 
     n_levels: Array
@@ -150,25 +150,27 @@ def _fan_in_of_levels(fractions: Array, n_levels: int) -> float:
     return len(fractions) - 1.0 if deviation_of_levels(fractions) > 0 else 0.0
 
 
-def level_order(codes: Array, Y: Array, weights: Array | None, numbers: Array) -> Array:
+def level_order(codes: Array, Y: Array, weights: Array | None, numbers: list[Array]) -> Array:
     """The levels that occur, in an order that depends on their rows alone, not on their names.
 
-    The heaviest comes first, of equal ones that of larger targets, then that of larger `numbers`
-    (n_rows, n): so relabelled categories are the same problem, down to the order of sums. Levels
-    that even so are alike stand as they came. Rows in any order, copies and weights make the same
-    sums.
+    The heaviest comes first, of equal ones that of larger targets, then that of larger `numbers`,
+    columns of X of which those without missing values are taken: so relabelled categories are the
+    same problem, down to the order of sums. Levels that even so are alike stand as they came. Rows
+    in any order, copies and weights make the same sums.
     """
     known = np.flatnonzero(codes >= 0)
     levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
     w, Y = np.ones(len(known)) if weights is None else weights[known], Y[known]
-    totals = _sums([w], codes, len(levels))
-    keys = [np.arange(len(levels))]
-    if len(np.unique(totals)) < len(levels):
-        classes = np.unique(Y) if Y.ndim == 1 else None
-        targets = Y.T if classes is None else (Y == classes[:, None]).astype(float)
-        told_by = [*targets, *numbers[known].T]
-        keys += [-_sums(_products(w, y), codes, len(levels)) for y in reversed(told_by)]
-    return levels[np.lexsort([*keys, -totals])]
+    n, keys = len(levels), [-_sums([w], codes, len(levels))]
+    if Y.ndim == 1:  # class numbers
+        Y = (Y[:, None] == np.unique(Y)).astype(np.float64)
+    columns = (x[known] for x in numbers if not np.isnan(x).any())
+    for y in chain(Y.T, columns):
+        # exact sums take their time, and the first of them tell most levels apart
+        if len(np.unique(keys, axis=1).T) == n:
+            break
+        keys.append(-_sums(_products(w, y), codes, n))
+    return levels[np.lexsort([np.arange(n), *reversed(keys)])]
 
 
 SAME_DIGITS = 40

@@ -5,13 +5,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from encoded_tables import TABLES, write_out, written_out
-from sklearn_twolayer.engine.data.encoding import MANY_LEVELS, NUMBER, learn, level_order, plain
+from sklearn_twolayer.engine.data import encoding
+from sklearn_twolayer.engine.data.encoding import MANY_LEVELS, NUMBER, learn, plain
 
 N_ROWS = 150
 MANY = MANY_LEVELS + 1
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
+
+
+def level_order(codes, Y, weights, numbers):
+    """That of the engine, given the numbers as an array (n_rows, n)."""
+    return encoding.level_order(codes, Y, weights, list(numbers.T))
 
 
 @pytest.fixture
