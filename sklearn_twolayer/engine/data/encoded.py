@@ -14,7 +14,7 @@ from .inputs import DenseInputs, Inputs, MixedInputs
 from .knots import slopes
 from .one_hot import OneHot
 from .scaling import Moments, Scaling, moments, no_moments, rows_per_block
-from .sources import LARGE, Index, Subset, bound, lives_on_disk, subset
+from .sources import LARGE, Index, Subset, bound, lives_on_disk, rows_of, subset
 
 
 def encoded_moments(
@@ -154,7 +154,7 @@ class EncodedSource:
         if not self.expansion.n_wide:
             return dense
         if self.wide_columns is not None:
-            columns = self.wide_columns[index]
+            columns = rows_of(self.wide_columns, index)
         else:
             assert compact is not None
             columns = self.expansion.wide_columns(compact)
@@ -172,9 +172,7 @@ class EncodedSource:
     def _dense(self, index: Index, compact: Array | None) -> DenseInputs:
         """The columns that are written out."""
         if self.X1 is not None:
-            if isinstance(index, slice):
-                return DenseInputs(self.X1[index])
-            return DenseInputs(self.X1.take(index, axis=0, mode="clip"))
+            return DenseInputs(rows_of(self.X1, index))
         assert compact is not None
         if compact.shape[1] > self.buffer.shape[1]:
             self.buffer = self._empty(compact.shape[1])

@@ -46,7 +46,7 @@ class Expansion:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """Where each dense encoded column finds its number in a compact row, and what is done with it.
+        """Where each dense encoded column finds its number in a compact row, and what it becomes.
 
         The rows of compact are: one of zeros, then for each original column its value or place,
         its position between knots if it has any, and whether it is missing if that is told.

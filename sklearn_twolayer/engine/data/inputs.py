@@ -199,7 +199,8 @@ class MixedInputs:
         """The columns that have a number in some row, and the rows with no other column."""
         n_dense = self._X.shape[1]
         stored, levels = self.levels.compact()
-        return np.append(np.arange(n_dense), n_dense + stored), MixedInputs(self.dense, levels)
+        columns = np.concatenate([np.arange(n_dense), n_dense + stored])
+        return columns, MixedInputs(self.dense, levels)
 
     def add_skip(self, W0: Array, out: Array) -> None:
         n_dense = self._X.shape[1]

@@ -22,9 +22,13 @@ class Groups(NamedTuple):
     def of(cls, numbers: Array) -> "Groups":
         """Sort them."""
         order = np.argsort(numbers)
-        found = numbers[order]
-        starts = np.append(0, np.flatnonzero(found[1:] != found[:-1]) + 1)[: len(found)]
-        sizes = np.append(starts[1:], len(found))[: len(found)] - starts
+        found = numbers.take(order)
+        is_first = np.ones(len(found), dtype=bool)
+        np.not_equal(found[1:], found[:-1], out=is_first[1:])
+        starts = is_first.nonzero()[0]
+        sizes = np.empty_like(starts)
+        np.subtract(starts[1:], starts[:-1], out=sizes[:-1])
+        sizes[-1:] = len(found) - starts[-1:]
         return cls(order, starts, sizes, len(found) > 0 and bool(found[0] < 0))
 
 

@@ -17,7 +17,7 @@ from .encoded import EncodedSource
 from .encoding import Encoding
 from .inputs import Inputs
 from .scaling import Scaling
-from .sources import Index, Source, source
+from .sources import Index, Source, rows_of, source
 
 Kernel = Callable[[Array, Inputs, Array, Any], tuple]
 
@@ -85,13 +85,8 @@ class ArrayRows:
 
     def take(self, index: Index) -> tuple[Inputs, Array, Array | None]:
         """The rows at `index`: inputs, targets, weights (None: all one)."""
-        w = None if self.weights is None else _take(self.weights, index)
-        return self.source.take(index), _take(self.Y, index), w
-
-
-def _take(array: Array, index: Index) -> Array:
-    # twice as fast as an index in brackets, where there are two dimensions
-    return array[index] if isinstance(index, slice) else array.take(index, axis=0, mode="clip")
+        w = None if self.weights is None else rows_of(self.weights, index)
+        return self.source.take(index), rows_of(self.Y, index), w
 
 
 def merge_equal_rows(

@@ -31,6 +31,12 @@ def split(index: Index, n_rows: int, size: int) -> list[tuple[Index, int]]:
     return [(index[a:b], b - a) for a, b in ends]
 
 
+def rows_of(array: Array, index: Index) -> Array:
+    """The rows of an array at `index`."""
+    # twice as fast as an index in brackets, where there are two dimensions
+    return array[index] if isinstance(index, slice) else array.take(index, axis=0, mode="clip")
+
+
 @dataclass(frozen=True)
 class Subset:
     """Some rows of a dense X, not yet read: they are gathered when they are asked for."""

@@ -72,7 +72,7 @@ def _owed(batch: Narrowed, state: State) -> Array:
     """For how many steps each column of the batch owes its penalty, this one included."""
     state["n_steps"] += 1
     visited = state["visited"]
-    owed = state["n_steps"] - visited[batch.columns]
+    owed = state["n_steps"] - visited.take(batch.columns)
     visited[batch.columns] = state["n_steps"]
     return owed
 
@@ -83,15 +83,17 @@ def _add_penalty(
     """Add the gradient of the penalty, of a column once for each step that it owes."""
     of_columns, of_b1, of_W2, of_W0 = objective.penalty.by_layer
     weights, out = (batch.network.shape.views(vector) for vector in (part, gradient))
-    strength = _strength(of_columns[batch.columns] / objective.total_weight, owed, rate)
-    np.add(out.W1, strength.astype(part.dtype)[:, None] * weights.W1, out=out.W1)
+    total = objective.total_weight
+    of_W1 = _strength(of_columns.take(batch.columns) / total, owed, rate, part)
+    terms = [(out.W1, weights.W1, of_W1), (out.W2, weights.W2, of_W2 / total)]
     if of_b1:
-        np.add(out.b1, of_b1 / objective.total_weight * weights.b1, out=out.b1)
-    np.add(out.W2, of_W2 / objective.total_weight * weights.W2, out=out.W2)
-    if weights.W0 is not None and out.W0 is not None:
-        strength = _strength(of_W0 / objective.total_weight, owed, rate)
-        np.add(out.W0, strength.astype(part.dtype)[:, None] * weights.W0, out=out.W0)
+        terms.append((out.b1, weights.b1, of_b1 / total))
+    if out.W0 is not None:
+        terms.append((out.W0, weights.W0, _strength(of_W0 / total, owed, rate, part)))
+    for gradient_of_W, W, strength in terms:
+        np.add(gradient_of_W, strength * W, out=gradient_of_W)
 
 
-def _strength(precision: Array | float, owed: Array, rate: float) -> Array:
-    return np.minimum(precision * owed, np.maximum(precision, 1 / rate))
+def _strength(precision: Array | float, owed: Array, rate: float, like: Array) -> Array:
+    strength = np.minimum(precision * owed, np.maximum(precision, 1 / rate))
+    return strength.astype(like.dtype)[:, None]
