@@ -88,7 +88,7 @@ def _add_penalty(
     terms = [(out.W1, weights.W1, of_W1), (out.W2, weights.W2, of_W2 / total)]
     if of_b1:
         terms.append((out.b1, weights.b1, of_b1 / total))
-    if out.W0 is not None:
+    if out.W0 is not None and weights.W0 is not None:
         terms.append((out.W0, weights.W0, _strength(of_W0 / total, owed, rate, part)))
     for gradient_of_W, W, strength in terms:
         np.add(gradient_of_W, strength * W, out=gradient_of_W)
