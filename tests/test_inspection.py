@@ -424,8 +424,7 @@ def test_importances_tell_strong_columns_from_useless_ones(encoding, n_cities):
     model = fitted(TwoLayerRegressor, X, y, encoding=encoding, alpha=1.0, max_iter=200)
     found = dict(zip(X.columns, model.gradient_importances(X), strict=True))
     assert sum(found.values()) == pytest.approx(1)
-    assert found["useless city"] < 0.06
-    assert found["useless"] < 0.03
+    assert max(found["useless city"], found["useless"]) < 0.06
     # the standard deviations of what they contribute are 1, 1 and a half
     for name, deviation in (("strong", 1), ("strong city", 1), ("with holes", 0.5)):
         assert found[name] == pytest.approx(deviation / 2.5, abs=0.05)
