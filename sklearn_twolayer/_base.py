@@ -306,7 +306,7 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self._takes_sparse()
         tags.input_tags.allow_nan = True
         # scikit-learn's common checks then round X to integers
         tags.input_tags.categorical = self.categorical_features is not None

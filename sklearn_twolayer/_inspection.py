@@ -131,8 +131,9 @@ class InspectionMixin:
         -------
         ndarray of shape (n_features,)
             One for each column of X: a category counts by the standard deviation of what its levels
-            contribute. At least 0, with sum 1; float64. All 0 if the outputs do not move at all, or
-            if no column of X varies. They do not depend on the units of the columns.
+            contribute, and a number that is missing does not move. At least 0, with sum 1; float64.
+            All 0 if the outputs do not move at all, or if no column of X varies. They do not depend
+            on the units of the columns.
 
         Raises
         ------

@@ -28,13 +28,21 @@ class TableMixin:
         """CSR rows; ValueError where columns are to be encoded."""
         if learn:
             self._columns = self._encoding = None
-        asked = self.categorical_features
-        listed = asked is not None and not isinstance(asked, str)
-        if listed if learn else self._columns is not None or self._encoding is not None:
+        is_encoded = self._columns is not None or self._encoding is not None
+        if self._lists_categories() if learn else is_encoded:
             raise ValueError(
                 f"{name} must be dense where columns are categories or encoded, got a sparse one"
             )
         return check_sparse(self, X, learn, name)
+
+    def _takes_sparse(self):
+        """Whether a fit takes sparse X: what is asked for encodes none of its columns."""
+        return self.encoding != "piecewise_linear" and not self._lists_categories()
+
+    def _lists_categories(self):
+        """Whether columns are named as categories, whatever they hold."""
+        asked = self.categorical_features
+        return asked is not None and not isinstance(asked, str)
 
     def _known_columns(self):
         """Kinds of the columns met in training."""

@@ -10,11 +10,13 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from mixed_frames import outputs
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer._constraints import (
     CONSTRAINTS,
     Choice,
     ClassWeight,
+    Columns,
     Either,
     Flag,
     FloatType,
@@ -23,7 +25,6 @@ from sklearn_twolayer._constraints import (
     Interval,
     Precision,
 )
-from sklearn_twolayer._validation import check_X
 
 CLASSIFIER = TwoLayerClassifier(3, random_state=0)
 REGRESSOR = TwoLayerRegressor(3, random_state=0)
@@ -78,16 +79,22 @@ class Case(NamedTuple):
 
 
 WITH_TEXT = spoilt(X.astype(object), "a lot")
+INFINITE = r"column 1 of X: must be finite or missing \(NaN\), got infinity"
 
 FOR_BOTH = [
-    Case("NaN in X", fit_rows(spoilt(X, np.nan)), ValueError, r"Input X contains NaN"),
-    Case("infinity in X", fit_rows(spoilt(X, np.inf)), ValueError, r"Input X contains infinity"),
-    Case("-infinity in X", fit_rows(spoilt(X, -np.inf)), ValueError, r"Input X contains infinity"),
+    Case("infinity in X", fit_rows(spoilt(X, np.inf)), ValueError, INFINITE),
+    Case("-infinity in X", fit_rows(spoilt(X, -np.inf)), ValueError, INFINITE),
+    Case(
+        "infinity in X of which the rest is missing",
+        fit_rows(spoilt(np.full_like(X, np.nan), np.inf)),
+        ValueError,
+        INFINITE,
+    ),
     Case(
         "infinity in X in float32",
         fit_rows(spoilt(X, np.inf).astype(np.float32)),
         ValueError,
-        r"Input X contains infinity",
+        INFINITE,
     ),
     Case(
         "NaN in sparse X",
@@ -95,12 +102,34 @@ FOR_BOTH = [
         ValueError,
         r"Input X contains NaN",
     ),
+    Case(
+        "infinity in sparse X",
+        fit_rows(sparse.csr_matrix(spoilt(X, np.inf))),
+        ValueError,
+        r"Input X contains infinity",
+    ),
     Case("strings in X", fit_rows(WITH_TEXT), ValueError, r"could not convert string to float"),
     Case(
-        "a column of strings in a frame",
-        fit_rows(pd.DataFrame({"a": X[:, 0], "b": ["text"] * N_ROWS})),
+        "a column of dates in a frame",
+        fit_rows(pd.DataFrame({"a": X[:, 0], "b": pd.date_range("2020", periods=N_ROWS)})),
+        TypeError,
+        r"column 'b' of X: dates and times are no numbers.*DatetimeEncoder, got datetime64",
+    ),
+    Case(
+        "infinity in a frame with a category",
+        fit_rows(pd.DataFrame({"a": spoilt(X[:, 0], np.inf), "b": ["text"] * N_ROWS})),
         ValueError,
-        r"could not convert string to float",
+        r"column 'a' of X: must be finite or missing \(NaN\), got infinity",
+    ),
+    Case(
+        "a column of strings in a frame where no category is asked for",
+        lambda estimator: (
+            clone(estimator)
+            .set_params(categorical_features=None)
+            .fit(pd.DataFrame({"a": X[:, 0], "b": ["text"] * N_ROWS}), target_of(estimator))
+        ),
+        ValueError,
+        r"column 'b' of X: text is no number; name the column in categorical_features",
     ),
     Case(
         "an integer beyond all floats in X",
@@ -316,6 +345,7 @@ BAD_VALUES = {
     Function: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Interval: bad_numbers,
     Precision: lambda constraint: [*bad_numbers(Interval(Real, 0)), np.inf, *BAD_ARRAYS],
+    Columns: lambda constraint: ["nonsense", "", "auto", b"from_dtype", 3, 1j, True, {"a": 1}],
     ClassWeight: lambda constraint: ["nonsense", 2, True, {0: -1}, {0: np.nan}, {0: "a"}, ["a"]],
     Either: lambda constraint: [
         value
@@ -352,6 +382,9 @@ JUST_OUTSIDE = {
     "max_fun": 0,
     "initializer": "he",
     "standardize": 1,
+    "encoding": "piecewise-linear",
+    "n_knots": 0,
+    "categorical_features": "from_dtypes",
     "n_init": 0,
     "warm_start": 1,
     "verbose": -1,
@@ -446,8 +479,8 @@ def method_call(method, rows):
 
 
 BAD_ROWS = [
-    ("NaN", spoilt(X, np.nan), r"Input X contains NaN"),
-    ("infinity", spoilt(X, np.inf), r"Input X contains infinity"),
+    ("infinity", spoilt(X, np.inf), INFINITE),
+    ("NaN in sparse rows", sparse.csr_array(spoilt(X, np.nan)), r"Input X contains NaN"),
     ("strings", WITH_TEXT, r"could not convert string to float"),
     (
         "an integer beyond all floats",
@@ -479,9 +512,27 @@ def test_finite_rows_whose_sum_is_not_are_good_and_nothing_warns():
     estimator = fitted(REGRESSOR)
     # in its blocks of eight, NumPy adds up some of one sign and some of the other
     rows = np.resize([1e308, -1e308], (16, 3))
-    np.testing.assert_array_equal(check_X(estimator, rows), rows)
-    with pytest.raises(ValueError, match="infinity"):
-        check_X(estimator, spoilt(rows, np.inf))
+    for learn in (False, True):
+        np.testing.assert_array_equal(estimator._columns_of(rows, learn), rows)
+        with pytest.raises(ValueError, match=INFINITE):
+            estimator._columns_of(spoilt(rows, np.inf), learn)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=NAMES)
+def test_missing_values_are_no_bad_input(estimator):
+    rows = spoilt(X, np.nan)
+    model = clone(estimator).fit(rows, target_of(estimator))
+    assert np.isfinite(outputs(model, rows)).all()
+    # missing as objects are, too
+    for missing in (None, pd.NA, np.nan):
+        again = clone(estimator).fit(spoilt(X.astype(object), missing), target_of(estimator))
+        np.testing.assert_array_equal(outputs(again, rows), outputs(model, rows))
+    # a value that was not missing in training, and a row of which nothing is known
+    mean = np.where(np.isnan(rows), X.mean(axis=0), rows)
+    model = fitted(estimator)
+    np.testing.assert_allclose(outputs(model, rows), outputs(model, mean), rtol=1e-12)
+    nothing, means = np.full((1, 3), np.nan), X.mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(outputs(model, nothing), outputs(model, means), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("estimator", "method"), METHODS)

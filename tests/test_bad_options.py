@@ -1,6 +1,8 @@
 """What is asked of a fit and cannot be: sizes, classes, weights of classes, scorers, labels."""
 
 import itertools
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -37,7 +39,7 @@ def fit(y, **options):
 
 
 HUGE = [10**400, 10**5000]
-BOUNDED = ("hidden_size", "n_init", "n_members")
+BOUNDED = ("hidden_size", "n_init", "n_members", "n_knots")
 UNBOUNDED = ("batch_size", "max_iter", "n_iter_no_change", "max_fun", "verbose")
 
 
@@ -168,6 +170,76 @@ class TestClasses:
         check_refused(model, r"classes of multilabel y.*\[0 1 2\], got \[0 1\]", call)
         model.partial_fit(X, MULTILABEL, classes=[2, 1, 0])
         check_refused(model, r"classes must stay", call)
+
+
+FRAME = pd.DataFrame({"a": X[:, 0], "b": ["x", "y"] * (N_ROWS // 2), "c": X[:, 2].round()})
+NO_NAMES = "numbers from 0 to 2, or a mask of 3 booleans, got "
+NOT_COLUMNS = {
+    "an index beyond": (X, [0, 3], rf"{NO_NAMES}3, which is not among \[0, 1, 2\]"),
+    "a negative index": (X, [-1], rf"{NO_NAMES}-1, which is not among \[0, 1, 2\]"),
+    "an index twice": (X, [1, 1], rf"{NO_NAMES}1 twice"),
+    "a short mask": (X, [True, False], rf"{NO_NAMES}a mask of 2"),
+    "a long mask": (X, np.ones(4, dtype=bool), rf"{NO_NAMES}a mask of 4"),
+    "names of an array": (X, ["a"], rf"{NO_NAMES}\['a'\], but X has no column names"),
+    "a name that is not there": (FRAME, ["b", "d"], rf"{NO_NAMES}'d', which is not among \['a', "),
+    "a name twice": (FRAME, ["b", "c", "b"], rf"{NO_NAMES}'b' twice"),
+    "an index of a frame beyond": (FRAME, [1, 5], rf"{NO_NAMES}5, which is not among \[0, 1, 2\]"),
+}
+NO_KIND_OF_COLUMNS = {
+    "names and indices": ["b", 2],
+    "indices and booleans": [1, True],
+    "fractions": [1.0],
+    "nothing": [None],
+    "a number as an array": np.array(1),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+class TestCategoricalFeatures:
+    @pytest.mark.parametrize(("rows", "columns", "message"), NOT_COLUMNS.values(), ids=NOT_COLUMNS)
+    def test_that_are_no_columns_of_X_are_named(self, rows, columns, message, method):
+        model = TwoLayerRegressor(3, solver="adam", categorical_features=columns)
+        call = lambda model: getattr(model, method)(rows, QUANTITIES)  # noqa: E731
+        check_refused(model, rf"^categorical_features must be .*{message}", call)
+
+    @pytest.mark.parametrize("columns", NO_KIND_OF_COLUMNS.values(), ids=NO_KIND_OF_COLUMNS)
+    @pytest.mark.parametrize("rows", [X, FRAME], ids=["array", "frame"])
+    def test_of_another_kind_are_shown(self, rows, columns, method):
+        model = TwoLayerRegressor(3, solver="adam", categorical_features=columns)
+        call = lambda model: getattr(model, method)(rows, QUANTITIES)  # noqa: E731
+        message = rf"^categorical_features must be 'from_dtype', None.*{NO_NAMES}.*"
+        check_refused(model, message + re.escape(repr(columns)), call, TypeError)
+
+    def test_must_be_all_that_are_text(self, method):
+        for columns in (None, [], ["c"], [2], [False, False, True]):
+            model = TwoLayerRegressor(3, solver="adam", categorical_features=columns)
+            call = lambda model: getattr(model, method)(FRAME, QUANTITIES)  # noqa: E731
+            check_refused(model, "^column 'b' of X: text is no number; name .*categorical_f", call)
+
+    def test_may_be_given_in_many_ways(self, method):
+        expected = None
+        for columns in (["c", "b"], [1, 2], np.array([2, 1], np.int8), [False, True, True]):
+            model = TwoLayerRegressor(3, alpha=1.0, solver="adam", max_iter=1, random_state=0)
+            model.set_params(categorical_features=columns, tol=1e3)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                getattr(model, method)(FRAME, QUANTITIES)
+            assert model.is_categorical_.tolist() == [False, True, True]
+            expected = model.predict(FRAME) if expected is None else expected
+            assert_array_equal(model.predict(FRAME), expected)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_what_columns_are_stays_what_the_fit_learnt(warm_start):
+    options = {"solver": "adam", "alpha": 1.0, "max_iter": 2, "tol": 1e3, "random_state": 0}
+    model = TwoLayerRegressor(3, n_iter_no_change=1, warm_start=warm_start, **options)
+    model.fit(FRAME, QUANTITIES)
+    before = model.predict(FRAME)
+    changed = {"categorical_features": ["b", "c"], "encoding": "piecewise_linear", "n_knots": 3}
+    assert_array_equal(model.set_params(**changed).predict(FRAME), before)
+    model.fit(FRAME, QUANTITIES) if warm_start else model.partial_fit(FRAME, QUANTITIES)
+    assert model.is_categorical_.tolist() == [False, True, False]
+    assert [len(knots) for knots in model.knots_] == [0, 0]
 
 
 MISTAKEN = [{"1": 100}, {2: 5}, {0: 1, 2: 5}, {"a": 1, "b": 2}]

@@ -90,7 +90,6 @@ def test_a_stream_keeps_the_columns_of_its_first_chunk(
         assert_allclose(outputs(fitted, later), outputs(fitted, at_mean), rtol=1e-12)
 
 
-@pytest.mark.xfail(reason="the mean of no values counts as 0")
 @every_incremental_solver
 @every_encoding
 def test_a_chunk_in_which_a_column_is_missing_says_nothing_of_its_mean(solver, encoding):

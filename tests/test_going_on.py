@@ -243,7 +243,10 @@ BAD_CALLS = {
     "several labels": (lambda X, y: {"X": X, "y": np.eye(3)[y]}, "labels of the classes"),
     "other classes": (lambda X, y: {"X": X, "y": y, "classes": [0, 1, 2, 3]}, "classes"),
     "weights": (lambda X, y: {"X": X, "y": y, "sample_weight": -np.ones(len(y))}, "negative"),
-    "NaN": (lambda X, y: {"X": X * np.nan, "y": y}, "NaN"),
+    "infinity": (
+        lambda X, y: {"X": np.full_like(X, np.inf), "y": y},
+        "column 0 of X: .*infinity",
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """What the model saw: gradients, hidden units and importances, as seen from the estimators."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -11,6 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import kinds
 from kinds import IGNORE_CONVERGENCE, every, five_kinds
+from mixed_frames import CITIES, frame, targets
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import ACTIVATIONS
 
@@ -117,14 +119,13 @@ def test_float32_rows_give_float32(estimator, X, y, activation, skip, alpha):
 
 @every_method
 def test_names_of_columns_are_checked(method):
-    pd = pytest.importorskip("pandas")
     X, y = quantities(1)
-    frame = pd.DataFrame(X, columns=list("abcde"))
-    model = fitted(TwoLayerRegressor, frame, y)
+    table = pd.DataFrame(X, columns=list("abcde"))
+    model = fitted(TwoLayerRegressor, table, y)
     expected = getattr(fitted(TwoLayerRegressor, X, y), method)(X)
-    assert_allclose(getattr(model, method)(frame), expected, rtol=1e-9)
+    assert_allclose(getattr(model, method)(table), expected, rtol=1e-9)
     with pytest.raises(ValueError, match="feature names should match"):
-        getattr(model, method)(frame[list("edcba")])
+        getattr(model, method)(table[list("edcba")])
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         getattr(model, method)(X)
 
@@ -142,8 +143,10 @@ def test_needs_the_columns_of_training(estimator, X, y, method):
     look = getattr(fitted(estimator, X, y), method)
     with pytest.raises(ValueError, match="X has 4 features"):
         look(X[:, :4])
+    with pytest.raises(ValueError, match="column 0 of X: must be finite or missing"):
+        look(np.full_like(X, np.inf))
     with pytest.raises(ValueError, match="NaN"):
-        look(np.full_like(X, np.nan))
+        look(sparse.csr_array(np.full_like(X, np.nan)))
 
 
 @every_kind
@@ -297,3 +300,151 @@ def test_importances_are_zero_where_no_output_moves():
 def test_a_clone_forgets(estimator, X, y, method, alpha):
     with pytest.raises(NotFittedError):
         getattr(clone(fitted(estimator, X, y, alpha=alpha)), method)(X)
+
+
+MANY = [f"city {number}" for number in range(90)]
+FIGURES = ["age", "rooms", "income"]
+either_estimator = pytest.mark.parametrize("estimator", [TwoLayerRegressor, TwoLayerClassifier])
+every_encoding = pytest.mark.parametrize("encoding", ["linear", "piecewise_linear"])
+few_or_many = pytest.mark.parametrize("cities", [CITIES, MANY], ids=["few", "many"])
+
+
+def of_a_frame(estimator, encoding, cities=CITIES, **options):
+    """A frame with categories and missing values, the latter also where training had none."""
+    X, later = frame(200, cities=cities), frame(N_ROWS, 7, [*cities, "Wien"])
+    later.loc[later.index[::7], "rooms"] = np.nan
+    later.loc[later.index[::5], "code"] = np.nan
+    return fitted(estimator, X, targets(X, estimator), encoding=encoding, **options), later
+
+
+def off_knots(X, model):
+    """The numbers moved a little, and missing where a knot is near."""
+    knots = np.concatenate(model.knots_)
+    moved = {name: np.asarray(X[name])[:, None] + 0.0123 for name in FIGURES}
+    near = {name: (np.abs(x - knots) < 1e-4).any(axis=1) for name, x in moved.items()}
+    return X.assign(**{name: np.where(near[name], np.nan, moved[name][:, 0]) for name in FIGURES})
+
+
+@either_estimator
+@every_encoding
+@few_or_many
+@with_and_without_skip
+def test_gradients_on_a_frame_are_differences_along_its_numbers(estimator, encoding, cities, skip):
+    model, X = of_a_frame(estimator, encoding, cities, skip=skip)
+    X = off_knots(X, model)
+    gradients = model.input_gradients(X)
+    assert gradients.shape == (N_ROWS, 1, 5)
+    # neither a category nor what is missing can move
+    is_number = X.columns.isin(FIGURES)
+    assert_array_equal(np.isnan(gradients[:, 0]), X.isna() | ~is_number)
+    for j in np.flatnonzero(is_number):
+        name, step = X.columns[j], 1e-6
+        above, below = (outputs(model, X.assign(**{name: X[name] + s})) for s in (step, -step))
+        expected = np.where(X[name].isna(), np.nan, ((above - below) / (2 * step))[:, 0])
+        largest = np.nanmax(np.abs(expected))
+        assert_allclose(gradients[:, 0, j], expected, rtol=1e-5, atol=1e-6 * largest)
+
+
+@every_encoding
+def test_gradients_at_a_knot_are_those_above_it(encoding):
+    model, X = of_a_frame(TwoLayerRegressor, encoding)
+    rooms = [1.0, 2.0, 3.0, 4.0]
+    one = pd.concat([X.iloc[[0]]] * 4).assign(rooms=rooms)
+    found = model.input_gradients(one)[:, 0, X.columns.get_loc("rooms")]
+    above = model.input_gradients(one.assign(rooms=[x + 1e-9 for x in rooms]))
+    assert_allclose(found, above[:, 0, X.columns.get_loc("rooms")], rtol=1e-6)
+    below = model.input_gradients(one.assign(rooms=[x - 1e-9 for x in rooms]))
+    jumps = np.abs(found - below[:, 0, X.columns.get_loc("rooms")]) > 1e-4 * np.abs(found)
+    assert_array_equal(jumps, [encoding == "piecewise_linear"] * 4)
+
+
+def movements(model, X, weights):
+    """By how much each column moves the output, from public attributes: see its docstring."""
+    names, W1, W2 = list(model.encoded_feature_names_), model.coefs_[0], model.coefs_[1][:, 0]
+    slope = (1 - model.hidden_features(X) ** 2) * W2
+    gradients, found = model.input_gradients(X)[:, 0], []
+    for j, name in enumerate(X.columns):
+        if name in FIGURES:
+            here = np.flatnonzero(X[name].notna())
+            x, w = np.asarray(X[name])[here], weights[here]
+            variance = np.average((x - np.average(x, weights=w)) ** 2, weights=w)
+            filled = variance * w.sum() / weights.sum()  # what is missing is at the mean
+            square = np.average(gradients[here, j] ** 2, weights=w)
+            found.append(np.sqrt(filled * square))
+        else:
+            # what each level would contribute, in every row; nothing if it is not known
+            label = X[name].astype(object).where(X[name].notna(), None)
+            of_label = [f"missingindicator_{name}" if x is None else f"{name}_{x}" for x in label]
+            columns = [names.index(each) if each in names else -1 for each in of_label]
+            rows, skip = (np.vstack([W, 0 * W[:1]])[columns] for W in (W1, model.skip_coef_))
+            along = slope @ rows.T + skip[:, 0]
+            mean = np.average(along, weights=weights, axis=1)
+            variance = np.average((along - mean[:, None]) ** 2, weights=weights, axis=1)
+            found.append(np.sqrt(np.average(variance, weights=weights)))
+    return np.array(found)
+
+
+@either_estimator
+@every_encoding
+@few_or_many
+@pytest.mark.parametrize("weighted", [False, True])
+def test_importances_on_a_frame_are_their_formula(estimator, encoding, cities, weighted):
+    model, X = of_a_frame(estimator, encoding, cities)
+    weights = np.random.RandomState(2).randint(4, size=N_ROWS) if weighted else None
+    found = model.gradient_importances(X, weights)
+    assert found.shape == (5,)
+    assert (found > 0).all()
+    expected = movements(model, X, np.ones(N_ROWS) if weights is None else weights)
+    assert_allclose(found, expected / expected.sum(), rtol=1e-9)
+    if weighted:
+        copies = X.iloc[np.repeat(np.arange(N_ROWS), weights)]
+        assert_allclose(found, model.gradient_importances(copies), rtol=1e-9)
+
+
+def strong_and_useless(n_rows, cities):
+    """A column of each kind that matters and one that does not, in a known order."""
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(
+        {
+            "useless city": pd.Categorical(rng.choice(cities, n_rows)),
+            "strong": rng.randn(n_rows),
+            "strong city": pd.Categorical(rng.choice(cities, n_rows)),
+            "useless": rng.randn(n_rows) * 1000,
+            "with holes": np.where(rng.rand(n_rows) < 0.75, np.nan, rng.randn(n_rows) + 50),
+        }
+    )
+    y = X["strong"] + 2 * X["strong city"].isin(cities[::2]) + X["with holes"].fillna(50)
+    return X, np.asarray(y + 0.1 * rng.randn(n_rows))
+
+
+@every_encoding
+@pytest.mark.parametrize("n_cities", [4, 70])
+def test_importances_tell_strong_columns_from_useless_ones(encoding, n_cities):
+    X, y = strong_and_useless(2000, [f"city {number}" for number in range(n_cities)])
+    model = fitted(TwoLayerRegressor, X, y, encoding=encoding, alpha=1.0, max_iter=200)
+    found = dict(zip(X.columns, model.gradient_importances(X), strict=True))
+    assert sum(found.values()) == pytest.approx(1)
+    assert max(found["useless city"], found["useless"]) < 0.06
+    # the standard deviations of what they contribute are 1, 1 and a half
+    for name, deviation in (("strong", 1), ("strong city", 1), ("with holes", 0.5)):
+        assert found[name] == pytest.approx(deviation / 2.5, abs=0.05)
+    # whatever the order of columns, which is theirs
+    order = list(X.columns[::-1])
+    other = fitted(TwoLayerRegressor, X[order], y, encoding=encoding, alpha=1.0, max_iter=200)
+    assert_allclose(other.gradient_importances(X[order])[::-1], list(found.values()), atol=0.03)
+
+
+@every_encoding
+def test_a_category_without_choice_has_no_importance(encoding):
+    model, X = of_a_frame(TwoLayerRegressor, encoding)
+    one = X.assign(city=pd.Categorical(["Ulm"] * N_ROWS), rooms=2.0, income=np.nan)
+    importances = dict(zip(X.columns, model.gradient_importances(one), strict=True))
+    assert [name for name, value in importances.items() if value == 0] == [
+        "city",
+        "rooms",
+        "income",
+    ]
+    assert importances["age"] + importances["code"] == pytest.approx(1)
+    alone = fitted(TwoLayerRegressor, X[["city", "code"]], targets(X, TwoLayerRegressor))
+    assert alone.gradient_importances(X[["city", "code"]]).sum() == pytest.approx(1)
+    assert np.isnan(alone.input_gradients(X[["city", "code"]])).all()

@@ -4,9 +4,10 @@ By default every pair of settings is met once; ``-m slow`` runs all the rest of 
 Where a check cannot hold by its nature, it is named here with the reason.
 """
 
-from itertools import product
+from itertools import combinations, product
 
 import pytest
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kinds import IGNORE_CONVERGENCE
@@ -17,10 +18,13 @@ from sklearn_twolayer.engine import SOLVERS
 BUDGETS = {
     "lbfgs": {"max_iter": 50},
     "lm": {"max_iter": 50},
-    "sgd": {"max_iter": 60, "learning_rate_init": 0.02},
-    "rmsprop": {"max_iter": 30, "learning_rate_init": 0.03},
+    # where X may have categories the checks round it to integers: few steps learn less from these
+    "sgd": {"max_iter": 60, "learning_rate_init": 0.02, "n_iter_no_change": 20},
+    "rmsprop": {"max_iter": 60, "learning_rate_init": 0.01},
     "adam": {"max_iter": 30, "learning_rate_init": 0.03},
 }
+ENCODINGS = {"linear": {}, "piecewise_linear": {"n_knots": 2}}
+CATEGORIES = [None, "from_dtype"]
 SMALL_BATCHES = {"batch_size": 7}
 
 CANNOT_HOLD = {
@@ -36,25 +40,42 @@ CANNOT_HOLD = {
 
 
 def estimators(settings, **others):
-    """Small networks with the given (class, solver, early_stopping, class_weight)."""
-    for estimator, solver, early_stopping, class_weight in settings:
-        options = {**BUDGETS.get(solver, {}), **others}
+    """Small networks with the given (class, *values of GRID)."""
+    for estimator, *values in settings:
+        chosen = dict(zip(GRID, values, strict=True))
+        solver, class_weight = chosen["solver"], chosen.pop("class_weight")
+        options = {**chosen, **ENCODINGS[chosen["encoding"]], **BUDGETS.get(solver, {}), **others}
         if "batch_size" in others and SOLVERS[solver].incremental:
             options["max_iter"] = 12
         if estimator is TwoLayerClassifier:
             options["class_weight"] = class_weight
-        yield estimator(10, solver=solver, early_stopping=early_stopping, **options)
+        yield estimator(10, **options)
 
 
-CLASSIFIERS = list(product([TwoLayerClassifier], SOLVERS, [False, True], [None, "balanced"]))
-REGRESSORS = list(product([TwoLayerRegressor], SOLVERS, [False, True], [None]))
+GRID = {
+    "solver": list(SOLVERS),
+    "early_stopping": [False, True],
+    "encoding": list(ENCODINGS),
+    "categorical_features": CATEGORIES,
+    "class_weight": [None, "balanced"],
+}
+CLASSIFIERS = list(product([TwoLayerClassifier], *GRID.values()))
+REGRESSORS = [s for s in product([TwoLayerRegressor], *GRID.values()) if s[-1] is None]
 EVERYTHING = CLASSIFIERS + REGRESSORS
 
 
-def is_met_by_default(solver, early_stopping, class_weight):
-    """Each solver with and without early stopping, each of them with one class weight."""
-    number = list(SOLVERS).index(solver) + early_stopping
-    return class_weight == [None, "balanced"][number % 2]
+def is_met_by_default(estimator, solver, early_stopping, encoding, categories, class_weight):
+    """Each solver with and without early stopping, each time with the other value of all else."""
+    number = list(SOLVERS).index(solver)
+    by_solver = {"weight": number % 2, "encoding": number // 2 % 2}
+    by_solver["categories"] = by_solver["weight"] ^ by_solver["encoding"]
+    met = {name: number ^ early_stopping for name, number in by_solver.items()}
+    is_weighted = [None, "balanced"][met["weight"]] == class_weight
+    return (
+        (is_weighted or estimator is TwoLayerRegressor)
+        and encoding == list(ENCODINGS)[met["encoding"]]
+        and categories == CATEGORIES[met["categories"]]
+    )
 
 
 def is_one_of_few(estimator, solver, early_stopping):
@@ -63,8 +84,32 @@ def is_one_of_few(estimator, solver, early_stopping):
     return (solver, early_stopping) in (("lbfgs", classifier), ("adam", not classifier))
 
 
-BY_DEFAULT = [s for s in CLASSIFIERS if is_met_by_default(*s[1:])] + REGRESSORS
+BY_DEFAULT = [s for s in EVERYTHING if is_met_by_default(*s)]
 FEW = [s for s in BY_DEFAULT if is_one_of_few(*s[:3])]
+
+
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+def test_every_pair_of_settings_is_met_by_default(estimator):
+    everything, by_default = (
+        [s[1:] for s in settings if s[0] is estimator] for settings in (EVERYTHING, BY_DEFAULT)
+    )
+    for i, j in combinations(range(len(GRID)), 2):
+        met = {(s[i], s[j]) for s in by_default}
+        assert met == {(s[i], s[j]) for s in everything}
+    assert len(by_default) == 2 * len(SOLVERS)
+
+
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+@pytest.mark.parametrize("categorical_features", [None, "from_dtype", ["x"], [0], [True]])
+@pytest.mark.parametrize("encoding", ["auto", *ENCODINGS])
+def test_tags_of_X_say_what_a_fit_takes(estimator, categorical_features, encoding):
+    asked = estimator(encoding=encoding, categorical_features=categorical_features)
+    tags = get_tags(asked).input_tags
+    assert tags.allow_nan
+    assert not tags.string
+    assert tags.categorical == (categorical_features is not None)
+    listed = isinstance(categorical_features, list)
+    assert tags.sparse == (encoding != "piecewise_linear" and not listed)
 
 
 def rest(settings):
@@ -108,6 +153,7 @@ OF_SECOND_ORDER = {
     "restarts": {**LM, "n_init": 2},
     "raw columns": {**LM, "standardize": False},
 }
+IN_PIECES = {"encoding": "piecewise_linear", "n_knots": 2}
 # one of each pair by default
 ALWAYS = [
     TwoLayerClassifier(**OF_SECOND_ORDER["fixed prior"]),
@@ -117,11 +163,21 @@ ALWAYS = [
     TwoLayerRegressor(**OF_SECOND_ORDER["no skip, no posterior"]),
     TwoLayerClassifier(**OF_SECOND_ORDER["single precision"]),
     TwoLayerRegressor(**OF_SECOND_ORDER["single precision"]),
+    TwoLayerClassifier(**OF_SECOND_ORDER["fixed prior, skip"], **IN_PIECES),
+    TwoLayerRegressor(**OF_SECOND_ORDER["raw columns"], **IN_PIECES, categorical_features=None),
 ]
-ALL = product([TwoLayerClassifier, TwoLayerRegressor], OF_SECOND_ORDER.values())
+ALL = product(
+    [TwoLayerClassifier, TwoLayerRegressor],
+    OF_SECOND_ORDER.values(),
+    [{}, IN_PIECES],
+    [{}, {"categorical_features": None}],
+)
 NOT_ALWAYS = [
     each
-    for each in (estimator(**options) for estimator, options in ALL)
+    for each in (
+        estimator(**options, **encoding, **categories)
+        for estimator, options, encoding, categories in ALL
+    )
     if repr(each) not in map(repr, ALWAYS)
 ]
 

@@ -387,7 +387,10 @@ def spoilt(kind, **changes):
 BAD = {
     "too few columns": (lambda k: spoilt(k, X_val=k.held_out["X_val"][:, :2]), "features"),
     "too few targets": (lambda k: spoilt(k, y_val=k.held_out["y_val"][:-1]), "inconsistent"),
-    "NaN": (lambda k: spoilt(k, X_val=k.held_out["X_val"] * np.nan), "NaN"),
+    "infinity": (
+        lambda k: spoilt(k, X_val=np.full_like(k.held_out["X_val"], np.inf, float)),
+        "column 0 of X_val.*infinity",
+    ),
     "negative weights": (
         lambda k: spoilt(k, sample_weight_val=-np.ones(80)),
         "sample_weight_val must not be negative",

@@ -88,7 +88,7 @@ def movement_by_deviations(coefs: list[Array], X: Any, weights: Array | None) ->
     if not isinstance(X, Encoded):
         steps = _finite(moments(X, weights).scale)
         return replace(found, steps=steps)
-    scale = _finite(encoded_moments(X.X, weights, X.encoding)[0].scale)
+    scale = _deviations_of_present(X, weights)
     steps, units = _steps_of_numbers(scale, X.blocks_of_numbers())
     categories = np.flatnonzero(X.encoding.is_category)
     W = np.concatenate([coefs[0], *coefs[2:]], axis=1).astype(np.float64)
@@ -124,6 +124,16 @@ def _contributions(W: Array, X: Encoded, column: int, weights: Array | None) -> 
     fractions = np.append(fractions, max(1 - fractions.sum(), 0.0))
     rows = fractions[:, None] ** 0.5 * (of_levels - fractions @ of_levels)
     return np.asarray(np.linalg.qr(rows, mode="r")) if len(rows) > rows.shape[1] else rows
+
+
+def _deviations_of_present(X: Encoded, weights: Array | None) -> Array:
+    """Standard deviations of encoded columns in the rows that have a value: only these move."""
+    found, present = encoded_moments(X.X, weights, X.encoding)
+    scale = _finite(found.scale)
+    if present is None:
+        return scale
+    total = float(X.X.shape[0] if weights is None else weights.sum())
+    return scale * np.sqrt(total / np.where(present > 0, present, total))
 
 
 def _finite(scale: Array) -> Array:
