@@ -250,7 +250,8 @@ def magnitude_by_definition(network, rows, weights):
             present = ~np.isnan(rows.X[:, j])
             mean = np.average(rows.X[present, j], weights=w[present])
             step = np.where(present, rows.X[:, j], mean) - mean
-            mean_square = np.average(gradient[:, :, j] ** 2, axis=0, weights=w).sum()
+            squares = gradient[present, :, j] ** 2
+            mean_square = np.average(squares, axis=0, weights=w[present]).sum()
             found.append((np.average(step**2, weights=w) * mean_square) ** 0.5)
             continue
         block = of_columns == j
