@@ -25,9 +25,14 @@ def check_sparse(estimator, X, reset, name="X"):
 
 @contextmanager
 def numbers_fit_a_float(name):
-    """Integers beyond the range of floats, which NumPy calls an OverflowError, are a ValueError."""
+    """Integers beyond the range of floats, which NumPy calls an OverflowError, are a ValueError.
+
+    A TypeError says of what.
+    """
     try:
         yield
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from error
     except OverflowError as error:
         raise ValueError(
             f"{name} must hold numbers within the range of float64, got more: {error}"

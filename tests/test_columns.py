@@ -822,3 +822,9 @@ def test_nothing_warns_on_a_fragmented_frame():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert learn(X)[1].shape == (1, 6)
+
+
+@pytest.mark.parametrize("X", [{}, object(), np.array({}, dtype=object), [[{}]], [[object(), 1.0]]])
+def test_what_is_no_number_is_told_of_x(X):
+    with pytest.raises(TypeError, match="X: "):
+        learn(X)
