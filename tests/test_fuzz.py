@@ -124,7 +124,7 @@ every_parameter = pytest.mark.parametrize(("estimator", "name"), PARAMETERS)
 
 @every_parameter
 @given(data=st.data())
-@examples(40)
+@examples(30)
 def test_any_value_of_a_parameter_is_named_or_fine(estimator, name, data):
     check_parameter(estimator, name, data)
 
@@ -345,7 +345,7 @@ every_estimator = pytest.mark.parametrize("estimator", Y_SMALL)
 
 @every_estimator
 @given(data=st.data())
-@examples(100)
+@examples(50)
 def test_a_column_that_cannot_be_is_named(estimator, data):
     check_odd_column(estimator, data)
 
@@ -377,7 +377,7 @@ def test_any_calls_in_a_row_at_length(kind):
 @every_kind
 def test_any_calls_with_frames(kind):
     options = {"stateful_step_count": 8, "phases": [Phase.generate]}
-    run_state_machine_as_test(partial(CallsWithFrames, kind), settings=examples(40, **options))
+    run_state_machine_as_test(partial(CallsWithFrames, kind), settings=examples(24, **options))
 
 
 @pytest.mark.slow
