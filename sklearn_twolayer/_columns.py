@@ -78,7 +78,7 @@ def _plain_floats(estimator, X, reset, name):
             floats = validate_data(estimator, X, **rules)
         except TypeError:  # of pandas.NA, which is no number for NumPy, or of something worse
             X = np.asarray(X)
-            if X.dtype != object:
+            if X.dtype != object or X.ndim == 0:
                 raise
             missing = np.frompyfunc(is_missing, 1, 1)(X).astype(bool)
             floats = validate_data(estimator, np.where(missing, np.nan, X), **rules)

@@ -1,6 +1,6 @@
 """What each parameter may be. The names of choices come from the engine's tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 from numbers import Integral, Real
@@ -143,7 +143,8 @@ class Columns:
     def accepts(self, value):
         if value is None or (isinstance(value, str) and value == "from_dtype"):
             return True
-        return isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict))
+        # an iterator would be empty in the next fit
+        return isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict, Iterator))
 
     def __str__(self):
         return "'from_dtype', None, or an array of names, indices or a boolean for each column"

@@ -15,7 +15,8 @@ def input_names(estimator):
 def encoded_names(names, encoding, categories):
     """Names of all encoded columns, as they stand: an array of strings (n_encoded,).
 
-    `categories` has the labels of each category in the order of their encoded columns.
+    `categories` has the labels of each category in the order of their encoded columns. A name that
+    another column has before it, as a_b of column a_b and of the level b of column a, is numbered.
     """
     of_category = dict(zip(np.flatnonzero(encoding.is_category), categories, strict=True))
     found = []
@@ -29,4 +30,18 @@ def encoded_names(names, encoding, categories):
             found += [f"{name}_{a}_to_{b}" for a, b in pairwise(knots)]
         if encoding.has_indicator[column]:
             found.append(f"missingindicator_{name}")
-    return np.array(found, dtype=object)
+    return np.array(_distinct(found), dtype=object)
+
+
+def _distinct(names):
+    """The same names, with _2, _3, ... behind those that have occurred before."""
+    taken, found = set(names), set()
+    distinct = []
+    for name in names:
+        count, candidate = 1, name
+        while candidate in found or (count > 1 and candidate in taken):
+            count += 1
+            candidate = f"{name}_{count}"
+        found.add(candidate)
+        distinct.append(candidate)
+    return distinct

@@ -25,9 +25,18 @@ def check_sparse(estimator, X, reset, name="X"):
 
 @contextmanager
 def numbers_fit_a_float(name):
-    """Integers beyond the range of floats, which NumPy calls an OverflowError, are a ValueError."""
+    """Integers beyond the range of floats, which NumPy calls an OverflowError, are a ValueError.
+
+    What is no number is told by NumPy without a word of where it is.
+    """
     try:
         yield
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from error
+    except ValueError as error:
+        if not str(error).startswith("could not convert"):
+            raise
+        raise ValueError(f"{name}: {error}") from error
     except OverflowError as error:
         raise ValueError(
             f"{name} must hold numbers within the range of float64, got more: {error}"

@@ -114,11 +114,15 @@ def small(estimator, **options):
     return estimator(**{"hidden_size": 3, "max_iter": 4, "random_state": 0, **options})
 
 
+def n_rows_of(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
 def check_finite(model, X):
     assert all(np.isfinite(part).all() for part in [*model.coefs_, *model.intercepts_])
     assert np.isfinite(model.loss_curve_).all()
     predicted = model.predict(X)
-    assert len(predicted) == X.shape[0]
+    assert len(predicted) == n_rows_of(X)
     if isinstance(model, TwoLayerRegressor):
         assert np.isfinite(predicted).all()
     else:
@@ -128,9 +132,24 @@ def check_finite(model, X):
 
 def check_probabilities(model, X):
     P = model.predict_proba(X)
-    assert P.shape == (X.shape[0], len(model.classes_))
+    assert P.shape == (n_rows_of(X), len(model.classes_))
     assert ((P >= 0) & (P <= 1)).all()
     assert np.isfinite(model.predict_log_proba(X)).all()
     assert np.isfinite(model.decision_function(X)).all()
     if model.predict(X).ndim == 1:
         np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-5)
+
+
+def check_encoding(model):
+    """One name for each row of `coefs_[0]`, levels and knots for each column they belong to."""
+    names = model.encoded_feature_names_
+    assert len(names) == len(model.coefs_[0])
+    assert len(set(names)) == len(names)
+    is_category = model.is_categorical_
+    n_categories = 0 if is_category is None else np.count_nonzero(is_category)
+    assert len(model.categories_) == n_categories
+    assert len(model.knots_) == model.n_features_in_ - n_categories
+    for labels in model.categories_:
+        assert len(set(labels.tolist())) == len(labels)
+    for knots in model.knots_:
+        assert np.isfinite(knots).all() and (np.diff(knots) > 0).all()

@@ -38,6 +38,13 @@ def fit(y, **options):
     return lambda model: model.fit(X, y, **options)
 
 
+@pytest.mark.parametrize("columns", [iter([0]), (j for j in [0]), map(int, "0")])
+def test_columns_from_an_iterator_would_be_gone_in_the_next_fit(columns):
+    model = TwoLayerRegressor(categorical_features=columns)
+    check_refused(model, "categorical_features must be .* an array", fit(QUANTITIES), TypeError)
+    assert next(columns) == 0
+
+
 HUGE = [10**400, 10**5000]
 BOUNDED = ("hidden_size", "n_init", "n_members", "n_knots")
 UNBOUNDED = ("batch_size", "max_iter", "n_iter_no_change", "max_fun", "verbose")

@@ -822,3 +822,15 @@ def test_nothing_warns_on_a_fragmented_frame():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert learn(X)[1].shape == (1, 6)
+
+
+@pytest.mark.parametrize("X", [{}, object(), np.array({}, dtype=object), [[{}]], [[object(), 1.0]]])
+def test_what_is_no_number_is_told_of_x(X):
+    with pytest.raises(TypeError, match="X: "):
+        learn(X)
+
+
+@pytest.mark.parametrize("X", [[["1", "a lot"]], np.array([[1.0, "a lot"]], dtype=object)])
+def test_text_among_the_numbers_of_an_array_is_told_of_x(X):
+    with pytest.raises(ValueError, match=r"X: could not convert .* 'a lot'"):
+        learn(X)

@@ -294,6 +294,14 @@ def test_importances_are_zero_where_no_output_moves():
     assert_array_equal(model.gradient_importances(X), np.zeros(5))
 
 
+def test_importances_are_finite_however_near_knots_are():
+    steep = np.resize([0.0, 1e-300, 1.0], N_ROWS)
+    X = np.column_stack([steep, np.linspace(-1, 1, N_ROWS)])
+    options = {"encoding": "piecewise_linear", "alpha": 1.0, "random_state": 0}
+    model = TwoLayerRegressor(3, **options).fit(X, X.sum(axis=1))
+    assert_allclose(model.gradient_importances(X), [1, 0], atol=1e-12)
+
+
 @every_kind
 @either_prior
 @every_method

@@ -14,6 +14,9 @@ from ..data.encoded import Encoded, encoded_moments
 from ..data.scaling import moments
 from ..numerics import Array
 
+LARGEST_TO_SQUARE = 1e150
+"""Squares of larger numbers, and sums of them, might leave the range of float64."""
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -56,7 +59,9 @@ class Movement:
         if not isinstance(X, Encoded):
             return np.square(along, out=along)
         squares = np.zeros((len(along), self.n_columns))
-        squares[:, self.numbers] = np.nan_to_num(self.of_numbers(along, X, rows)) ** 2
+        moved = np.nan_to_num(self.of_numbers(along, X, rows))
+        # knots may be as near to each other as numbers are, and slopes between them as steep
+        squares[:, self.numbers] = moved.clip(-LARGEST_TO_SQUARE, LARGEST_TO_SQUARE) ** 2
         if len(self.categories):
             starts = self.starts[len(self.numbers) :]
             behind = along[:, starts[0] :] ** 2
