@@ -36,7 +36,7 @@ class InspectionMixin:
             Before ``fit``.
 
         ValueError
-            If X is not finite, or has other columns than in training.
+            If X has an infinite number, or other columns than in training.
 
         See Also
         --------
@@ -89,7 +89,7 @@ class InspectionMixin:
             Before ``fit``.
 
         ValueError
-            If X is not finite, or has other columns than in training.
+            If X has an infinite number, or other columns than in training.
 
         Examples
         --------
@@ -141,8 +141,8 @@ class InspectionMixin:
             Before ``fit``.
 
         ValueError
-            If X is not finite, or has other columns than in training, or if the weights are not
-            one for each row, at least 0 and not all 0.
+            If X has an infinite number, or other columns than in training, or if the weights are
+            not one for each row, at least 0 and not all 0.
 
         See Also
         --------

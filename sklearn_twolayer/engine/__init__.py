@@ -13,7 +13,7 @@ n_rows, n_features, n_hidden, n_outputs are the sizes everything below speaks of
 ===========  =========================  =====================================================
 X            (n_rows, n_features)       inputs, float32 or float64, dense or CSR
 Y            (n_rows, n_outputs)        targets as floats, or class numbers (n_rows,)
-w            (n_rows,) or one number    weights of rows; k counts as k copies, never rescaled
+w            (n_rows,) or one number    weights of rows; k counts as k copies
 theta        (n_parameters,)            [W1, b1, W2, b2, W0], each in C order
 W1, b1       (n_features, n_hidden)     first layer, and (n_hidden,)
 W2, b2       (n_hidden, n_outputs)      second layer, and (n_outputs,)
@@ -22,7 +22,9 @@ Z1, A1, D1   (n_rows, n_hidden)         before and after the activation; d loss 
 Z2, D2       (n_rows, n_outputs)        raw outputs; d loss / d Z2
 ===========  =========================  =====================================================
 
-X, Y and theta are in standardised units inside, ``coefs`` and ``intercepts`` in raw ones.
+X, Y and theta are in standardised units inside, ``coefs`` and ``intercepts`` in raw ones. Where
+columns are encoded (``data.encoding``), n_features counts the encoded ones, of which those of one
+original column share a prior.
 No module here imports anything but NumPy, SciPy and the standard library.
 """
 
