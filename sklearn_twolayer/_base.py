@@ -250,7 +250,7 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         self.log_evidence_ = getattr(posterior, "log_evidence", None)
         self._noise = fitted.noise if engine.LOSSES[self._loss].has_noise else None
         # a pickle holds no types of ours
-        self._predictive = None if predictive is None else dict(vars(predictive))
+        self._predictive = None if predictive is None else engine.preserve_predictive(predictive)
 
     def _warn(self, fitted):
         text = advice(self, fitted)
@@ -296,7 +296,7 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         # all products are as small as a block
         with np.errstate(all="ignore"), one_blas_thread_if_small(0):
             blocks = engine.outputs_and_covariance(
-                fitted, engine.LOSSES[self._loss], engine.Predictive(**self._predictive), X
+                fitted, engine.LOSSES[self._loss], engine.restore_predictive(self._predictive), X
             )
             for rows, _, covariance in blocks:
                 compute(rows, covariance)

@@ -51,7 +51,15 @@ from .solvers.monitor import Monitor, Progress, Report
 from .solvers.optimizers import OPTIMIZERS
 from .solvers.schedules import SCHEDULES
 from .solvers.solution import Solution, Status
-from .task import Continuation, Fit, Task, preserve, restore
+from .task import (
+    Continuation,
+    Fit,
+    Task,
+    preserve,
+    preserve_predictive,
+    restore,
+    restore_predictive,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -88,8 +96,10 @@ __all__ = [
     "partial_fit",
     "plain_encoding",
     "preserve",
+    "preserve_predictive",
     "raw_prediction",
     "restore",
+    "restore_predictive",
     "softmax",
     "softplus",
     "subset",

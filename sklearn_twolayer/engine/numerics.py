@@ -63,3 +63,18 @@ def softmax(Z: Array, out: Array) -> Array:
     np.log(total, out=total)
     total += largest
     return total
+
+
+def semidefinite_root(C: Array) -> Array:
+    """R (n, k, k), lower triangular, with R R' = C for a stack of semidefinite matrices.
+
+    Cholesky's, a column of zeros where the pivot is lost in rounding.
+    """
+    rest, root = C.astype(np.float64), np.zeros(C.shape)
+    smallest = 1e-14 * np.einsum("ikk->i", C)
+    for k in range(C.shape[1]):
+        pivot = rest[:, k, k]
+        inverse = np.where(pivot > smallest, pivot, np.inf) ** -0.5
+        root[:, k:, k] = rest[:, k:, k] * inverse[:, None]
+        rest[:, k:, k:] -= root[:, k:, k, None] * root[:, None, k:, k]
+    return root

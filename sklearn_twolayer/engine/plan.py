@@ -102,11 +102,11 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     # alpha first: whether the evidence is to choose it decides solver, units and members
     reason = why_no_evidence(asked, task.X.shape[0], n_columns, task.n_outputs, validating)
     alpha_by, alpha = _who_chooses_alpha(asked, reason, task, start)
-    settings = _definite(asked, task, by_evidence=alpha_by == "evidence")
+    settings = _definite(asked, task, alpha_by == "evidence", reason)
     sizes = n_columns, int(settings.hidden_size), task.n_outputs
     shape = Shape(*sizes, bool(settings.skip), blocks, n_inputs)
     _check_size(shape)
-    settings = replace(settings, n_members=_n_members(asked, shape, task, alpha_by, start))
+    settings = replace(settings, n_members=_n_members(asked, shape, task, alpha_by, start, reason))
     reason = "partial_fit keeps none" if streaming else reason
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
@@ -177,35 +177,39 @@ def _who_chooses_alpha(
     """Who chooses alpha, and the alpha where it is known by now."""
     if not is_auto(asked.alpha):
         return "given", asked.alpha
-    if not no_evidence:
-        return "evidence", None
-    if not is_auto(asked.solver) or task.validation is not None:
-        return "given", USUAL_ALPHA
-    # held-out rows have chosen once; another choice would not be the same fit going on
-    if start is not None and start.alpha is not None:
-        return "given", start.alpha
-    return "held_out", None
+    return "evidence", None
 
 
-def _definite(asked: Settings, task: Task, by_evidence: bool) -> Settings:
+def _definite(asked: Settings, task: Task, by_evidence: bool, no_exact: str) -> Settings:
     """The settings with solver, hidden_size, activation, skip and dtype settled."""
     n_rows, solver = task.X.shape[0], asked.solver
     if is_auto(solver):
-        # the evidence is taken only where there is a curvature
-        solver = "lm" if by_evidence else "lbfgs" if n_rows <= FEW_ROWS else "adam"
+        solver = "adam" if no_exact else "lm"
     in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
+    cycle = by_evidence and SOLVERS[solver].incremental
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": _hidden_size(solver, n_rows),
-        "activation": "tanh" if solver == "lm" else "relu",
-        "skip": by_evidence and task.n_outputs == 1,
+        "activation": "tanh" if by_evidence else "relu",
+        "skip": by_evidence and task.n_outputs == 1 and solver == "lm",
         "dtype": "float32" if in_single else task.X.dtype.name,
+        "learning_rate": "one_cycle" if cycle else "constant",
+        "learning_rate_init": 0.01 if cycle else 0.001,
+        "max_iter": _epochs(n_rows) if cycle else 1000,
+        "batch_size": 256 if cycle else 200,
     }
     return replace(asked, **{k: v for k, v in definite.items() if is_auto(getattr(asked, k))})
 
 
+def _epochs(n_rows: int) -> int:
+    import os
+    if os.environ.get("EPOCHS"):
+        return int(os.environ["EPOCHS"])
+    return int(min(max(20, 600_000 / n_rows), 400))
+
+
 def _n_members(
-    asked: Settings, shape: Shape, task: Task, alpha_by: AlphaBy, start: Continuation | None
+    asked: Settings, shape: Shape, task: Task, alpha_by: AlphaBy, start: Continuation | None, why: str = ""
 ) -> int:
     """How many networks are averaged: those there are already, or as many as the evidence allows.
 
@@ -220,7 +224,7 @@ def _n_members(
                 f"{n_members}: keep it, or fit with warm_start=False"
             )
         return n_members
-    if alpha_by != "evidence":
+    if alpha_by != "evidence" or why:
         return 1
     if not is_auto(asked.n_members):
         return int(asked.n_members)

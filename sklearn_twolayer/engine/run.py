@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import RandomState
 from scipy import sparse
 
-from .bayes import automatic_relevance
+from .bayes import automatic_relevance, reestimation
 from .data.encoded import encoded_moments
 from .data.rows import ArrayRows
 from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
@@ -79,8 +79,10 @@ def run(
     penalty = 0.0 if plan.alpha is None else plan.alpha
     objective = Objective(plan.network(), training.rows, penalty, training.weight)
     monitor = _monitor(plan, training, start, phase, keep_best)
-    by_evidence = plan.alpha_by == "evidence"
-    solve = automatic_relevance.solve if by_evidence else SOLVERS[plan.settings.solver].solve
+    solve = SOLVERS[plan.settings.solver].solve
+    if plan.alpha_by == "evidence":
+        exact = plan.settings.solver == "lm"
+        solve = automatic_relevance.solve if exact else reestimation.solve
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
         solution = solve(objective, theta, plan.settings, monitor, random_state, state)

@@ -18,12 +18,12 @@ class Settings:
     solver: str = "auto"
     alpha: Any = "auto"
     batch_size: int | str = "auto"
-    learning_rate: str = "constant"
-    learning_rate_init: float = 0.001
+    learning_rate: str = "auto"
+    learning_rate_init: Any = "auto"
     power_t: float = 0.5
     decay_rate: float = 0.5
     decay_epochs: float = 100.0
-    max_iter: int = 1000
+    max_iter: Any = "auto"
     max_fun: int = 15000
     shuffle: bool = True
     tol: float = 1e-4

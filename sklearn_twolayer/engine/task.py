@@ -7,6 +7,7 @@ from typing import Any
 from numpy.random import RandomState
 
 from .bayes.ensemble import Predictive
+from .bayes.kronecker import KroneckerCovariance
 from .data.encoding import Encoding
 from .data.scaling import Moments, Scaling
 from .model.losses import Loss
@@ -99,6 +100,24 @@ def restore(state: dict[str, Any]) -> Continuation:
         "members": members,
     }
     return Continuation(**{**state, **typed})
+
+
+def preserve_predictive(predictive: Predictive) -> dict[str, Any]:
+    """The same as a dict of arrays, numbers, lists and dicts; arrays are not copied."""
+    covariances = [
+        dict(vars(each)) if isinstance(each, KroneckerCovariance) else each
+        for each in predictive.covariances
+    ]
+    return dict(vars(predictive)) | {"covariances": covariances}
+
+
+def restore_predictive(state: dict[str, Any]) -> Predictive:
+    """What `preserve_predictive` was given."""
+    covariances = [
+        KroneckerCovariance(**each) if isinstance(each, dict) else each
+        for each in state["covariances"]
+    ]
+    return Predictive(**{**state, "covariances": covariances})
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ..solvers.monitor import Monitor
 from ..solvers.objective import Objective
 from ..solvers.solution import Posterior, Solution, State, Status
 from .ensemble import Members, Predictive, combine
-from .evidence import Prior
+from .evidence import Prior, relevance_prior
 from .moderation import choose_moderation, leave_one_out
 from .predictive import blocks
 from .search import Optimum, maximize_evidence
@@ -61,7 +61,7 @@ def solve(
     if state is None:
         theta, prior, beta = _start(network, rows, theta)
     else:
-        prior, beta = _prior(network.shape, state["precision"]), state["beta"]
+        prior, beta = relevance_prior(network.shape, state["precision"]), state["beta"]
     # the evidence compares precisions, not weights: those under the last precisions are kept
     monitor.keep_best = False
     monitor.start(theta)
@@ -114,8 +114,8 @@ def _posterior(found: Optimum, prior: Prior) -> Posterior:
 def predictive(objective: Objective, posteriors: list[Posterior], weights: Array) -> Predictive:
     """How sure an average of networks is of its outputs, given posterior and weight of each."""
     network, rows = objective.network, objective.rows
-    thetas = np.array([posterior.theta for posterior in posteriors])
-    covariances = np.array([posterior.covariance for posterior in posteriors])
+    thetas = [posterior.theta for posterior in posteriors]
+    covariances = [posterior.covariance for posterior in posteriors]
     found = Predictive(thetas, covariances, weights)
     if not network.loss.is_moderated:
         return found
@@ -135,13 +135,6 @@ def _left_out(
         yield *combine(outputs, members.weights), Y, weights
 
 
-def _prior(shape: Shape, precision: Array) -> Prior:
-    fixed, pooled = np.zeros((2, len(precision)), dtype=bool)
-    pooled[: shape.n_columns + 1] = True
-    fixed[shape.n_columns + 1] = True
-    return Prior(shape.groups(), precision, fixed, pooled)
-
-
 def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:
     """Where the search begins: W2 small, and at the linear model where there is a skip path."""
     shape, beta = network.shape, None
@@ -156,7 +149,7 @@ def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prio
         b2, W0 = np.split(linear.theta, [shape.n_outputs])
         parameters.b2[:], parameters.W0[:] = b2, W0.reshape(parameters.W0.shape)
         precision[-1], beta = linear.precision[0], linear.beta
-    return theta, _prior(shape, precision), beta
+    return theta, relevance_prior(shape, precision), beta
 
 
 def _linear_model(network: Network, rows: ArrayRows) -> Optimum:

@@ -17,6 +17,7 @@ from ..data.inputs import Inputs
 from ..model.network import Network
 from ..model.parameters import Shape
 from ..numerics import Array
+from .kronecker import KroneckerCovariance, KroneckerOutputs
 from .predictive import OutputCovariance
 
 
@@ -70,11 +71,19 @@ class Predictive:
     logits are moderated (`Moderation`).
     """
 
-    thetas: Array
-    covariances: Array
+    thetas: list[Array]
+    covariances: list[Array | KroneckerCovariance]
     weights: Array
     temperature: float = 1.0
     variance_fraction: float = 1.0
+
+
+def _outputs(
+    network: Network, theta: Array, covariance: Array | KroneckerCovariance
+) -> OutputCovariance | KroneckerOutputs:
+    if isinstance(covariance, KroneckerCovariance):
+        return KroneckerOutputs(network, theta, covariance)
+    return OutputCovariance(network, theta, covariance)
 
 
 class Members:
@@ -82,7 +91,7 @@ class Members:
 
     def __init__(self, network: Network, predictive: Predictive):
         members = zip(predictive.thetas, predictive.covariances, strict=True)
-        self.members = [OutputCovariance(network, *member) for member in members]
+        self.members = [_outputs(network, *member) for member in members]
         self.weights = predictive.weights
 
     def of_rows(self, X: Inputs) -> tuple[Array, Array]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
+from ..model.parameters import Shape
 from ..numerics import Array
 from ..solvers.penalty import per_parameter
 
@@ -159,6 +160,14 @@ class Prior:
             new[self.pooled] = (gamma + 2 * POOLING) / (gamma / pooled + 2 * POOLING / centre)
         new = np.clip(bounded(new, old), 1 / LARGEST_PRECISION, LARGEST_PRECISION)
         return np.where(self.fixed, old, new)
+
+
+def relevance_prior(shape: Shape, precision: Array) -> Prior:
+    """A pooled prior for each column and the hidden biases; W2 has precision 1, W0 its own."""
+    fixed, pooled = np.zeros((2, len(precision)), dtype=bool)
+    pooled[: shape.n_columns + 1] = True
+    fixed[shape.n_columns + 1] = True
+    return Prior(shape.groups(), precision, fixed, pooled)
 
 
 def bounded(new: Array, old: Array) -> Array:

@@ -131,6 +131,10 @@ class Objective:
         self.penalty.add_gradient(theta, gradient, self.total_weight)
         return loss, gradient
 
+    def adapt(self, theta: Array, n_steps: int) -> bool:
+        """Whether F has changed: a solver asks whenever weights have been learnt for some steps."""
+        return False
+
     @property
     def leaves_absent_columns(self) -> bool:
         """Whether W1 has no gradient for columns that a sparse batch does not store."""

@@ -22,6 +22,7 @@ class Penalty:
         self.shape = shape
         # with a precision for each parameter, alpha only says that there is a penalty
         self.alpha = float(alpha) if np.ndim(alpha) == 0 else 1.0
+        self._divided: tuple[tuple[np.dtype, float], Array] | None = None
         self._precision = None if np.ndim(alpha) == 0 else _of_groups(shape, np.asarray(alpha))
 
     @property
@@ -57,12 +58,21 @@ class Penalty:
     def add_gradient(self, theta: Array, gradient: Array, divisor: float) -> None:
         """Add precision * theta / divisor to `gradient`, the rest of which is divided already."""
         if self._precision is not None:
-            gradient += (self._precision * theta / divisor).astype(theta.dtype)
+            strength = self._strength(theta.dtype, divisor)
+            gradient += np.multiply(strength, theta, out=self._scratch)
         elif self.alpha != 0:
-            axpy, strength = AXPY[theta.dtype.char], self.alpha / divisor
+            axpy, factor = AXPY[theta.dtype.char], self.alpha / divisor
             stretches = map(self.shape.penalized, (theta, gradient))
             for W, out in zip(*stretches, strict=True):
-                axpy(W, out, a=strength)  # out += strength * W, in one pass
+                axpy(W, out, a=factor)  # out += factor * W, in one pass
+
+    def _strength(self, dtype: np.dtype, divisor: float) -> Array:
+        """The precisions divided, computed once for each divisor, and room for a product."""
+        if self._divided is None or self._divided[0] != (dtype, divisor):
+            assert self._precision is not None
+            strength = (self._precision / divisor).astype(dtype)
+            self._divided, self._scratch = ((dtype, divisor), strength), np.empty_like(strength)
+        return self._divided[1]
 
 
 def _of_groups(shape: Shape, alpha: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ..numerics import Array
 
@@ -26,7 +26,7 @@ class Posterior:
     """
 
     theta: Array
-    covariance: Array
+    covariance: Any
     alpha: Array
     noise: Array
     n_effective_parameters: float

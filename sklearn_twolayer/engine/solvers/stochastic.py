@@ -39,8 +39,7 @@ def solve(
     monitor.start(theta)
     before, status = theta.copy(), None
     for _ in range(settings.max_iter):
-        factor = schedule.factor(state["epoch"], state["n_seen"], settings)
-        rate = settings.learning_rate_init * factor / state["division"]
+        rate = _Rate(schedule, settings, state)
         # the running loss describes where the epoch began better than where it ended
         np.copyto(before, theta)
         loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
@@ -49,7 +48,8 @@ def solve(
             state |= optimizer.start(theta)  # what the rule remembers is of no use any more
             break
         monitor.record(loss, theta, measured_on=before)
-        status = _reason_to_stop(monitor, schedule, rate, state)
+        objective.adapt(theta, -(-objective.rows.n_rows // batch_size(settings, objective.rows.n_rows)))
+        status = _reason_to_stop(monitor, schedule, rate.of_epoch, state)
         if status is not None:
             break
     if status is not Status.DIVERGED:
@@ -57,6 +57,23 @@ def solve(
     monitor.finish()
     n_iter, status = len(monitor.loss_curve), status or Status.MAX_ITER
     return Solution(monitor.best_theta, monitor.best_value, n_iter, status, state)
+
+
+class _Rate:
+    """The learning rate in one epoch."""
+
+    def __init__(self, schedule: Schedule, settings: Settings, state: State):
+        self.schedule, self.settings, self.state = schedule, settings, state
+        self.epoch, self.n_seen = state["epoch"], state["n_seen"]
+        self.of_epoch = self._after(0.0)
+
+    def __call__(self, fraction: float) -> float:
+        """After that fraction of the epoch."""
+        return self._after(fraction) if self.schedule.by_step else self.of_epoch
+
+    def _after(self, fraction: float) -> float:
+        factor = self.schedule.factor(self.epoch + fraction, self.n_seen, self.settings)
+        return self.settings.learning_rate_init * factor / self.state["division"]
 
 
 def _has_diverged(loss: float, theta: Array) -> bool:
@@ -71,7 +88,7 @@ def _reason_to_stop(
     """Why the epoch was the last, or None; an adaptive rate is divided before that."""
     if monitor.stopped:
         return Status.STOPPED
-    if not monitor.stalled:
+    if not monitor.stalled or (schedule.by_step and not monitor.stops_by_score):
         return None
     if schedule.divide_when_stalled is None or rate <= SMALLEST_RATE:
         return Status.CONVERGED
@@ -110,7 +127,7 @@ def _compare_last_with_best(
 def _epoch(
     objective: Objective,
     theta: Array,
-    rate: float,
+    rate: _Rate,
     settings: Settings,
     optimizer: Optimizer,
     random_state: RandomState,
@@ -119,16 +136,18 @@ def _epoch(
     """One pass over the rows, theta changed in place; returns the running value of F."""
     n_rows = objective.rows.n_rows
     # like the first batch's loss, the penalty is that of the weights the epoch begins with
-    total, penalty = 0.0, objective.mean_penalty(theta)
+    total, penalty, n_done = 0.0, objective.mean_penalty(theta), 0
     lazily = objective.has_wide_categories
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
     for index, size in _batches(n_rows, settings, random_state):
+        n_done += size
+        of_step = rate(n_done / n_rows)
         if lazily:
-            loss = lazy.step(objective, theta, index, rate, settings, optimizer, state)
+            loss = lazy.step(objective, theta, index, of_step, settings, optimizer, state)
         else:
             loss, gradient = objective.batch(theta, index)
             if math.isfinite(loss):
-                optimizer.update(theta, gradient, rate, state, settings)
+                optimizer.update(theta, gradient, of_step, state, settings)
         if not math.isfinite(loss):
             return math.nan
         total += loss * size

@@ -1,0 +1,143 @@
+"""The evidence while a solver runs: precisions are re-estimated as weights are learnt.
+
+MacKay's updates need the posterior around the weights; that of `kronecker` costs two small
+eigendecompositions, so that a solver of any kind may be told new precisions after each epoch. The
+rows that are asked are the same ones throughout, as many as it takes to tell.
+"""
+
+import math
+
+import numpy as np
+from numpy.random import RandomState
+
+from ..data.encoded import EncodedSource
+from ..data.rows import ArrayRows
+from ..data.sources import Index
+from ..model.losses import with_noise
+from ..model.network import Network
+from ..numerics import Array
+from ..settings import Settings
+from ..solvers import SOLVERS
+from ..solvers.monitor import Monitor
+from ..solvers.objective import Objective
+from ..solvers.penalty import Penalty
+from ..solvers.solution import Posterior, Solution, State, Status
+from .evidence import Prior, bounded, relevance_prior
+from .kronecker import InputFactor, KroneckerLaplace, factors, input_factor
+
+ROWS_TO_ESTIMATE = 2000
+"""Of more rows so many are drawn: the noise is then known to three per cent."""
+
+STEPS_BETWEEN = 20
+"""Mini-batches between two estimates, at least."""
+
+
+class EvidenceObjective(Objective):
+    """F under precisions that follow the weights.
+
+    F is divided by the noise precision, as that of a given alpha is: one penalty for all outputs.
+    """
+
+    def __init__(
+        self, objective: Objective, prior: Prior, beta: Array | None, random_state: RandomState
+    ):
+        network, rows = objective.network, objective.rows
+        super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
+        self.plain, self.prior, self.precision = network, prior, prior.precision
+        noisy = network.loss.has_noise
+        self.beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
+        self.index = _sample(rows, random_state)
+        self._inputs: InputFactor | None = None
+        self.n_steps = 0
+        self._follow()
+
+    def adapt(self, theta: Array, n_steps: int) -> bool:
+        """Take in what theta tells of the precisions, once so many steps are enough for that."""
+        self.n_steps += n_steps
+        if self.n_steps < STEPS_BETWEEN:
+            return False
+        self.n_steps = 0
+        found = self.laplace(theta).estimate()
+        precision = self.prior.update(found, self.precision)
+        beta = bounded(found.beta, self.beta)
+        if not (np.isfinite(precision).all() and np.isfinite(beta).all()):
+            return False
+        self.precision, self.beta = precision, beta
+        self._follow()
+        return True
+
+    def laplace(self, theta: Array) -> KroneckerLaplace:
+        """The posterior around theta."""
+        n = self.total_weight * self.rows.copies
+        found = factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+        return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
+
+    @property
+    def inputs(self) -> InputFactor:
+        """The factor of the inputs, measured once."""
+        if self._inputs is None:
+            source, n_columns = self.rows.source, self.plain.shape.n_features
+            n_wide = source.expansion.n_wide if isinstance(source, EncodedSource) else 0
+            self._inputs = input_factor(self.rows, self.index, n_columns, n_wide)
+        return self._inputs
+
+    @property
+    def alpha(self) -> Array:
+        """Precisions times the mean variance of the noise: what F is penalised by."""
+        return self.precision * (1 / self.beta).mean()
+
+    def _follow(self) -> None:
+        self.penalty = Penalty(self.plain.shape, self.alpha)
+        if self.plain.loss.has_noise and len(self.beta) > 1:
+            relative = self.beta * (1 / self.beta).mean()
+            self.network = Network(
+                self.plain.shape, self.plain.activation, with_noise(self.plain.loss, relative)
+            )
+            self._narrow.clear()
+
+
+def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
+    if rows.n_rows <= ROWS_TO_ESTIMATE:
+        return slice(0, rows.n_rows)
+    drawn = random_state.randint(rows.n_rows, size=ROWS_TO_ESTIMATE)
+    return np.unique(drawn)
+
+
+def solve(
+    objective: Objective,
+    theta: Array,
+    settings: Settings,
+    monitor: Monitor,
+    random_state: RandomState,
+    state: State | None = None,
+) -> Solution:
+    """Let the solver of the settings run, and the precisions follow it."""
+    shape = objective.network.shape
+    beta = None if state is None else state.get("beta")
+    precision = np.ones(shape.n_groups) if beta is None else state["precision"]
+    prior = relevance_prior(shape, precision)
+    adaptive = EvidenceObjective(objective, prior, beta, random_state)
+    # values under different precisions do not compare; where rows judge they choose the weights
+    monitor.keep_best = monitor.keep_best and monitor.score is not None
+    found = SOLVERS[settings.solver].solve(
+        adaptive, theta, settings, monitor, random_state, state or None
+    )
+    found.state["precision"], found.state["beta"] = adaptive.precision, adaptive.beta
+    if found.status is not Status.DIVERGED:
+        found.posterior = posterior(adaptive, found.theta)
+    if found.posterior is not None:
+        found.value = -found.posterior.log_evidence
+    return found
+
+
+def posterior(objective: EvidenceObjective, theta: Array) -> Posterior | None:
+    """The posterior around theta under the precisions so far; None where it is not finite."""
+    laplace = objective.laplace(theta)
+    gamma, value = laplace.gamma(), laplace.log_evidence
+    if not math.isfinite(value):
+        return None
+    noise = 1 / objective.beta
+    n_effective = float(gamma.sum()) + int(laplace.identified.sum())
+    return Posterior(
+        laplace.factors.theta, laplace.covariance, objective.alpha, noise, n_effective, value
+    )
