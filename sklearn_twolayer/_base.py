@@ -207,8 +207,8 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
     def _keep(self, fitted, plan):
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
-        origin = fitted.continuation.scaling.X.origin()
-        encoding, fill = plan.encoding, fitted.continuation.scaling.fill
+        widest = engine.widest_member(fitted.continuation)
+        origin, encoding, fill = widest.scaling.X.origin(), widest.encoding, widest.scaling.fill
         weights = fitted.coefs, fitted.intercepts, plan.choices.activation
         self._keep_weights(*weights, origin, encoding, fill)
         self._keep_posterior(fitted)

@@ -35,7 +35,8 @@ from .data.encoding import NUMBER, Encoding, level_order
 from .data.encoding import plain as plain_encoding
 from .data.scaling import has_missing
 from .data.sources import subset
-from .fitting import fit, outputs_and_covariance, partial_fit
+from .averaging import outputs_and_covariance, widest_member
+from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.gradient_check import numerical_gradient
 from .model.initializers import INITIALIZERS
@@ -103,6 +104,7 @@ __all__ = [
     "softmax",
     "softplus",
     "subset",
+    "widest_member",
     "with_labels_of",
     "within_range",
 ]

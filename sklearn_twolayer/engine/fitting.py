@@ -1,47 +1,66 @@
-"""Which training runs a fit takes: restarts, members of an average, trials of alpha, a chunk."""
+"""Which training runs a fit takes: kinds of networks, members of an average, restarts, a chunk."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
 
-from .bayes.automatic_relevance import predictive
-from .bayes.ensemble import Members, Predictive, member_weights, side_by_side
-from .bayes.predictive import blocks
-from .data.sources import source
-from .model.activations import ACTIVATIONS
-from .model.losses import Loss
-from .model.network import Network
-from .model.parameters import Shape
+from .averaging import side_by_side
+from .bayes.ensemble import Predictive, member_weights
+from .held_out import Parallel, Weighting, weigh
 from .numerics import Array
-from .plan import ALPHAS_TO_TRY, USUAL_ALPHA, Plan
-from .run import Training, in_raw_units, prepare, run
-from .solvers import SOLVERS
-from .solvers.objective import Objective
+from .plan import Plan
+from .run import Training, prepare, run
 from .solvers.solution import Status
 from .task import Continuation, Fit
 
 
-def fit(plan: Plan, random_state: RandomState, start: Continuation | None = None) -> Fit:
+def one_after_the_other(calls: Sequence[Callable[[], Any]]) -> list:
+    """What the calls return."""
+    return [call() for call in calls]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run, from a seed of its own."""
+
+    plan: Plan
+    training: Training
+    seed: int
+    phase: str
+
+    def __call__(self) -> Fit:
+        return run(self.plan, self.training, RandomState(self.seed), phase=self.phase)
+
+
+def fit(
+    plan: Plan,
+    random_state: RandomState,
+    start: Continuation | None = None,
+    parallel: Parallel = one_after_the_other,
+) -> Fit:
     """Train until the solver stops; the best of ``n_init`` initial draws is kept.
 
-    Under the evidence ``n_members`` such networks are averaged. `random_state` is consumed by the
-    trials of alpha, then by the initial weights and the shuffles; with several draws it only gives
-    each its seed. `start` goes on where an earlier fit ended, an average network by network.
+    Networks of several kinds and starts are averaged. `random_state` is consumed by the rows that
+    are held out and the seeds of their networks, then by the seeds of the networks to keep; a
+    single network draws its initial weights and the shuffles from it directly. `start` goes on
+    where an earlier fit ended, an average network by network.
     """
-    training, phase = prepare(plan), ""
-    if plan.alpha_by == "held_out":
-        plan, phase = _with_best_alpha(plan, training, random_state), "final fit"
+    trainings = _prepare(plan.kinds)
     if start is not None:
-        return _going_on(plan, training, random_state, start, phase)
-    n_init, n_members = plan.settings.n_init, plan.settings.n_members
+        return _going_on(plan, trainings, random_state, start)
+    n_init, n_members = plan.settings.n_init, sum(k.settings.n_members for k in plan.kinds)
     if n_init == n_members == 1:
-        return average(plan, training, [run(plan, training, random_state, phase=phase)])
+        return average(plan, [run(plan, trainings[0], random_state)], np.ones(1))
+    weighting = Weighting(np.full(len(plan.kinds), 1 / len(plan.kinds)))
+    if plan.n_folds and trainings[0].rows.n_rows >= 2 * plan.n_folds:
+        weighting = weigh(plan.kinds, trainings, plan.n_folds, random_state, parallel)
     # a seed each: no run depends on how many numbers those before it have drawn
     seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
-    return average(plan, training, _members(plan, training, seeds))
+    fits, kinds = _members(plan, trainings, weighting.weights, seeds, parallel)
+    return average(plan, fits, _weights(fits, kinds, weighting.weights), weighting)
 
 
 def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | None = None) -> Fit:
@@ -50,123 +69,119 @@ def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | Non
     The standardisation takes the new rows in, and the weights are expressed in it so that the
     network computes the same function before and after. The penalty is shared by all rows so far.
     """
-    phase = "partial_fit"
     if start is None:
-        return run(plan, prepare(plan), random_state, phase=phase, keep_best=False)
-    training = prepare(plan, start.scaling)
-    return _going_on(plan, training, random_state, start, phase, keep_best=False)
+        found = run(plan, prepare(plan), random_state, phase="partial_fit", keep_best=False)
+        return average(plan, [found], np.ones(1))
+    members = start.members or [start]
+    trainings = [
+        prepare(kind, member.scaling) for kind, member in zip(plan.kinds, members, strict=True)
+    ]
+    return _going_on(plan, trainings, random_state, start, "partial_fit", keep_best=False)
 
 
-def _members(plan: Plan, training: Training, seeds: Array) -> list[Fit]:
-    """The best start of each row of seeds; after a callback has asked to stop, no other begins."""
-    members: list[Fit] = []
-    for row in seeds:
-        starts: list[Fit] = []
-        for seed in row:
-            phase = _phase(member=(len(members), len(seeds)), start=(len(starts), len(row)))
-            starts.append(run(plan, training, RandomState(seed), phase=phase))
-            if _is_stopped(starts):
-                break
-        members.append(_best(starts))
-        if _is_stopped(starts):
+def _prepare(plans: Sequence[Plan]) -> list[Training]:
+    """Rows of each kind, those of the same encoding and precision prepared once."""
+    trainings: list[Training] = []
+    for number, plan in enumerate(plans):
+        same = [
+            earlier
+            for earlier, other in zip(trainings, plans[:number], strict=True)
+            if other.encoding is plan.encoding and other.settings.dtype == plan.settings.dtype
+        ]
+        trainings.append(same[0] if same else prepare(plan))
+    return trainings
+
+
+def _members(
+    plan: Plan, trainings: list[Training], weights: Array, seeds: Array, parallel: Parallel
+) -> tuple[list[Fit], list[int]]:
+    """The best start of each network of a kind that counts, and the number of its kind.
+
+    After a callback has asked to stop, no other begins.
+    """
+    jobs, kinds = [], []
+    for kind, (of_kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
+        for _ in range(of_kind.settings.n_members if weights[kind] else 0):
+            kinds.append(kind)
+    for number, kind in enumerate(kinds):
+        of_kind, training = plan.kinds[kind], trainings[kind]
+        for start, seed in enumerate(seeds[number]):
+            phase = _phase(member=(number, len(kinds)), start=(start, seeds.shape[1]))
+            jobs.append(_Job(of_kind, training, int(seed), phase))
+    found = _until_stopped(jobs) if plan.task.callback else parallel(jobs)
+    n_init = seeds.shape[1]
+    starts = [found[i : i + n_init] for i in range(0, len(found), n_init)]
+    return [_best(of_member) for of_member in starts], kinds[: len(starts)]
+
+
+def _until_stopped(jobs: list[_Job]) -> list[Fit]:
+    found: list[Fit] = []
+    for job in jobs:
+        found.append(job())
+        if found[-1].solution.status is Status.STOPPED:
             break
-    return members
+    return found
+
+
+def _weights(fits: list[Fit], kinds: list[int], of_kinds: Array) -> Array:
+    """The weight of each network: that of its kind, divided among those of the kind.
+
+    Exact evidences of one kind compare, and say by how much.
+    """
+    weights, number = np.empty(len(fits)), np.array(kinds)
+    for kind in np.unique(number):
+        members = np.flatnonzero(number == kind)
+        weights[members] = of_kinds[kind] * _by_evidence([fits[i] for i in members])
+    return weights / weights.sum()
+
+
+def _by_evidence(fits: list[Fit]) -> Array:
+    posteriors = [fitted.solution.posterior for fitted in fits]
+    if any(p is None or not isinstance(p.covariance, np.ndarray) for p in posteriors):
+        return np.full(len(fits), 1 / len(fits))
+    n = fits[0].continuation.scaling.weight
+    return member_weights(np.array([p.log_evidence for p in posteriors if p is not None]), n)
 
 
 def _going_on(
     plan: Plan,
-    training: Training,
+    trainings: list[Training],
     random_state: RandomState,
     start: Continuation,
-    phase: str,
+    phase: str = "",
     keep_best: bool = True,
 ) -> Fit:
     """The average anew, each of its networks going on as itself; or the one network there is."""
     fits = []
-    for number, member in enumerate(start.members or [start]):
+    members = start.members or [start]
+    for number, (kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
         of_member = _phase(member=(number, start.n_members)) or phase
-        fits.append(run(plan, training, random_state, member, of_member, keep_best))
-    return average(plan, training, fits, start.member_weights)
+        fits.append(run(kind, training, random_state, members[number], of_member, keep_best))
+    weights = np.ones(1) if start.member_weights is None else start.member_weights
+    return average(plan, fits, weights)
 
 
 def average(
-    plan: Plan, training: Training, fits: list[Fit], earlier_weights: Array | None = None
+    plan: Plan, fits: list[Fit], weights: Array, weighting: Weighting | None = None
 ) -> Fit:
-    """The average of the fits, with a posterior where they have one; the best tells the rest.
-
-    Members are weighted by their evidence, if there is any, else as before.
-    """
-    posteriors = [p for p in (fitted.solution.posterior for fitted in fits) if p is not None]
+    """The average of the fits, with a posterior where they have one; the best tells the rest."""
+    known = [fitted.solution.posterior is not None for fitted in fits]
+    if any(known) and not all(known):
+        # a network that diverged has no posterior, and does not count beside others that have
+        kept = np.flatnonzero(known)
+        fits, weights = [fits[i] for i in kept], weights[kept] / weights[kept].sum()
+    found = side_by_side(fits, weights) if len(fits) > 1 else fits[0]
+    posteriors = [f.solution.posterior for f in fits if f.solution.posterior is not None]
     if not posteriors:
-        if earlier_weights is None:
-            return _best(fits)
-        return _side_by_side(plan, training, fits, earlier_weights)
-    # a network that diverged has no posterior, and does not count beside others that have
-    fits = [fitted for fitted in fits if fitted.solution.posterior is not None]
-    weights = member_weights(np.array([p.log_evidence for p in posteriors]), training.weight)
-    found = _side_by_side(plan, training, fits, weights) if len(fits) > 1 else fits[0]
+        return found
     found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
     if not plan.settings.store_posterior:
         return found
-    objective = Objective(plan.network(), training.rows, 0.0, training.weight)
-    return replace(found, predictive=predictive(objective, posteriors, weights))
-
-
-def _side_by_side(plan: Plan, training: Training, fits: list[Fit], weights: Array) -> Fit:
-    """The best fit, its network being the wide one that computes the average of all."""
-    best, members = _best(fits), [fitted.continuation for fitted in fits]
-    thetas = np.array([member.theta for member in members])
-    shape, theta = side_by_side(plan.shape, thetas, weights)
-    scaling, dtype = training.scaling, plan.settings.dtype
-    coefs, intercepts = in_raw_units(plan.task, dtype, scaling, shape, theta)
-    continuation = replace(
-        best.continuation,
-        theta=theta.astype(best.continuation.theta.dtype),
-        state={},
-        members=members,
-        member_weights=weights,
-    )
-    return replace(best, coefs=coefs, intercepts=intercepts, continuation=continuation)
-
-
-HELD_OUT = 5
-"""One row in so many is held out to choose alpha by."""
-
-MOST_ROWS_TO_TRY, EPOCHS_TO_TRY = 100_000, 50
-"""What a trial may cost: so many rows, and of mini-batches so many epochs at a rate that falls."""
-
-
-def _with_best_alpha(plan: Plan, training: Training, random_state: RandomState) -> Plan:
-    """The plan with that alpha under which held-out rows are predicted best.
-
-    Where a callback asks to stop, no further trial begins, and those so far decide.
-    """
-    order = random_state.permutation(training.rows.n_rows)[:MOST_ROWS_TO_TRY]
-    if len(order) < HELD_OUT:
-        return replace(plan, alpha=USUAL_ALPHA)
-    # rows are gathered once for all trials
-    held_out, kept = map(training.part, np.split(order, [len(order) // HELD_OUT]))
-    judge = Objective(plan.network(), held_out.rows, 0.0)
-    trial = _trial(plan, kept.rows.n_rows)
-    # one start for all: alphas are compared, not draws
-    seed = random_state.randint(np.iinfo(np.int32).max)
-    losses: dict[float, float] = {}
-    for number, alpha in enumerate(ALPHAS_TO_TRY):
-        phase = f"{_phase(trial=(number, len(ALPHAS_TO_TRY)))}, alpha {alpha:3g}"
-        tried = run(replace(trial, alpha=alpha), kept, RandomState(seed), phase=phase)
-        losses[alpha] = judge.data_loss(tried.solution.theta)
-        if _is_stopped([tried]):
-            break
-    return replace(plan, alpha=min(losses, key=losses.__getitem__))
-
-
-def _trial(plan: Plan, n_rows: int) -> Plan:
-    """The plan of a trial: of mini-batches a few epochs only, at a rate that falls to zero."""
-    settings = plan.settings
-    if SOLVERS[settings.solver].incremental:
-        n_epochs = min(settings.max_iter, EPOCHS_TO_TRY)
-        settings = replace(settings, max_iter=n_epochs, learning_rate="cosine")
-    return replace(plan, settings=settings, n_rows=n_rows)
+    thetas, covariances = ([getattr(p, name) for p in posteriors] for name in ("theta", "covariance"))
+    predictive = Predictive(thetas, covariances, weights)
+    if weighting is not None and weighting.moderation is not None:
+        predictive = replace(predictive, **vars(weighting.moderation))
+    return replace(found, predictive=predictive)
 
 
 def _phase(**places: tuple[int, int]) -> str:
@@ -175,25 +190,5 @@ def _phase(**places: tuple[int, int]) -> str:
     return ", ".join(f"{kind} {number + 1} of {total}" for kind, number, total in several)
 
 
-def _is_stopped(fits: list[Fit]) -> bool:
-    return fits[-1].solution.status is Status.STOPPED
-
-
 def _best(fits: list[Fit]) -> Fit:
     return min(fits, key=lambda fitted: fitted.solution.value)
-
-
-def outputs_and_covariance(
-    fitted: Continuation, loss: Loss, predictive: Predictive, X: Any
-) -> Iterator[tuple[slice, Array, Array]]:
-    """Raw outputs for raw X and their covariance, of one block of rows after the other.
-
-    Both are in standardised units and float64: (rows, Z2, (n_rows, n_outputs, n_outputs)).
-    """
-    choices, n_outputs = fitted.choices, len(fitted.scaling.Y_scale)
-    shape = Shape(X.shape[1], choices.hidden_size, n_outputs, choices.skip)
-    network = Network(shape, ACTIVATIONS[choices.activation], loss)
-    members = Members(network, predictive)
-    for rows in blocks(shape, X.shape[0]):
-        standardized = source(X[rows], fitted.scaling, np.dtype(np.float64)).take(slice(None))
-        yield rows, *members.of_rows(standardized)

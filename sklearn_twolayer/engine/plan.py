@@ -1,8 +1,7 @@
 """The training plan: what every ``"auto"`` means, given the table and the loss. Made once per fit.
 
-A table small enough for the curvature of the network is trained by Levenberg-Marquardt, its prior
-chosen by the evidence: few tanh units, started at the linear model where there is one output. A
-larger one gets many relu units and L-BFGS or, for many rows, Adam; held-out rows choose its prior.
+What is averaged and how long it is trained is the `recipe`; here it is made definite for the rows
+of a fit, network by network.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +17,20 @@ from .model.losses import Loss
 from .model.network import Network, block_size
 from .model.parameters import Shape
 from .numerics import Array
+from .recipe import (
+    FEW_UNITS,
+    MANY_UNITS,
+    MORE_UNITS,
+    ROWS_FOR_MORE,
+    Begin,
+    Kind,
+    Table,
+    is_auto,
+    kinds,
+    n_epochs,
+    n_folds,
+    usual_batch_size,
+)
 from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
@@ -25,18 +38,7 @@ from .solvers.stochastic import batch_size
 from .task import Choices, Continuation, Task
 
 FEW_ROWS = 10_000
-"""Up to this many rows a solver takes all of them at once; beyond, mini-batches learn sooner."""
-
-CHEAP = 1e9
-"""Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
-
-FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
-"""Hidden units under the evidence, the same from `ROWS_FOR_MORE` rows on, and without it."""
-
-ROWS_FOR_MORE = 3000
-
-SEVERAL_MEMBERS, CHEAP_TO_REPEAT = 3, 5e7
-"""Networks to average where a step costs no more multiplications than this: milliseconds."""
+"""Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
 MOST_PARAMETERS = 10**9
 """Of a network: 8 GB in double precision, and as much again several times over to train it."""
@@ -44,11 +46,8 @@ MOST_PARAMETERS = 10**9
 USUAL_ALPHA = 1.0
 """The prior's precision where nothing chooses it."""
 
-ALPHAS_TO_TRY = (1.0, 10.0, 100.0)
-"""Precisions among which held-out rows choose: for little noise, for some and for much."""
-
-AlphaBy = Literal["given", "held_out", "evidence"]
-"""Who chooses alpha: the caller, held-out rows, or the evidence."""
+AlphaBy = Literal["given", "evidence"]
+"""Who chooses alpha: the caller, or the evidence."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,9 @@ class Plan:
     Equal rows of the task are one where the solver takes all rows at once; `n_rows` counts them
     as they came. `alpha` is None until something has chosen it. `product_size` counts the
     multiplications in the largest matrix product to come, and `no_posterior` says why there will be
-    no posterior, if there will be none.
+    no posterior, if there will be none. This is the plan of one kind of network, of which there are
+    ``settings.n_members``; `others` has those of further kinds that are averaged with it, weighted
+    by what they predict of rows held out `n_folds` times.
     """
 
     task: Task
@@ -70,6 +71,14 @@ class Plan:
     no_posterior: str
     product_size: int
     encoding: Encoding | None = None
+    begin: Begin = "noise"
+    others: tuple["Plan", ...] = ()
+    n_folds: int = 0
+
+    @property
+    def kinds(self) -> tuple["Plan", ...]:
+        """The plan of each kind of network."""
+        return (self, *self.others)
 
     @property
     def choices(self) -> Choices:
@@ -83,35 +92,93 @@ class Plan:
 
 
 def make_plan(task: Task, start: Continuation | None = None, streaming: bool = False) -> Plan:
-    """Make every ``"auto"`` definite; a network that goes on from `start` stays as it is.
+    """Make every ``"auto"`` definite; networks that go on from `start` stay as they are.
 
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
     n_rows = task.X.shape[0]
-    asked = _of_one_chunk(task) if streaming else task.settings
-    if not streaming:
-        task = _merged(task)
-    if start is not None:
-        asked = _as_started(asked, start)
-    check_pair(task.loss, asked)
+    task = replace(task, settings=_of_one_chunk(task)) if streaming else _merged(task)
+    if start is None:
+        check_pair(task.loss, task.settings)
+        found = kinds(task.settings, _table(task))
+        plans = [_plan(task, n_rows, kind, None, streaming) for kind in found]
+    else:
+        plans = _going_on(task, n_rows, start, streaming)
+    n_networks = sum(plan.settings.n_members for plan in plans)
+    folds = n_folds(task.X.shape[0]) if n_networks > 1 and start is None else 0
+    return replace(plans[0], others=tuple(plans[1:]), n_folds=folds)
+
+
+def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> list[Plan]:
+    """The plan of each network that goes on.
+
+    ValueError where another number of them is asked for.
+    """
+    asked, members = task.settings, start.members or [start]
+    has_a_say = len(members) > 1 or is_auto(asked.alpha)
+    if has_a_say and asked.n_members not in ("auto", len(members)):
+        raise ValueError(
+            f"n_members={asked.n_members!r} differs from the fitted number of networks, "
+            f"{len(members)}: keep it, or fit with warm_start=False"
+        )
+    plans = []
+    for member in members:
+        settings = _as_started(asked, member)
+        check_pair(task.loss, settings)
+        plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
+    return plans
+
+
+def _table(task: Task) -> Table:
+    """What the recipe goes by."""
+    X = task.X
+    n_columns = X.shape[1]
+    if task.n_levels is not None or task.has_missing:
+        encoding = _encoding(task, replace(task.settings, encoding="linear"), None)
+        n_columns = n_columns if encoding is None else int(encoding.sizes.sum())
+    return Table(
+        X.shape[0],
+        X.shape[1],
+        n_columns,
+        task.n_outputs,
+        not sparse.issparse(X),
+        task.validation is not None,
+        task.loss.has_curvature,
+    )
+
+
+def _plan(
+    task: Task, n_rows: int, kind: Kind, start: Continuation | None, streaming: bool
+) -> Plan:
+    """The plan of one kind of network."""
+    asked = kind.settings
     encoding = _encoding(task, asked, start)
     blocks, n_inputs = (encoding.blocks, encoding.fan_in) if encoding else (None, None)
     n_columns = int(encoding.sizes.sum()) if encoding else task.X.shape[1]
-    validating = task.validation is not None
-    # alpha first: whether the evidence is to choose it decides solver, units and members
-    reason = why_no_evidence(asked, task.X.shape[0], n_columns, task.n_outputs, validating)
-    alpha_by, alpha = _who_chooses_alpha(asked, reason, task, start)
-    settings = _definite(asked, task, alpha_by == "evidence", reason)
+    by_evidence = is_auto(asked.alpha)
+    settings = _definite(asked, task, by_evidence, streaming)
     sizes = n_columns, int(settings.hidden_size), task.n_outputs
     shape = Shape(*sizes, bool(settings.skip), blocks, n_inputs)
     _check_size(shape)
-    settings = replace(settings, n_members=_n_members(asked, shape, task, alpha_by, start, reason))
-    reason = "partial_fit keeps none" if streaming else reason
+    if settings.solver == "lm" and (shape.size > LARGEST or task.validation is not None):
+        # the exact evidence takes the whole matrix, and rows of its own
+        by_evidence, asked = False, replace(asked, alpha=USUAL_ALPHA)
+    reason = "" if task.loss.has_curvature else "the loss has no curvature"
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
-    size = _product_size(settings, shape, task.X.shape[0])
-    return Plan(task, n_rows, settings, shape, alpha_by, alpha, reason, size, encoding)
+    return Plan(
+        task,
+        n_rows,
+        replace(settings, n_members=kind.n_members),
+        shape,
+        "evidence" if by_evidence else "given",
+        None if by_evidence else asked.alpha,
+        reason,
+        _product_size(settings, shape, task.X.shape[0]),
+        encoding,
+        kind.begin,
+    )
 
 
 def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encoding | None:
@@ -171,66 +238,28 @@ def _as_started(asked: Settings, start: Continuation) -> Settings:
     return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
 
 
-def _who_chooses_alpha(
-    asked: Settings, no_evidence: str, task: Task, start: Continuation | None
-) -> tuple[AlphaBy, float | Array | None]:
-    """Who chooses alpha, and the alpha where it is known by now."""
-    if not is_auto(asked.alpha):
-        return "given", asked.alpha
-    return "evidence", None
-
-
-def _definite(asked: Settings, task: Task, by_evidence: bool, no_exact: str) -> Settings:
-    """The settings with solver, hidden_size, activation, skip and dtype settled."""
+def _definite(asked: Settings, task: Task, by_evidence: bool, streaming: bool) -> Settings:
+    """The settings with all that is left open settled."""
     n_rows, solver = task.X.shape[0], asked.solver
     if is_auto(solver):
-        solver = "adam" if no_exact else "lm"
-    in_single = SOLVERS[solver].incremental and n_rows > FEW_ROWS
-    cycle = by_evidence and SOLVERS[solver].incremental
+        solver = "lbfgs" if n_rows <= FEW_ROWS else "adam"
+    incremental = SOLVERS[solver].incremental
+    cycle = by_evidence and incremental and not streaming
+    size = asked.batch_size
+    if is_auto(size):
+        size = usual_batch_size(n_rows) if cycle else 200
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": _hidden_size(solver, n_rows),
-        "activation": "tanh" if by_evidence else "relu",
+        "activation": "tanh" if by_evidence or solver == "lm" else "relu",
         "skip": by_evidence and task.n_outputs == 1 and solver == "lm",
-        "dtype": "float32" if in_single else task.X.dtype.name,
+        "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",
-        "learning_rate_init": 0.01 if cycle else 0.001,
-        "max_iter": _epochs(n_rows) if cycle else 1000,
-        "batch_size": 256 if cycle else 200,
+        "learning_rate_init": 0.02 if cycle else 0.001,
+        "max_iter": n_epochs(n_rows, size) if cycle else 1000,
+        "batch_size": size,
     }
     return replace(asked, **{k: v for k, v in definite.items() if is_auto(getattr(asked, k))})
-
-
-def _epochs(n_rows: int) -> int:
-    import os
-    if os.environ.get("EPOCHS"):
-        return int(os.environ["EPOCHS"])
-    return int(min(max(20, 600_000 / n_rows), 400))
-
-
-def _n_members(
-    asked: Settings, shape: Shape, task: Task, alpha_by: AlphaBy, start: Continuation | None, why: str = ""
-) -> int:
-    """How many networks are averaged: those there are already, or as many as the evidence allows.
-
-    ValueError where another number is asked for than there are to go on.
-    """
-    if start is not None:
-        n_members = start.n_members
-        has_a_say = n_members > 1 or alpha_by == "evidence"
-        if has_a_say and asked.n_members not in ("auto", n_members):
-            raise ValueError(
-                f"n_members={asked.n_members!r} differs from the fitted number of networks, "
-                f"{n_members}: keep it, or fit with warm_start=False"
-            )
-        return n_members
-    if alpha_by != "evidence" or why:
-        return 1
-    if not is_auto(asked.n_members):
-        return int(asked.n_members)
-    # whoever asks for a number of hidden units wants that many, not three times as many
-    cheap = _cost(task.X.shape[0], shape.size) <= CHEAP_TO_REPEAT
-    return SEVERAL_MEMBERS if is_auto(asked.hidden_size) and cheap else 1
 
 
 def _product_size(settings: Settings, shape: Shape, n_rows: int) -> int:
@@ -256,49 +285,7 @@ def _check_size(shape: Shape) -> None:
         )
 
 
-def is_auto(value: object) -> bool:
-    """Whether a choice is left to this module."""
-    return isinstance(value, str) and value == "auto"
-
-
 def _hidden_size(solver: str, n_rows: int) -> int:
     if solver != "lm":
         return MANY_UNITS
     return FEW_UNITS if n_rows < ROWS_FOR_MORE else MORE_UNITS
-
-
-def why_no_evidence(
-    settings: Settings, n_rows: int, n_features: int, n_outputs: int, validating: bool = False
-) -> str:
-    """Why the evidence is not to choose alpha, or "" where it is.
-
-    It must be asked for, alone, and not take too long.
-    """
-    solver, n_hidden = settings.solver, settings.hidden_size
-    if not is_auto(settings.alpha):
-        is_array = isinstance(settings.alpha, np.ndarray)
-        return "the fit was given " + ("an array alpha" if is_array else f"alpha={settings.alpha}")
-    if solver not in ("auto", "lm"):
-        return f"the fit was by solver={solver!r}, which finds none"
-    if validating:
-        return "the fit was judged by validation rows (X_val, or those of early_stopping=True)"
-    if is_auto(n_hidden):
-        n_hidden = _hidden_size("lm", n_rows)
-    skip = n_outputs == 1 if is_auto(settings.skip) else settings.skip
-    n_parameters = Shape(n_features, int(n_hidden), n_outputs, skip).size
-    cost = _cost(n_rows, n_parameters)
-    if solver == "auto" and n_rows > FEW_ROWS:
-        return f"{n_rows} rows are more than {FEW_ROWS}, the most for solver='auto': try 'lm'"
-    if n_parameters > LARGEST:
-        return f"{n_parameters} parameters are more than {LARGEST}: try fewer hidden units"
-    if solver == "auto" and cost > CHEAP:
-        return (
-            f"{n_rows} rows and P = {n_parameters} parameters make n_samples * P ** 2 + P ** 3 = "
-            f"{cost:.2e}, more than {CHEAP:.0e}, the most for solver='auto': try 'lm'"
-        )
-    return ""
-
-
-def _cost(n_rows: int, n_parameters: int) -> float:
-    """Multiplications of a step by curvature."""
-    return float(n_rows * n_parameters**2 + n_parameters**3)

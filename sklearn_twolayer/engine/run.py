@@ -192,13 +192,40 @@ def _initial(
     settings, dtype = plan.settings, plan.settings.dtype
     if start is None:
         drawn = initialize(plan.shape, settings.activation, settings.initializer, random_state)
-        return drawn.astype(dtype), None
+        theta = drawn.astype(dtype)
+        if plan.alpha_by != "evidence":
+            return theta, None
+        return _beginning(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
     if start.solver != settings.solver or not start.state:
         return theta, None
     # the solver changes its state in place, and the earlier fit's is not to change
     state = {k: _copy(v, dtype) for k, v in start.state.items()}
     return theta, State(**state)  # type: ignore[typeddict-item]
+
+
+def _beginning(
+    plan: Plan, training: Training, theta: Array, random_state: RandomState
+) -> tuple[Array, State | None]:
+    """Where the evidence begins: with all taken for noise, or all for signal."""
+    shape = plan.shape
+    beta = np.ones(shape.n_outputs if plan.task.loss.has_noise else 1)
+    precision = np.ones(shape.n_groups)
+    if plan.settings.solver != "lm":
+        if plan.begin == "noise":
+            precision[: shape.n_columns + 1] = shape.fan_in + 1
+        return theta, State(precision=precision, beta=beta)
+    if plan.begin == "noise":
+        return theta, None
+    objective = Objective(plan.network(), training.rows, INTERPOLATING_ALPHA, training.weight)
+    settings = replace(plan.settings, max_iter=INTERPOLATING_STEPS)
+    monitor = Monitor(settings.tol, settings.n_iter_no_change)
+    found = SOLVERS["lm"].solve(objective, theta, settings, monitor, random_state, None)
+    return found.theta, State(precision=precision, beta=beta * INTERPOLATING_BETA)
+
+
+INTERPOLATING_ALPHA, INTERPOLATING_STEPS, INTERPOLATING_BETA = 0.01, 30, 100.0
+"""What finds an interpolating fit: hardly any prior, steps enough, and a tenth of a deviation."""
 
 
 def _copy(value: Any, dtype: str) -> Any:

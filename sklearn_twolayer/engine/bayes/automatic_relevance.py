@@ -8,8 +8,6 @@ evidence, so it begins no worse than that.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.random import RandomState
@@ -23,10 +21,7 @@ from ..settings import Settings
 from ..solvers.monitor import Monitor
 from ..solvers.objective import Objective
 from ..solvers.solution import Posterior, Solution, State, Status
-from .ensemble import Members, Predictive, combine
 from .evidence import Prior, relevance_prior
-from .moderation import choose_moderation, leave_one_out
-from .predictive import blocks
 from .search import Optimum, maximize_evidence
 
 ENOUGH_STEPS = 30
@@ -109,30 +104,6 @@ def _posterior(found: Optimum, prior: Prior) -> Posterior:
         float(found.gamma.sum() + (prior.group < 0).sum()),
         float(found.log_evidence),
     )
-
-
-def predictive(objective: Objective, posteriors: list[Posterior], weights: Array) -> Predictive:
-    """How sure an average of networks is of its outputs, given posterior and weight of each."""
-    network, rows = objective.network, objective.rows
-    thetas = [posterior.theta for posterior in posteriors]
-    covariances = [posterior.covariance for posterior in posteriors]
-    found = Predictive(thetas, covariances, weights)
-    if not network.loss.is_moderated:
-        return found
-    members = Members(network, found)
-    chosen = choose_moderation(network.loss, _left_out(members, network, rows))
-    return replace(found, **vars(chosen))
-
-
-def _left_out(
-    members: Members, network: Network, rows: ArrayRows
-) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Z2 and covariance of each row without that row, Y and weights, a block after the other."""
-    for block in blocks(network.shape, rows.n_rows):
-        X, Y, w = rows.take(block)
-        weights = np.full(X.n_rows, rows.copies) if w is None else w * rows.copies
-        outputs = (leave_one_out(network.loss, *found, Y, weights) for found in members.of_each(X))
-        yield *combine(outputs, members.weights), Y, weights
 
 
 def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:

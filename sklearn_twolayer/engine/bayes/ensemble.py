@@ -8,14 +8,12 @@ worse than the others should not count.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
 
-from ..data.inputs import Inputs
 from ..model.network import Network
-from ..model.parameters import Shape
 from ..numerics import Array
 from .kronecker import KroneckerCovariance, KroneckerOutputs
 from .predictive import OutputCovariance
@@ -24,20 +22,6 @@ from .predictive import OutputCovariance
 def member_weights(log_evidence: Array, n: float) -> Array:
     """Weights of the members in the average; they add up to one."""
     return softmax(log_evidence / n**0.5)
-
-
-def side_by_side(shape: Shape, thetas: Array, weights: Array) -> tuple[Shape, Array]:
-    """The network that computes sum_m weight_m f_m, its hidden units those of all members."""
-    parts = [shape.views(theta) for theta in thetas]
-    wide = replace(shape, n_hidden=len(parts) * shape.n_hidden)
-    average = np.empty(wide.size)
-    views = wide.views(average)
-    np.concatenate([p.layer1 for p in parts], axis=1, out=views.layer1)
-    np.concatenate([w * p.W2 for w, p in zip(weights, parts, strict=True)], out=views.W2)
-    views.b2[:] = weights @ np.array([p.b2 for p in parts])
-    if views.W0 is not None:
-        views.W0[:] = np.tensordot(weights, np.array([p.W0 for p in parts]), 1)
-    return wide, average
 
 
 def combine(outputs: Iterator[tuple[Array, Array]], weights: Array) -> tuple[Array, Array]:
@@ -78,26 +62,10 @@ class Predictive:
     variance_fraction: float = 1.0
 
 
-def _outputs(
+def outputs_of(
     network: Network, theta: Array, covariance: Array | KroneckerCovariance
 ) -> OutputCovariance | KroneckerOutputs:
+    """What asks a network for its outputs and their covariance."""
     if isinstance(covariance, KroneckerCovariance):
         return KroneckerOutputs(network, theta, covariance)
     return OutputCovariance(network, theta, covariance)
-
-
-class Members:
-    """The networks of an average, each asked for outputs and their covariance."""
-
-    def __init__(self, network: Network, predictive: Predictive):
-        members = zip(predictive.thetas, predictive.covariances, strict=True)
-        self.members = [_outputs(network, *member) for member in members]
-        self.weights = predictive.weights
-
-    def of_rows(self, X: Inputs) -> tuple[Array, Array]:
-        """Mean and covariance of Z2 in each row, in standardised units."""
-        return combine(self.of_each(X), self.weights)
-
-    def of_each(self, X: Inputs) -> Iterator[tuple[Array, Array]]:
-        """The same of one member after the other."""
-        return (member.of_rows(X) for member in self.members)

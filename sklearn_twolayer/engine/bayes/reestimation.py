@@ -119,8 +119,10 @@ def solve(
     adaptive = EvidenceObjective(objective, prior, beta, random_state)
     # values under different precisions do not compare; where rows judge they choose the weights
     monitor.keep_best = monitor.keep_best and monitor.score is not None
+    # of a first run the state tells the precisions, and nothing of the solver
+    of_solver = state if state is not None and len(state) > 2 else None
     found = SOLVERS[settings.solver].solve(
-        adaptive, theta, settings, monitor, random_state, state or None
+        adaptive, theta, settings, monitor, random_state, of_solver
     )
     found.state["precision"], found.state["beta"] = adaptive.precision, adaptive.beta
     if found.status is not Status.DIVERGED:

@@ -1,0 +1,58 @@
+"""Stacking: the weights of an average that predict held-out rows best (Yao et al. 2018).
+
+    minimise  sum_i w_i loss(sum_m a_m Z2_m,i, Y_i)  - sum_m log a_m      over  a >= 0, sum a = 1
+
+The second term, the logarithm of a Dirichlet prior, counts as one row for each member: where few
+rows tell, weights stay near each other.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ..model.losses import Loss
+from ..numerics import Array
+
+LEAST_WEIGHT = 0.05
+"""A member of less weight does not pay for its prediction."""
+
+PRIOR = 1.0
+"""Strength of the prior, in rows."""
+
+
+def stack(loss: Loss, outputs: Array, Y: Array, weights: Array) -> Array:
+    """Weights (n_members,) for held-out outputs (n_members, n_rows, n_outputs)."""
+    n_members = len(outputs)
+    # a loss with a noise is counted in units of it: those of the best member's errors
+    unit = 1.0
+    if loss.has_noise:
+        n = weights.sum() * outputs.shape[2]
+        unit = max(2 * min(_loss(loss, Z2, Y, weights)[0] for Z2 in outputs) / n, 1e-12)
+
+    def objective(log_ratios: Array) -> tuple[float, Array]:
+        a = _softmax(log_ratios)
+        value, gradient = _loss(loss, np.tensordot(a, outputs, 1), Y, weights)
+        of_a = np.tensordot(outputs, gradient, 2) / unit
+        value = value / unit - PRIOR * float(np.log(a).sum())
+        of_a -= PRIOR / a
+        return value, a * (of_a - a @ of_a)
+
+    found = minimize(objective, np.zeros(n_members), jac=True, method="L-BFGS-B")
+    return pruned(_softmax(found.x))
+
+
+def pruned(a: Array) -> Array:
+    """Without members that hardly count."""
+    a = np.where(a < LEAST_WEIGHT, 0.0, a)
+    return np.asarray(a / a.sum())
+
+
+def _softmax(x: Array) -> Array:
+    e = np.exp(np.clip(x - x.max(), -50, 0))
+    return np.asarray(e / e.sum())
+
+
+def _loss(loss: Loss, Z2: Array, Y: Array, weights: Array) -> tuple[float, Array]:
+    Z2 = np.asfortranarray(Z2)
+    gradient = np.empty_like(Z2, order="F")
+    losses = loss.loss_gradient(Z2, Y, gradient)
+    return float(weights @ losses), gradient * weights[:, None]

@@ -1,0 +1,134 @@
+"""Held-out rows: what each kind of network weighs in the average, and how sure its labels are.
+
+Each kind is trained without some of the rows and asked for these: five times, each row being held
+out once, or one time, where there are many. Weights are those that predict them best (`stacking`),
+and the same predictions tell how far the probabilities are to be moderated.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.random import RandomState
+
+from .bayes.ensemble import combine, outputs_of
+from .bayes.moderation import Moderation, choose_moderation
+from .bayes.predictive import blocks
+from .bayes.stacking import stack
+from .data.rows import ArrayRows
+from .numerics import Array
+from .plan import Plan
+from .run import Training, run
+from .solvers import SOLVERS
+
+Parallel = Callable[[Sequence[Callable[[], Any]]], list]
+"""Makes the calls, one after the other or at the same time, and returns what they return."""
+
+HELD_OUT = 5
+"""One row in so many is held out."""
+
+MOST_HELD_OUT = 5000
+"""Rows that tell well enough."""
+
+ROWS_TO_MODERATE = 2000
+"""Rows whose covariances are kept to choose a moderation by."""
+
+TRIAL = 0.5
+"""Of the epochs of mini-batches, a trial on one part of many rows takes so many."""
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """Weights of the kinds, and the moderation of the average if there is any."""
+
+    weights: Array
+    moderation: Moderation | None = None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A kind of network trained without the rows that it is then asked for."""
+
+    plan: Plan
+    kept: Training
+    held_out: ArrayRows
+    seed: int
+    phase: str
+
+    def __call__(self) -> tuple[Array, Array]:
+        found = run(self.plan, self.kept, RandomState(self.seed), phase=self.phase)
+        posterior, network = found.solution.posterior, self.plan.network()
+        if posterior is None:
+            return _far_from_all(self.held_out.n_rows, self.plan.shape.n_outputs)
+        outputs = outputs_of(network, posterior.theta, posterior.covariance)
+        parts = [
+            outputs.of_rows(self.held_out.take(rows)[0])
+            for rows in blocks(network.shape, self.held_out.n_rows)
+        ]
+        Z2, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Z2, covariance[:ROWS_TO_MODERATE]
+
+
+def _far_from_all(n_rows: int, n_outputs: int) -> tuple[Array, Array]:
+    """What a network without a result says: nothing that would get it a weight."""
+    return np.full((n_rows, n_outputs), 1e3), np.zeros((n_rows, n_outputs, n_outputs))
+
+
+def weigh(
+    plans: Sequence[Plan],
+    trainings: Sequence[Training],
+    n_folds: int,
+    random_state: RandomState,
+    parallel: Parallel,
+) -> Weighting:
+    """The weights of kinds of networks by held-out predictions."""
+    n_rows, loss = trainings[0].rows.n_rows, plans[0].task.loss
+    order = random_state.permutation(n_rows)
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=len(plans))
+    held_out = np.array_split(order, HELD_OUT)[:n_folds]
+    if n_folds == 1:
+        held_out = [held_out[0][:MOST_HELD_OUT]]
+    trials = []
+    for number, rows in enumerate(held_out):
+        kept = np.setdiff1d(order, rows)
+        for plan, training, seed in zip(plans, trainings, seeds, strict=True):
+            trial = _shortened(plan) if n_folds == 1 else plan
+            phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
+            trials.append(
+                _Trial(trial, training.part(kept), training.part(rows).rows, int(seed), phase)
+            )
+    found = parallel(trials)
+    told = np.concatenate(held_out)
+    rows = trainings[0].rows.part(told)
+    weights = np.ones(len(told)) if rows.weights is None else rows.weights.astype(np.float64)
+    weights = weights * rows.copies
+    by_kind = [found[k :: len(plans)] for k in range(len(plans))]
+    outputs = np.array([np.concatenate([Z2 for Z2, _ in parts]) for parts in by_kind])
+    Y = rows.Y.astype(np.float64) if rows.Y.dtype.kind == "f" else rows.Y
+    a = stack(loss, outputs, Y, weights) if len(plans) > 1 else np.ones(1)
+    if not loss.is_moderated:
+        return Weighting(a)
+    moderation = _moderation(loss, by_kind, a, Y, weights, [len(part) for part in held_out])
+    return Weighting(a, moderation)
+
+
+def _moderation(loss, by_kind, a, Y, weights, sizes) -> Moderation:
+    starts = np.cumsum([0, *sizes[:-1]])
+    parts = []
+    for fold, start in enumerate(starts):
+        n = min(sizes[fold], ROWS_TO_MODERATE)
+        rows = slice(start, start + n)
+        told = ((kind[fold][0][:n], kind[fold][1][:n]) for kind in by_kind)
+        parts.append((*combine(told, a), Y[rows], weights[rows]))
+    return choose_moderation(loss, parts)
+
+
+def _shortened(plan: Plan) -> Plan:
+    """The plan of a trial: of mini-batches fewer epochs."""
+    settings = plan.settings
+    if not SOLVERS[settings.solver].incremental:
+        return plan
+    return replace(
+        plan, settings=replace(settings, max_iter=max(1, int(settings.max_iter * TRIAL)))
+    )

@@ -1,0 +1,156 @@
+"""The recipe: which kinds of networks are averaged and how long each is trained, by rows and columns.
+
+Small tables are for networks whose evidence is exact, smooth on standardised columns. From some
+hundred rows on they are joined by networks that are piecewise linear in each column, large ones
+are left to these. What a member counts is decided by held-out rows.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from .model.parameters import Shape
+from .settings import Settings
+from .solvers.levenberg_marquardt import LARGEST
+
+CHEAP = 1e9
+"""Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
+
+FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
+"""Hidden units under the exact evidence, the same from `ROWS_FOR_MORE` rows on, and else."""
+
+ROWS_FOR_MORE = 3000
+
+ROWS_FOR_KNOTS = 300
+"""From here on a piecewise-linear network is worth asking."""
+
+ROWS_FOR_FOLDS = 1000
+"""Up to here held-out predictions come from five folds, beyond from one of five."""
+
+Begin = Literal["noise", "signal"]
+"""Where the evidence begins: with all taken for noise, or nothing."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of network: settings of its own, where its evidence begins, and how many starts."""
+
+    settings: Settings
+    begin: Begin = "noise"
+    n_members: int = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the recipe goes by: `n_encoded` counts columns encoded, but without knots."""
+
+    n_rows: int
+    n_columns: int
+    n_encoded: int
+    n_outputs: int
+    is_dense: bool
+    has_validation: bool
+    has_curvature: bool
+
+
+def kinds(asked: Settings, table: Table) -> list[Kind]:
+    """The kinds of networks to average, the first being the one to take alone."""
+    free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
+    if not free:
+        return [Kind(asked, n_members=_n_members_of(asked, table))]
+    if table.has_validation:
+        return [_stochastic(asked, table, asked.encoding)]
+    found = [_of(asked, table, *each) for each in _usual_kinds(asked, table)]
+    if not is_auto(asked.n_members):
+        return _cycled(found, int(asked.n_members))
+    # whoever asks for a number of hidden units wants that many, not three times as many
+    return found if is_auto(asked.hidden_size) else [replace(found[0], n_members=1)]
+
+
+def n_epochs(n_rows: int, batch_size: int) -> int:
+    """40 sqrt(n) steps, in whole epochs."""
+    import os
+    if os.environ.get("EPOCHS"):
+        return int(os.environ["EPOCHS"])
+    n_steps = float(os.environ.get("STEPS", 40)) * n_rows**0.5
+    return max(10, round(n_steps * min(batch_size, n_rows) / n_rows))
+
+
+def usual_batch_size(n_rows: int) -> int:
+    """Rows of a mini-batch."""
+    return 64 if n_rows < 2000 else 256
+
+
+def _usual_kinds(asked: Settings, table: Table) -> list[tuple[bool, str, Begin, int]]:
+    """(exact, encoding, begin, number) of each kind."""
+    import os
+    if os.environ.get("KINDS"):
+        return eval(os.environ["KINDS"])(asked, table)
+    exact = exact_pays(asked, table)
+    smooth = asked.encoding in ("auto", "linear")
+    knots = table.is_dense and asked.encoding in ("auto", "piecewise_linear")
+    knots = knots and (not smooth or table.n_rows >= ROWS_FOR_KNOTS)
+    found: list[tuple[bool, str, Begin, int]] = []
+    if smooth and exact:
+        found += [(True, "linear", "noise", 2), (True, "linear", "signal", 1)]
+    if knots:
+        found += [(False, "piecewise_linear", "signal", 1)]
+        if not exact:
+            found += [(False, "piecewise_linear", "noise", 1)]
+    if smooth and not exact:
+        found += [(False, "linear", "signal", 1)]
+    return found
+
+
+def _of(asked: Settings, table: Table, exact: bool, encoding: str, begin: Begin, n: int) -> Kind:
+    if exact:
+        return Kind(replace(asked, solver="lm", encoding=encoding), begin, n)
+    # rounding matters less than the choice of mini-batches, and products take half the time
+    dtype = "float32" if is_auto(asked.dtype) else asked.dtype
+    return Kind(replace(asked, solver="adam", encoding=encoding, dtype=dtype), begin, n)
+
+
+def _stochastic(asked: Settings, table: Table, encoding: str) -> Kind:
+    if is_auto(encoding):
+        knots = table.is_dense and table.n_rows >= ROWS_FOR_KNOTS
+        encoding = "piecewise_linear" if knots else "linear"
+    return _of(asked, table, False, encoding, "signal", 1)
+
+
+def _cycled(found: list[Kind], n: int) -> list[Kind]:
+    """So many networks, of each kind in turn."""
+    single = [replace(kind, n_members=0) for kind in found]
+    for i in range(n):
+        kind = single[i % len(single)]
+        single[i % len(single)] = replace(kind, n_members=kind.n_members + 1)
+    return [kind for kind in single if kind.n_members]
+
+
+def _n_members_of(asked: Settings, table: Table) -> int:
+    """Networks to average where the solver is given."""
+    if not is_auto(asked.alpha):
+        return 1
+    if not is_auto(asked.n_members):
+        return int(asked.n_members)
+    return 1
+
+
+def exact_pays(asked: Settings, table: Table) -> bool:
+    """Whether steps by curvature, and so the exact evidence, take not too long."""
+    n_hidden = asked.hidden_size
+    if is_auto(n_hidden):
+        n_hidden = FEW_UNITS if table.n_rows < ROWS_FOR_MORE else MORE_UNITS
+    skip = table.n_outputs == 1 if is_auto(asked.skip) else bool(asked.skip)
+    size = Shape(table.n_encoded, int(n_hidden), table.n_outputs, skip).size
+    return size <= LARGEST and table.n_rows * size**2 + size**3 <= CHEAP
+
+
+def n_folds(n_rows: int) -> int:
+    """How often rows are held out to weigh networks: never where there are too few."""
+    if n_rows < 20:
+        return 0
+    return 5 if n_rows <= ROWS_FOR_FOLDS else 1
+
+
+def is_auto(value: object) -> bool:
+    """Whether a choice is left open."""
+    return isinstance(value, str) and value == "auto"
