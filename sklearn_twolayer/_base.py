@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import engine
 from ._constraints import check_parameters
 from ._inspection import InspectionMixin
+from ._parallel import parallel
 from ._scoring import rating, takes_weights
 from ._table import TableMixin
 from ._threads import one_blas_thread_if_small
@@ -73,7 +74,7 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
             task = self._with_validation(task, held_out, random_state)
             plan = engine.make_plan(task, start)
             with one_blas_thread_if_small(plan.product_size):
-                fitted = engine.fit(plan, random_state, start)
+                fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
             self._keep(fitted, plan)
         if self.verbose:
             print(summary(self, fitted, plan), flush=True)

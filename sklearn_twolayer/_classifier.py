@@ -435,6 +435,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         dtype="auto",
         n_init=1,
         n_members="auto",
+        n_jobs=None,
         store_posterior=True,
         moderate=True,
         warm_start=False,
@@ -474,6 +475,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
+        self.n_jobs = n_jobs
         self.store_posterior = store_posterior
         self.moderate = moderate
         self.warm_start = warm_start

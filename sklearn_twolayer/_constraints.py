@@ -151,6 +151,18 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Jobs:
+    """A number of jobs, as joblib counts them."""
+
+    def accepts(self, value):
+        is_number = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+        return value is None or (is_number and value != 0)
+
+    def __str__(self):
+        return "None or an integer other than 0"
+
+
+@dataclass(frozen=True)
 class Either:
     """Whatever one of two constraints accepts."""
 
@@ -202,6 +214,7 @@ CONSTRAINTS = {
     "categorical_features": Columns(),
     "n_init": Interval(Integral, 1, _MOST_STARTS),
     "n_members": Either(_AUTO, Interval(Integral, 1, _MOST_MEMBERS)),
+    "n_jobs": Jobs(),
     "warm_start": Flag(),
     "verbose": Either(Flag(), Interval(Integral, 0)),
     "early_stopping": Flag(),

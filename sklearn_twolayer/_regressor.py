@@ -429,6 +429,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         dtype="auto",
         n_init=1,
         n_members="auto",
+        n_jobs=None,
         store_posterior=True,
         warm_start=False,
         early_stopping=False,
@@ -466,6 +467,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
+        self.n_jobs = n_jobs
         self.store_posterior = store_posterior
         self.warm_start = warm_start
         self.early_stopping = early_stopping

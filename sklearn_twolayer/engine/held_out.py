@@ -7,6 +7,7 @@ and the same predictions tell how far the probabilities are to be moderated.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.random import RandomState
 from .bayes.ensemble import combine, outputs_of
 from .bayes.moderation import Moderation, choose_moderation
 from .bayes.predictive import blocks
-from .bayes.stacking import stack
+from .bayes.stacking import economical, stack
 from .data.rows import ArrayRows
 from .numerics import Array
 from .plan import Plan
@@ -34,7 +35,7 @@ MOST_HELD_OUT = 5000
 ROWS_TO_MODERATE = 2000
 """Rows whose covariances are kept to choose a moderation by."""
 
-TRIAL = 0.5
+TRIAL = 0.3
 """Of the epochs of mini-batches, a trial on one part of many rows takes so many."""
 
 
@@ -106,7 +107,12 @@ def weigh(
     by_kind = [found[k :: len(plans)] for k in range(len(plans))]
     outputs = np.array([np.concatenate([Z2 for Z2, _ in parts]) for parts in by_kind])
     Y = rows.Y.astype(np.float64) if rows.Y.dtype.kind == "f" else rows.Y
-    a = stack(loss, outputs, Y, weights) if len(plans) > 1 else np.ones(1)
+    a = np.ones(1)
+    if len(plans) > 1:
+        # where folds are affordable, so is what they say
+        costs = np.array([plan.cost for plan in plans])
+        choose = stack if n_folds > 1 else partial(economical, costs=costs)
+        a = choose(loss, outputs, Y, weights)
     if not loss.is_moderated:
         return Weighting(a)
     moderation = _moderation(loss, by_kind, a, Y, weights, [len(part) for part in held_out])

@@ -24,7 +24,9 @@ from .recipe import (
     ROWS_FOR_MORE,
     Begin,
     Kind,
+    STEPS_OF_EVIDENCE,
     Table,
+    cost_of_curvature,
     is_auto,
     kinds,
     n_epochs,
@@ -86,6 +88,16 @@ class Plan:
         settings = self.settings
         return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
 
+    @property
+    def cost(self) -> float:
+        """Multiplications of all networks of this kind, roughly."""
+        settings, n_rows, shape = self.settings, self.task.X.shape[0], self.shape
+        if settings.solver == "lm":
+            each = STEPS_OF_EVIDENCE * cost_of_curvature(n_rows, shape.size)
+        else:
+            each = 6.0 * settings.max_iter * n_rows * (shape.n_features + 1) * shape.n_hidden
+        return settings.n_members * each
+
     def network(self) -> Network:
         """A network of this shape, with buffers of its own."""
         return Network(self.shape, ACTIVATIONS[self.settings.activation], self.task.loss)
@@ -145,6 +157,7 @@ def _table(task: Task) -> Table:
         not sparse.issparse(X),
         task.validation is not None,
         task.loss.has_curvature,
+        task.loss.has_noise,
     )
 
 
@@ -256,7 +269,7 @@ def _definite(asked: Settings, task: Task, by_evidence: bool, streaming: bool) -
         "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",
         "learning_rate_init": 0.02 if cycle else 0.001,
-        "max_iter": n_epochs(n_rows, size) if cycle else 1000,
+        "max_iter": n_epochs(n_rows, size, asked.encoding == "piecewise_linear") if cycle else 1000,
         "batch_size": size,
     }
     return replace(asked, **{k: v for k, v in definite.items() if is_auto(getattr(asked, k))})

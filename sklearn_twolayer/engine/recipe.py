@@ -15,13 +15,25 @@ from .solvers.levenberg_marquardt import LARGEST
 CHEAP = 1e9
 """Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
 
+CHEAP_BESIDE_BATCHES = 3e8
+"""The same where mini-batches do nearly as well."""
+
 FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
 """Hidden units under the exact evidence, the same from `ROWS_FOR_MORE` rows on, and else."""
 
 ROWS_FOR_MORE = 3000
 
-ROWS_FOR_KNOTS = 300
-"""From here on a piecewise-linear network is worth asking."""
+ROWS_FOR_KNOTS = 150
+"""From here on a piecewise-linear network may be of use."""
+
+ROWS_FOR_BATCHES = 2000
+"""From here on mini-batches learn sooner than steps by curvature, unless these are very cheap."""
+
+ROWS_FOR_SEVERAL = 10_000
+"""From here on two piecewise-linear networks of half the steps are better than one."""
+
+STEPS, STEPS_WITH_KNOTS, FEWEST_EPOCHS = 40, 16, 8
+"""Mini-batches for each root of the number of rows."""
 
 ROWS_FOR_FOLDS = 1000
 """Up to here held-out predictions come from five folds, beyond from one of five."""
@@ -50,6 +62,7 @@ class Table:
     is_dense: bool
     has_validation: bool
     has_curvature: bool
+    has_noise: bool
 
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
@@ -66,13 +79,11 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
     return found if is_auto(asked.hidden_size) else [replace(found[0], n_members=1)]
 
 
-def n_epochs(n_rows: int, batch_size: int) -> int:
-    """40 sqrt(n) steps, in whole epochs."""
-    import os
-    if os.environ.get("EPOCHS"):
-        return int(os.environ["EPOCHS"])
-    n_steps = float(os.environ.get("STEPS", 40)) * n_rows**0.5
-    return max(10, round(n_steps * min(batch_size, n_rows) / n_rows))
+def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
+    """So many that steps grow with the root of the rows, of which each is a visited less often."""
+    per_root = STEPS_WITH_KNOTS if has_knots else STEPS
+    n_steps = per_root * n_rows**0.5
+    return max(FEWEST_EPOCHS, round(n_steps * min(batch_size, n_rows) / n_rows))
 
 
 def usual_batch_size(n_rows: int) -> int:
@@ -81,23 +92,24 @@ def usual_batch_size(n_rows: int) -> int:
 
 
 def _usual_kinds(asked: Settings, table: Table) -> list[tuple[bool, str, Begin, int]]:
-    """(exact, encoding, begin, number) of each kind."""
-    import os
-    if os.environ.get("KINDS"):
-        return eval(os.environ["KINDS"])(asked, table)
-    exact = exact_pays(asked, table)
+    """(exact, encoding, begin, number) of each kind, the first being the one to take alone."""
     smooth = asked.encoding in ("auto", "linear")
-    knots = table.is_dense and asked.encoding in ("auto", "piecewise_linear")
+    knots = asked.encoding in ("auto", "piecewise_linear") and table.is_dense
     knots = knots and (not smooth or table.n_rows >= ROWS_FOR_KNOTS)
+    few, exact = table.n_rows < ROWS_FOR_BATCHES, exact_pays(asked, table)
     found: list[tuple[bool, str, Begin, int]] = []
-    if smooth and exact:
-        found += [(True, "linear", "noise", 2), (True, "linear", "signal", 1)]
+    if smooth and exact and table.has_noise:
+        found = [(True, "linear", "noise", 1)]
+        if few:
+            found += [(True, "linear", "signal", 1), (False, "linear", "signal", 1)]
+    elif smooth and exact and few:
+        found = [(True, "linear", "noise", 2)]
+    elif smooth:
+        found = [(False, "linear", "signal", 1)]
     if knots:
-        found += [(False, "piecewise_linear", "signal", 1)]
-        if not exact:
-            found += [(False, "piecewise_linear", "noise", 1)]
-    if smooth and not exact:
-        found += [(False, "linear", "signal", 1)]
+        several = 2 if table.n_rows >= ROWS_FOR_SEVERAL else 1
+        piecewise = (False, "piecewise_linear", "signal", several)
+        found = [piecewise, *found] if several > 1 else [*found, piecewise]
     return found
 
 
@@ -141,7 +153,17 @@ def exact_pays(asked: Settings, table: Table) -> bool:
         n_hidden = FEW_UNITS if table.n_rows < ROWS_FOR_MORE else MORE_UNITS
     skip = table.n_outputs == 1 if is_auto(asked.skip) else bool(asked.skip)
     size = Shape(table.n_encoded, int(n_hidden), table.n_outputs, skip).size
-    return size <= LARGEST and table.n_rows * size**2 + size**3 <= CHEAP
+    most = CHEAP if table.n_rows < ROWS_FOR_BATCHES else CHEAP_BESIDE_BATCHES
+    return size <= LARGEST and cost_of_curvature(table.n_rows, size) <= most
+
+
+STEPS_OF_EVIDENCE = 40
+"""Steps by curvature that the exact evidence takes, about."""
+
+
+def cost_of_curvature(n_rows: int, n_parameters: int) -> float:
+    """Multiplications of such a step."""
+    return float(n_rows * n_parameters**2 + n_parameters**3)
 
 
 def n_folds(n_rows: int) -> int:

@@ -21,6 +21,7 @@ from ..solvers import SOLVERS
 from ..solvers.monitor import Monitor
 from ..solvers.objective import Objective
 from ..solvers.penalty import Penalty
+from ..solvers.stochastic import batch_size
 from ..solvers.solution import Posterior, Solution, State, Status
 from .evidence import Prior, bounded, relevance_prior
 from .kronecker import InputFactor, KroneckerLaplace, factors, input_factor
@@ -28,8 +29,8 @@ from .kronecker import InputFactor, KroneckerLaplace, factors, input_factor
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
 
-STEPS_BETWEEN = 20
-"""Mini-batches between two estimates, at least."""
+STEPS_BETWEEN, ESTIMATES = 20, 25
+"""Mini-batches between two estimates, at least, and about how many there are in all."""
 
 
 class EvidenceObjective(Objective):
@@ -48,13 +49,13 @@ class EvidenceObjective(Objective):
         self.beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
         self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
-        self.n_steps = 0
+        self.n_steps, self.steps_between = 0, STEPS_BETWEEN
         self._follow()
 
     def adapt(self, theta: Array, n_steps: int) -> bool:
         """Take in what theta tells of the precisions, once so many steps are enough for that."""
         self.n_steps += n_steps
-        if self.n_steps < STEPS_BETWEEN:
+        if self.n_steps < self.steps_between:
             return False
         self.n_steps = 0
         found = self.laplace(theta).estimate()
@@ -117,6 +118,10 @@ def solve(
     precision = np.ones(shape.n_groups) if beta is None else state["precision"]
     prior = relevance_prior(shape, precision)
     adaptive = EvidenceObjective(objective, prior, beta, random_state)
+    if SOLVERS[settings.solver].incremental:
+        n_rows = objective.rows.n_rows
+        n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
+        adaptive.steps_between = max(STEPS_BETWEEN, int(n_steps / ESTIMATES))
     # values under different precisions do not compare; where rows judge they choose the weights
     monitor.keep_best = monitor.keep_best and monitor.score is not None
     # of a first run the state tells the precisions, and nothing of the solver

@@ -15,6 +15,11 @@ from ..numerics import Array
 LEAST_WEIGHT = 0.05
 """A member of less weight does not pay for its prediction."""
 
+PRICE = 0.02
+"""Of time: twice as much has to lower the held-out loss by 1.4 per cent."""
+
+TINY = 1e-300
+
 PRIOR = 1.0
 """Strength of the prior, in rows."""
 
@@ -38,6 +43,31 @@ def stack(loss: Loss, outputs: Array, Y: Array, weights: Array) -> Array:
 
     found = minimize(objective, np.zeros(n_members), jac=True, method="L-BFGS-B")
     return pruned(_softmax(found.x))
+
+
+def economical(
+    loss: Loss, outputs: Array, Y: Array, weights: Array, costs: Array
+) -> Array:
+    """Weights of those members whose loss is smallest, more time counting as more loss.
+
+    The subset of least  log(loss) + `PRICE` log(cost), by leaving one member out after the other.
+    """
+
+    def price(members: Array) -> tuple[float, Array]:
+        a = np.zeros(len(outputs))
+        a[members] = stack(loss, outputs[members], Y, weights) if len(members) > 1 else 1.0
+        lost = _loss(loss, np.tensordot(a, outputs, 1), Y, weights)[0]
+        return float(np.log(max(lost, TINY)) + PRICE * np.log(costs[a > 0].sum())), a
+
+    kept = np.arange(len(outputs))
+    least, chosen = price(kept)
+    while len(kept) > 1:
+        found = [price(np.delete(kept, i)) for i in range(len(kept))]
+        best = min(range(len(found)), key=lambda i: found[i][0])
+        if found[best][0] >= least:
+            break
+        kept, (least, chosen) = np.delete(kept, best), found[best]
+    return chosen
 
 
 def pruned(a: Array) -> Array:

@@ -55,7 +55,9 @@ def solve(
     if status is not Status.DIVERGED:
         _compare_last_with_best(objective, theta, settings, monitor)
     monitor.finish()
-    n_iter, status = len(monitor.loss_curve), status or Status.MAX_ITER
+    # a schedule that ends where it is meant to end has not been cut short
+    status = status or (Status.CONVERGED if schedule.by_step else Status.MAX_ITER)
+    n_iter = len(monitor.loss_curve)
     return Solution(monitor.best_theta, monitor.best_value, n_iter, status, state)
 
 
