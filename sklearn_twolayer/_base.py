@@ -210,7 +210,8 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         solution, monitor = fitted.solution, fitted.monitor
         widest = engine.widest_member(fitted.continuation)
         origin, encoding, fill = widest.scaling.X.origin(), widest.encoding, widest.scaling.fill
-        weights = fitted.coefs, fitted.intercepts, plan.choices.activation
+        activations = engine.activation_of(fitted.continuation)
+        weights = fitted.coefs, fitted.intercepts, activations
         self._keep_weights(*weights, origin, encoding, fill)
         self._keep_posterior(fitted)
         self._no_posterior = plan.no_posterior
@@ -235,7 +236,11 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
         # prediction does not change when a parameter is set after the fit
-        self.activation_ = activation
+        names, sizes = ([activation], [len(intercepts[0])])
+        if not isinstance(activation, str):
+            names, sizes = activation
+        self.activation_ = names[0] if len(set(names)) == 1 else names
+        self._hidden_sizes = sizes
         # where float32 rows are counted from; any point gives the same function
         self._origin = origin
         self._encoding = None if encoding is None else dict(vars(encoding))
@@ -268,9 +273,15 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         X = self._columns_of(X)
         if self._encoding is not None or engine.has_missing(X):
             X = engine.Encoded(X, self._known_encoding(), self._fill)
-        activation = engine.ACTIVATIONS[self.activation_]
+        activation = self._activation()
         coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
         return coefs, self.intercepts_, activation, X, self._origin
+
+    def _activation(self):
+        """That of all hidden units; each network of an average may have its own."""
+        if isinstance(self.activation_, str):
+            return engine.ACTIVATIONS[self.activation_]
+        return engine.side_by_side_activation(self.activation_, self._hidden_sizes)
 
     def _by_blocks(self, X, *computations):
         """What each of them makes of raw outputs and their rows, an array each.

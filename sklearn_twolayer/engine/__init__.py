@@ -35,9 +35,10 @@ from .data.encoding import NUMBER, Encoding, level_order
 from .data.encoding import plain as plain_encoding
 from .data.scaling import has_missing
 from .data.sources import subset
-from .averaging import outputs_and_covariance, widest_member
+from .averaging import activation_of, outputs_and_covariance, widest_member
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
+from .model.activations import side_by_side as side_by_side_activation
 from .model.gradient_check import numerical_gradient
 from .model.initializers import INITIALIZERS
 from .model.losses import LOSSES
@@ -85,6 +86,7 @@ __all__ = [
     "Solution",
     "Status",
     "Task",
+    "activation_of",
     "fit",
     "gradient_magnitude",
     "has_missing",
@@ -101,6 +103,7 @@ __all__ = [
     "raw_prediction",
     "restore",
     "restore_predictive",
+    "side_by_side_activation",
     "softmax",
     "softplus",
     "subset",

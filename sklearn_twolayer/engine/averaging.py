@@ -58,6 +58,12 @@ def widest_member(fitted: Continuation) -> Continuation:
     return next(member for member in members if member.encoding is widest)
 
 
+def activation_of(fitted: Continuation) -> tuple[list[str], list[int]]:
+    """The activation of each member's hidden units, and how many they are."""
+    choices = [member.choices for member in fitted.members or [fitted]]
+    return [each.activation for each in choices], [each.hidden_size for each in choices]
+
+
 def _placed(fitted: Fit, widest: Encoding | None) -> list[Array]:
     """[W1, W2] or [W1, W2, W0] on the columns of the widest encoding."""
     own = fitted.continuation.encoding

@@ -7,7 +7,6 @@ and the same predictions tell how far the probabilities are to be moderated.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.random import RandomState
 from .bayes.ensemble import combine, outputs_of
 from .bayes.moderation import Moderation, choose_moderation
 from .bayes.predictive import blocks
-from .bayes.stacking import economical, stack
+from .bayes.stacking import cheapest, mean_losses, stack
 from .data.rows import ArrayRows
 from .numerics import Array
 from .plan import Plan
@@ -68,7 +67,9 @@ class _Trial:
             for rows in blocks(network.shape, self.held_out.n_rows)
         ]
         Z2, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Z2, covariance[:ROWS_TO_MODERATE]
+        if self.plan.task.loss.has_noise:
+            covariance += np.diag(posterior.noise)
+        return Z2, covariance
 
 
 def _far_from_all(n_rows: int, n_outputs: int) -> tuple[Array, Array]:
@@ -86,7 +87,7 @@ def weigh(
     """The weights of kinds of networks by held-out predictions."""
     n_rows, loss = trainings[0].rows.n_rows, plans[0].task.loss
     order = random_state.permutation(n_rows)
-    seeds = random_state.randint(np.iinfo(np.int32).max, size=len(plans))
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=len(plans)) // 2
     held_out = np.array_split(order, HELD_OUT)[:n_folds]
     if n_folds == 1:
         held_out = [held_out[0][:MOST_HELD_OUT]]
@@ -97,7 +98,7 @@ def weigh(
             trial = _shortened(plan) if n_folds == 1 else plan
             phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
             trials.append(
-                _Trial(trial, training.part(kept), training.part(rows).rows, int(seed), phase)
+                _Trial(trial, training.part(kept), training.part(rows).rows, int(seed) + number, phase)
             )
     found = parallel(trials)
     told = np.concatenate(held_out)
@@ -106,17 +107,52 @@ def weigh(
     weights = weights * rows.copies
     by_kind = [found[k :: len(plans)] for k in range(len(plans))]
     outputs = np.array([np.concatenate([Z2 for Z2, _ in parts]) for parts in by_kind])
+    if loss.has_noise:
+        weights = weights / _variances(by_kind)
     Y = rows.Y.astype(np.float64) if rows.Y.dtype.kind == "f" else rows.Y
-    a = np.ones(1)
-    if len(plans) > 1:
-        # where folds are affordable, so is what they say
-        costs = np.array([plan.cost for plan in plans])
-        choose = stack if n_folds > 1 else partial(economical, costs=costs)
-        a = choose(loss, outputs, Y, weights)
+    a = _stacked(plans, outputs, Y, weights, economical=n_folds == 1)
     if not loss.is_moderated:
         return Weighting(a)
     moderation = _moderation(loss, by_kind, a, Y, weights, [len(part) for part in held_out])
     return Weighting(a, moderation)
+
+
+CLEAN = 0.5
+"""Of the loss of the first kind, a network that began without noise must have no more."""
+
+
+def _stacked(
+    plans: Sequence[Plan], outputs: Array, Y: Array, weights: Array, economical: bool
+) -> Array:
+    """The weights, of a network that begins without noise only where that is plainly right."""
+    loss = plans[0].task.loss
+    losses = mean_losses(loss, outputs, Y, weights)
+    admitted = [not plan.is_clean for plan in plans] | (losses < CLEAN * losses[0])
+    prior = np.array([plan.prior for plan in plans])
+    if any(plan.is_clean for plan, is_in in zip(plans, admitted, strict=True) if is_in):
+        prior = np.ones(len(plans))  # what was believed before is refuted
+    data = loss, outputs[admitted], Y, weights, prior[admitted]
+    a = np.zeros(len(plans))
+    if economical:
+        # where folds are affordable, so is what they say
+        costs = np.array([plan.cost for plan in plans])
+        a[admitted] = cheapest(*data, costs[admitted])
+    else:
+        a[admitted] = stack(*data)
+    return a
+
+
+def _variances(by_kind: list) -> Array:
+    """How uncertain each row is, whichever kind is asked, relative to the others.
+
+    A row that no kind claims to know, far from all others, is not to decide between them.
+    """
+    each = [np.concatenate([np.einsum("ikk->i", V) for _, V in parts]) for parts in by_kind]
+    variances = np.exp(np.mean(np.log(np.maximum(each, TINY)), axis=0))
+    return variances / variances.mean()
+
+
+TINY = 1e-12
 
 
 def _moderation(loss, by_kind, a, Y, weights, sizes) -> Moderation:

@@ -25,6 +25,8 @@ from .recipe import (
     Begin,
     Kind,
     STEPS_OF_EVIDENCE,
+    STEPS_OF_LBFGS,
+    USUAL_ALPHA,
     Table,
     cost_of_curvature,
     is_auto,
@@ -44,9 +46,6 @@ FEW_ROWS = 10_000
 
 MOST_PARAMETERS = 10**9
 """Of a network: 8 GB in double precision, and as much again several times over to train it."""
-
-USUAL_ALPHA = 1.0
-"""The prior's precision where nothing chooses it."""
 
 AlphaBy = Literal["given", "evidence"]
 """Who chooses alpha: the caller, or the evidence."""
@@ -74,6 +73,7 @@ class Plan:
     product_size: int
     encoding: Encoding | None = None
     begin: Begin = "noise"
+    prior: float = 1.0
     others: tuple["Plan", ...] = ()
     n_folds: int = 0
 
@@ -89,9 +89,16 @@ class Plan:
         return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
 
     @property
+    def is_clean(self) -> bool:
+        """Whether the exact evidence begins as if there were no noise."""
+        return self.settings.solver == "lm" and self.begin == "signal"
+
+    @property
     def cost(self) -> float:
         """Multiplications of all networks of this kind, roughly."""
         settings, n_rows, shape = self.settings, self.task.X.shape[0], self.shape
+        if settings.solver == "lbfgs":
+            settings = replace(settings, max_iter=min(settings.max_iter, STEPS_OF_LBFGS))
         if settings.solver == "lm":
             each = STEPS_OF_EVIDENCE * cost_of_curvature(n_rows, shape.size)
         else:
@@ -169,8 +176,8 @@ def _plan(
     encoding = _encoding(task, asked, start)
     blocks, n_inputs = (encoding.blocks, encoding.fan_in) if encoding else (None, None)
     n_columns = int(encoding.sizes.sum()) if encoding else task.X.shape[1]
-    by_evidence = is_auto(asked.alpha)
-    settings = _definite(asked, task, by_evidence, streaming)
+    by_evidence, averaged = is_auto(asked.alpha), is_auto(task.settings.alpha)
+    settings = _definite(asked, task, by_evidence, averaged, streaming)
     sizes = n_columns, int(settings.hidden_size), task.n_outputs
     shape = Shape(*sizes, bool(settings.skip), blocks, n_inputs)
     _check_size(shape)
@@ -191,6 +198,7 @@ def _plan(
         _product_size(settings, shape, task.X.shape[0]),
         encoding,
         kind.begin,
+        kind.prior,
     )
 
 
@@ -251,7 +259,9 @@ def _as_started(asked: Settings, start: Continuation) -> Settings:
     return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
 
 
-def _definite(asked: Settings, task: Task, by_evidence: bool, streaming: bool) -> Settings:
+def _definite(
+    asked: Settings, task: Task, by_evidence: bool, averaged: bool, streaming: bool
+) -> Settings:
     """The settings with all that is left open settled."""
     n_rows, solver = task.X.shape[0], asked.solver
     if is_auto(solver):
@@ -264,7 +274,7 @@ def _definite(asked: Settings, task: Task, by_evidence: bool, streaming: bool) -
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": _hidden_size(solver, n_rows),
-        "activation": "tanh" if by_evidence or solver == "lm" else "relu",
+        "activation": "tanh" if averaged or solver == "lm" else "relu",
         "skip": by_evidence and task.n_outputs == 1 and solver == "lm",
         "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",

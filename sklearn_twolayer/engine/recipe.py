@@ -15,8 +15,8 @@ from .solvers.levenberg_marquardt import LARGEST
 CHEAP = 1e9
 """Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
 
-CHEAP_BESIDE_BATCHES = 3e8
-"""The same where mini-batches do nearly as well."""
+CHEAP_BESIDE_BATCHES = {True: 3e8, False: 1e8}
+"""The same where mini-batches do nearly as well: for quantities, and for classes."""
 
 FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
 """Hidden units under the exact evidence, the same from `ROWS_FOR_MORE` rows on, and else."""
@@ -35,6 +35,15 @@ ROWS_FOR_SEVERAL = 10_000
 STEPS, STEPS_WITH_KNOTS, FEWEST_EPOCHS = 40, 16, 8
 """Mini-batches for each root of the number of rows."""
 
+SEVERAL = 3
+"""Starts of a network whose evidence is exact: each ends at a mode of its own."""
+
+PRIOR_OF_EXACT = 10.0
+"""Rows that speak for networks whose evidence is exact, before any is held out."""
+
+USUAL_ALPHA = 1.0
+"""The prior's precision where nothing chooses it."""
+
 ROWS_FOR_FOLDS = 1000
 """Up to here held-out predictions come from five folds, beyond from one of five."""
 
@@ -44,11 +53,15 @@ Begin = Literal["noise", "signal"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of network: settings of its own, where its evidence begins, and how many starts."""
+    """A kind of network: settings of its own, where its evidence begins, and how many starts.
+
+    Before any row is held out it is believed as if `prior` rows had spoken for it.
+    """
 
     settings: Settings
     begin: Begin = "noise"
     n_members: int = 1
+    prior: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
         return [Kind(asked, n_members=_n_members_of(asked, table))]
     if table.has_validation:
         return [_stochastic(asked, table, asked.encoding)]
-    found = [_of(asked, table, *each) for each in _usual_kinds(asked, table)]
+    found = _usual_kinds(asked, table)
     if not is_auto(asked.n_members):
         return _cycled(found, int(asked.n_members))
     # whoever asks for a number of hidden units wants that many, not three times as many
@@ -91,41 +104,57 @@ def usual_batch_size(n_rows: int) -> int:
     return 64 if n_rows < 2000 else 256
 
 
-def _usual_kinds(asked: Settings, table: Table) -> list[tuple[bool, str, Begin, int]]:
-    """(exact, encoding, begin, number) of each kind, the first being the one to take alone."""
+def _usual_kinds(asked: Settings, table: Table) -> list[Kind]:
+    """The kinds that suit the table, the first being the one to take alone."""
     smooth = asked.encoding in ("auto", "linear")
     knots = asked.encoding in ("auto", "piecewise_linear") and table.is_dense
     knots = knots and (not smooth or table.n_rows >= ROWS_FOR_KNOTS)
-    few, exact = table.n_rows < ROWS_FOR_BATCHES, exact_pays(asked, table)
-    found: list[tuple[bool, str, Begin, int]] = []
-    if smooth and exact and table.has_noise:
-        found = [(True, "linear", "noise", 1)]
-        if few:
-            found += [(True, "linear", "signal", 1), (False, "linear", "signal", 1)]
-    elif smooth and exact and few:
-        found = [(True, "linear", "noise", 2)]
-    elif smooth:
-        found = [(False, "linear", "signal", 1)]
+    found = _smooth_kinds(asked, table) if smooth else []
     if knots:
         several = 2 if table.n_rows >= ROWS_FOR_SEVERAL else 1
-        piecewise = (False, "piecewise_linear", "signal", several)
+        piecewise = _by_evidence(asked, "adam", "piecewise_linear", "signal", several)
         found = [piecewise, *found] if several > 1 else [*found, piecewise]
     return found
 
 
-def _of(asked: Settings, table: Table, exact: bool, encoding: str, begin: Begin, n: int) -> Kind:
-    if exact:
-        return Kind(replace(asked, solver="lm", encoding=encoding), begin, n)
+def _smooth_kinds(asked: Settings, table: Table) -> list[Kind]:
+    """Networks on standardised columns."""
+    few, exact = table.n_rows < ROWS_FOR_BATCHES, exact_pays(asked, table)
+    stochastic = _by_evidence(asked, "adam", "linear", "signal")
+    if not exact:
+        if table.has_noise or table.n_rows >= ROWS_FOR_SEVERAL:
+            return [stochastic]
+        return [stochastic, _confident(asked)]
+    smooth = _by_evidence(asked, "lm", "linear", "noise", SEVERAL if few else 1)
+    smooth = replace(smooth, prior=PRIOR_OF_EXACT)
+    if not table.has_noise:
+        return [smooth, _confident(asked)]
+    if not few:
+        return [smooth]
+    # without noise few points tell all: where the evidence begins decides whether it sees that
+    clean = [_by_evidence(asked, "lm", "linear", "signal", SEVERAL)]
+    return [smooth, *(clean if table.n_rows < ROWS_FOR_KNOTS else []), stochastic]
+
+
+def _confident(asked: Settings) -> Kind:
+    """Relu units under a weak prior: of rules without exceptions the evidence learns too little."""
+    activation = "relu" if is_auto(asked.activation) else asked.activation
+    settings = replace(asked, solver="lbfgs", encoding="linear", activation=activation)
+    return Kind(replace(settings, alpha=USUAL_ALPHA))
+
+
+def _by_evidence(asked: Settings, solver: str, encoding: str, begin: Begin, n: int = 1) -> Kind:
     # rounding matters less than the choice of mini-batches, and products take half the time
-    dtype = "float32" if is_auto(asked.dtype) else asked.dtype
-    return Kind(replace(asked, solver="adam", encoding=encoding, dtype=dtype), begin, n)
+    in_single = solver == "adam" and is_auto(asked.dtype)
+    dtype = "float32" if in_single else asked.dtype
+    return Kind(replace(asked, solver=solver, encoding=encoding, dtype=dtype), begin, n)
 
 
 def _stochastic(asked: Settings, table: Table, encoding: str) -> Kind:
     if is_auto(encoding):
         knots = table.is_dense and table.n_rows >= ROWS_FOR_KNOTS
         encoding = "piecewise_linear" if knots else "linear"
-    return _of(asked, table, False, encoding, "signal", 1)
+    return _by_evidence(asked, "adam", encoding, "signal")
 
 
 def _cycled(found: list[Kind], n: int) -> list[Kind]:
@@ -153,12 +182,12 @@ def exact_pays(asked: Settings, table: Table) -> bool:
         n_hidden = FEW_UNITS if table.n_rows < ROWS_FOR_MORE else MORE_UNITS
     skip = table.n_outputs == 1 if is_auto(asked.skip) else bool(asked.skip)
     size = Shape(table.n_encoded, int(n_hidden), table.n_outputs, skip).size
-    most = CHEAP if table.n_rows < ROWS_FOR_BATCHES else CHEAP_BESIDE_BATCHES
+    most = CHEAP if table.n_rows < ROWS_FOR_BATCHES else CHEAP_BESIDE_BATCHES[table.has_noise]
     return size <= LARGEST and cost_of_curvature(table.n_rows, size) <= most
 
 
-STEPS_OF_EVIDENCE = 40
-"""Steps by curvature that the exact evidence takes, about."""
+STEPS_OF_EVIDENCE, STEPS_OF_LBFGS = 40, 150
+"""Steps by curvature that the exact evidence takes, and those of L-BFGS, about."""
 
 
 def cost_of_curvature(n_rows: int, n_parameters: int) -> float:

@@ -86,6 +86,9 @@ def run(
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
         solution = solve(objective, theta, plan.settings, monitor, random_state, state)
+        if plan.alpha is not None and not plan.no_posterior and solution.status is not Status.DIVERGED:
+            found = reestimation.posterior_of_given(objective, solution.theta, plan.alpha)
+            solution.posterior = found
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter

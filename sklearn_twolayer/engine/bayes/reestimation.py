@@ -23,8 +23,8 @@ from ..solvers.objective import Objective
 from ..solvers.penalty import Penalty
 from ..solvers.stochastic import batch_size
 from ..solvers.solution import Posterior, Solution, State, Status
-from .evidence import Prior, bounded, relevance_prior
-from .kronecker import InputFactor, KroneckerLaplace, factors, input_factor
+from .evidence import LARGEST_PRECISION, Prior, bounded, relevance_prior
+from .kronecker import Factors, InputFactor, KroneckerLaplace, factors, input_factor
 
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
@@ -67,10 +67,14 @@ class EvidenceObjective(Objective):
         self._follow()
         return True
 
+    def factors(self, theta: Array) -> Factors:
+        """What the rows say around theta."""
+        n = self.total_weight * self.rows.copies
+        return factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+
     def laplace(self, theta: Array) -> KroneckerLaplace:
         """The posterior around theta."""
-        n = self.total_weight * self.rows.copies
-        found = factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+        found = self.factors(theta)
         return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
 
     @property
@@ -148,3 +152,25 @@ def posterior(objective: EvidenceObjective, theta: Array) -> Posterior | None:
     return Posterior(
         laplace.factors.theta, laplace.covariance, objective.alpha, noise, n_effective, value
     )
+
+
+NOISE_STEPS = 10
+"""Estimates of the noise that settle it where precisions are given."""
+
+
+def posterior_of_given(objective: Objective, theta: Array, alpha: float | Array) -> Posterior | None:
+    """The posterior around theta where alpha was given; the noise alone is estimated."""
+    shape = objective.network.shape
+    given = np.full(shape.n_groups, alpha) if np.ndim(alpha) == 0 else np.asarray(alpha, dtype=float)
+    if np.ndim(alpha) == 0:
+        given[shape.n_columns] = 0.0  # hidden biases are free
+    # a flat prior is one that is as wide as can be
+    given = np.maximum(given, 1 / LARGEST_PRECISION)
+    prior = relevance_prior(shape, given)
+    adaptive = EvidenceObjective(objective, prior, None, RandomState(0))
+    found = adaptive.factors(theta)
+    for _ in range(NOISE_STEPS if adaptive.plain.loss.has_noise else 0):
+        laplace = KroneckerLaplace(found, adaptive.plain, prior, adaptive.precision, adaptive.beta)
+        adaptive.beta = bounded(laplace.estimate().beta, adaptive.beta)
+        adaptive.precision = given / (1 / adaptive.beta).mean()
+    return posterior(adaptive, theta)

@@ -1,9 +1,9 @@
 """Stacking: the weights of an average that predict held-out rows best (Yao et al. 2018).
 
-    minimise  sum_i w_i loss(sum_m a_m Z2_m,i, Y_i)  - sum_m log a_m      over  a >= 0, sum a = 1
+    minimise  sum_i w_i loss(sum_m a_m Z2_m,i, Y_i)  - sum_m prior_m log a_m
 
-The second term, the logarithm of a Dirichlet prior, counts as one row for each member: where few
-rows tell, weights stay near each other.
+over a >= 0, sum a = 1. The second term, the logarithm of a Dirichlet prior, counts in rows: where
+few of them tell, the weights stay near those of the prior.
 """
 
 import numpy as np
@@ -20,13 +20,10 @@ PRICE = 0.02
 
 TINY = 1e-300
 
-PRIOR = 1.0
-"""Strength of the prior, in rows."""
-
-
-def stack(loss: Loss, outputs: Array, Y: Array, weights: Array) -> Array:
+def stack(loss: Loss, outputs: Array, Y: Array, weights: Array, prior: Array) -> Array:
     """Weights (n_members,) for held-out outputs (n_members, n_rows, n_outputs)."""
-    n_members = len(outputs)
+    if len(outputs) == 1:
+        return np.ones(1)
     # a loss with a noise is counted in units of it: those of the best member's errors
     unit = 1.0
     if loss.has_noise:
@@ -37,16 +34,16 @@ def stack(loss: Loss, outputs: Array, Y: Array, weights: Array) -> Array:
         a = _softmax(log_ratios)
         value, gradient = _loss(loss, np.tensordot(a, outputs, 1), Y, weights)
         of_a = np.tensordot(outputs, gradient, 2) / unit
-        value = value / unit - PRIOR * float(np.log(a).sum())
-        of_a -= PRIOR / a
+        value = value / unit - float(prior @ np.log(a))
+        of_a -= prior / a
         return value, a * (of_a - a @ of_a)
 
-    found = minimize(objective, np.zeros(n_members), jac=True, method="L-BFGS-B")
+    found = minimize(objective, np.log(prior / prior.sum()), jac=True, method="L-BFGS-B")
     return pruned(_softmax(found.x))
 
 
-def economical(
-    loss: Loss, outputs: Array, Y: Array, weights: Array, costs: Array
+def cheapest(
+    loss: Loss, outputs: Array, Y: Array, weights: Array, prior: Array, costs: Array
 ) -> Array:
     """Weights of those members whose loss is smallest, more time counting as more loss.
 
@@ -55,7 +52,7 @@ def economical(
 
     def price(members: Array) -> tuple[float, Array]:
         a = np.zeros(len(outputs))
-        a[members] = stack(loss, outputs[members], Y, weights) if len(members) > 1 else 1.0
+        a[members] = stack(loss, outputs[members], Y, weights, prior[members])
         lost = _loss(loss, np.tensordot(a, outputs, 1), Y, weights)[0]
         return float(np.log(max(lost, TINY)) + PRICE * np.log(costs[a > 0].sum())), a
 
@@ -68,6 +65,11 @@ def economical(
             break
         kept, (least, chosen) = np.delete(kept, best), found[best]
     return chosen
+
+
+def mean_losses(loss: Loss, outputs: Array, Y: Array, weights: Array) -> Array:
+    """The mean loss of each member."""
+    return np.array([_loss(loss, Z2, Y, weights)[0] for Z2 in outputs]) / weights.sum()
 
 
 def pruned(a: Array) -> Array:

@@ -8,7 +8,7 @@ sets ``keeps_input=False``: the network then overwrites Z by A and passes A for 
 At a kink the slope is the one from the left, 0 for relu.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -143,3 +143,24 @@ ACTIVATIONS = {
     "silu": Activation(_silu, _silu_slope, "he_uniform", keeps_input=True),
     "softplus": Activation(_softplus, _softplus_slope, "he_uniform"),
 }
+
+
+def side_by_side(names: Sequence[str], sizes: Sequence[int]) -> Activation:
+    """Of hidden units of several kinds: the first ``sizes[0]`` have the first activation, and so on."""
+    if len(set(names)) == 1:
+        return ACTIVATIONS[names[0]]
+    ends = np.cumsum(sizes)
+    parts = [
+        (ACTIVATIONS[name], slice(end - size, end))
+        for name, size, end in zip(names, sizes, ends, strict=True)
+    ]
+
+    def value(Z: Array, out: Array) -> None:
+        for activation, units in parts:
+            activation.value(Z[:, units], out[:, units])
+
+    def slope(Z: Array, A: Array, out: Array) -> None:
+        for activation, units in parts:
+            activation.slope(Z[:, units], A[:, units], out[:, units])
+
+    return Activation(value, slope, "glorot_uniform", any(part.keeps_input for part, _ in parts))
