@@ -142,8 +142,8 @@ def _epoch(
     lazily = objective.has_wide_categories
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
     for index, size in _batches(n_rows, settings, random_state):
+        of_step = rate((n_done + size / 2) / n_rows)
         n_done += size
-        of_step = rate(n_done / n_rows)
         if lazily:
             loss = lazy.step(objective, theta, index, of_step, settings, optimizer, state)
         else:
