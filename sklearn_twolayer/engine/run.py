@@ -12,7 +12,7 @@ from numpy.random import RandomState
 from scipy import sparse
 
 from .bayes import automatic_relevance, reestimation
-from .bayes.extrapolation import Ranges, measure
+from .bayes.extrapolation import Ranges, measure, merged
 from .data.encoded import encoded_moments
 from .data.rows import ArrayRows
 from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
@@ -61,7 +61,10 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     # a scorer rates rows in raw units, and has them already
     rated = task.validation is not None and task.score is None
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
-    return Training(scaling, rows, scaling.weight, validation, _ranges(plan))
+    # predictions are compared with the variance of the targets, where there is such a thing
+    comparable = task.loss.has_noise and plan.settings.standardize
+    ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
+    return Training(scaling, rows, scaling.weight, validation, ranges)
 
 
 def run(
@@ -105,22 +108,9 @@ def run(
         monitor.scores,
         n_rows + (start.n_seen if start else 0),
         plan.encoding,
-        ranges=_merged(training.ranges, start),
+        ranges=merged(training.ranges, start.ranges) if start else training.ranges,
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
-
-
-def _ranges(plan: Plan) -> Ranges | None:
-    """Of the rows, where predictions are to be compared with the variance of the targets."""
-    task = plan.task
-    if not (task.loss.has_noise and plan.settings.standardize):
-        return None
-    return measure(task.X, task.Y, task.n_levels)
-
-
-def _merged(ranges: Ranges | None, start: Continuation | None) -> Ranges | None:
-    """Those of all rows so far; None where those of some are not known."""
-    return ranges if ranges is None or start is None else ranges.merged(start.ranges)
 
 
 MOST_COPIES = 1e12

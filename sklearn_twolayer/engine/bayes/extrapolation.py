@@ -38,17 +38,6 @@ class Ranges:
     Y_low: Array
     Y_high: Array
 
-    def merged(self, other: "Ranges | None") -> "Ranges | None":
-        """Of the rows of both; None where nothing is known of the others."""
-        if other is None:
-            return None
-        return Ranges(
-            np.fmin(self.low, other.low),
-            np.fmax(self.high, other.high),
-            np.fmin(self.Y_low, other.Y_low),
-            np.fmax(self.Y_high, other.Y_high),
-        )
-
 
 def measure(X: Any, Y: Array, n_levels: Array | None = None) -> Ranges:
     """The ranges of rows; `n_levels` tells categories from numbers, if there are any."""
@@ -63,6 +52,18 @@ def measure(X: Any, Y: Array, n_levels: Array | None = None) -> Ranges:
     if n_levels is not None:
         low, high = np.where(n_levels == NUMBER, [low, high], np.nan)
     return Ranges(low, high, Y.min(axis=0), Y.max(axis=0))
+
+
+def merged(some: Ranges | None, others: Ranges | None) -> Ranges | None:
+    """The ranges of all rows; None where those of some of them are not known."""
+    if some is None or others is None:
+        return None
+    return Ranges(
+        np.fmin(some.low, others.low),
+        np.fmax(some.high, others.high),
+        np.minimum(some.Y_low, others.Y_low),
+        np.maximum(some.Y_high, others.Y_high),
+    )
 
 
 def draw_in(

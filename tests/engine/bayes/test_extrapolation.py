@@ -10,6 +10,7 @@ from sklearn_twolayer.engine.bayes.extrapolation import (
     drawn_in,
     limited,
     measure,
+    merged,
     rows_outside,
 )
 from sklearn_twolayer.engine.data.encoded import Encoded
@@ -98,13 +99,15 @@ def test_merged_ranges_are_those_of_all_rows(kind, rng):
     X, Y = table(kind, rng), rng.randn(200, 3)
     X[:50, 0] = 0 if kind == "sparse" else np.nan
     parts = [measure(stored(kind, X[a:b]), Y[a:b]) for a, b in ((0, 50), (50, 200))]
-    whole, merged = measure(stored(kind, X), Y), parts[0].merged(parts[1])
-    for name, of_columns in vars(whole).items():
-        assert_array_equal(getattr(merged, name), of_columns)
+    whole = measure(stored(kind, X), Y)
+    for found in (merged(*parts), merged(*parts[::-1])):
+        for name, of_columns in vars(whole).items():
+            assert_array_equal(getattr(found, name), of_columns)
 
 
 def test_nothing_is_known_with_rows_of_which_nothing_is_known(rng):
-    assert measure(rng.randn(9, 2), rng.randn(9, 1)).merged(None) is None
+    known = measure(rng.randn(9, 2), rng.randn(9, 1))
+    assert merged(known, None) is merged(None, known) is None
 
 
 @every_kind
