@@ -54,6 +54,13 @@ def stored(kind, X):
     return Encoded(X, plain(X.shape[1]), np.zeros(X.shape[1])) if kind == "encoded" else X
 
 
+def plain_array(stored_X):
+    """The other way round."""
+    if sparse.issparse(stored_X):
+        return stored_X.toarray()
+    return stored_X.X if isinstance(stored_X, Encoded) else stored_X
+
+
 def plainly(X, low, high):
     """X with numbers moved to the ends of the ranges, by a loop; NaN stands for no range."""
     moved = X.copy()
@@ -121,13 +128,12 @@ def test_rows_outside_and_where_they_are_drawn_in_to(kind, dtype, n_rows, rng):
     changed = ~((expected == X) | np.isnan(X)).all(axis=1)
     assert 0 < changed.sum() < n_rows
     assert_array_equal(rows_outside(stored(kind, X), ranges), np.flatnonzero(changed))
-    found = drawn_in(stored(kind, X), ranges)
-    assert found.dtype == dtype and type(found) is type(stored(kind, X))
-    if kind == "sparse":
-        assert found.has_canonical_format
-        found = found.toarray()
-    assert_array_equal(found.X if kind == "encoded" else found, expected)
-    assert_array_equal(X, before)
+    given = stored(kind, X)
+    found = drawn_in(given, ranges)
+    assert found.dtype == dtype and type(found) is type(given)
+    assert kind != "sparse" or found.has_canonical_format
+    assert_array_equal(plain_array(found), expected)
+    assert_array_equal(plain_array(given), before)
 
 
 def test_absent_entries_that_may_stay_are_not_stored(rng):
