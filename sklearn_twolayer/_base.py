@@ -267,15 +267,18 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         """Raw outputs (n_rows, n_outputs) for X in raw units, in the precision of X."""
         return engine.raw_prediction(*self._network_on(X))
 
+    def _network(self):
+        """The fitted network: (coefs, intercepts, activation)."""
+        coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
+        return coefs, self.intercepts_, self._activation()
+
     def _network_on(self, X):
         """The fitted network and checked rows: (coefs, intercepts, activation, X, origin)."""
         check_is_fitted(self)
         X = self._columns_of(X)
         if self._encoding is not None or engine.has_missing(X):
             X = engine.Encoded(X, self._known_encoding(), self._fill)
-        activation = self._activation()
-        coefs = self.coefs_ if self.skip_coef_ is None else [*self.coefs_, self.skip_coef_]
-        return coefs, self.intercepts_, activation, X, self._origin
+        return *self._network(), X, self._origin
 
     def _activation(self):
         """That of all hidden units; each network of an average may have its own."""

@@ -581,11 +581,12 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         prediction : ndarray of shape (n_samples,) or (n_samples, n_targets)
             As y was in training; float32 for float32 rows, unless targets like those in training
             are beyond the range of float32. Rows of any finite size have finite predictions, up to
-            a quarter of the largest number.
+            a quarter of the largest number. Rows far outside the training rows are drawn in, see
+            Notes.
 
         deviation : ndarray of the same shape
             Only with ``return_std=True``: the standard deviation of a new y around the prediction,
-            which is the noise and what the training rows left open.
+            which is the noise and what the training rows left open, at the row as it is.
 
         Raises
         ------
@@ -593,6 +594,17 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
             Before ``fit``.
         ValueError
             For ``return_std=True`` without a posterior.
+
+        Notes
+        -----
+        Where a row has a number outside the range that its column had in training, and the
+        posterior leaves the function of a target there a larger variance than the target itself
+        had in training, the network does not know. It then predicts, for that target, at the row
+        with each number moved to the nearest one in the range of its column, and within the range
+        of y in training and a tenth of its width on either side. Other rows are never changed, nor
+        any where there is no posterior, or with ``standardize=False``. ``coefs_``,
+        :meth:`input_gradients` and :meth:`hidden_features` are those of the network, which knows
+        nothing of this.
         """
         if not return_std:
             return self._decode(*self._by_blocks(X, self._mean))
@@ -610,21 +622,34 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         return tuple(self._decode(part) for part in found)
 
     def _mean(self, raw, X):
-        """What the raw outputs stand for, in the units of y."""
+        """What the raw outputs stand for, in the units of y; far out, what is known nearby."""
+        prediction = engine.LOSSES[self._loss].inverse_link(raw)
+        # without a posterior nothing tells how far it is to be trusted
+        ranges = None if self._predictive is None else engine.restore_ranges(self._state)
+        if ranges is None:
+            return prediction
+        return engine.draw_in(prediction, X, ranges, self._as_it_is, self._variance)
+
+    def _as_it_is(self, X):
+        """The prediction of the network for a block of rows, wherever they are."""
+        raw = engine.raw_prediction(*self._network(), X, self._origin)
         return engine.LOSSES[self._loss].inverse_link(raw)
 
     def _deviation(self, raw, X):
         """Of a new y in each row, in its units and in the precision of X."""
-        deviation = np.empty_like(raw)
-        unit = self._unit_of_y
+        # the root is taken first: a variance may leave the range where a deviation does not
+        in_units = np.sqrt(self._variance(X) + self._noise) * self._unit_of_y
+        return engine.within_range(in_units, raw.dtype)
 
-        def deviate(rows, covariance):
-            # the root is taken first: a variance may leave the range where a deviation does not
-            in_units = np.sqrt(np.einsum("ikk->ik", covariance) + self._noise)
-            deviation[rows] = engine.within_range(in_units * unit, raw.dtype)
+    def _variance(self, X):
+        """Of the function in each row of a block, (n_rows, n_outputs), in standardised units."""
+        variance = np.empty((X.shape[0], self.n_outputs_))
 
-        self._uncertainty(X, deviate)
-        return deviation
+        def keep(rows, covariance):
+            variance[rows] = np.einsum("ikk->ik", covariance)
+
+        self._uncertainty(X, keep)
+        return variance
 
     @property
     def noise_variance_(self) -> float | np.ndarray | None:

@@ -192,6 +192,14 @@ def test_the_evidence_chooses_the_prior_of_a_loss_without_noise(rng):
         model.predict(X, return_std=True)
 
 
+def test_far_outside_a_loss_without_noise_has_nothing_to_compare_with(rng):
+    X, y = counts(rng)
+    model, far = Counts(5, random_state=0).fit(X, y), 20 * rng.randn(50, 3)
+    expected = model._raw_prediction(far)
+    assert model._predictive is not None
+    assert_array_equal(model.predict(far), Poisson().inverse_link(expected)[:, 0])
+
+
 @IGNORE_CONVERGENCE
 def test_streams_warm_starts_validation_and_pickles(rng):
     X, y = counts(rng)

@@ -29,6 +29,7 @@ No module here imports anything but NumPy, SciPy and the standard library.
 """
 
 from .bayes.ensemble import Predictive
+from .bayes.extrapolation import draw_in
 from .bayes.moderation import Moderation, with_labels_of
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding, level_order
@@ -61,6 +62,7 @@ from .task import (
     preserve_predictive,
     restore,
     restore_predictive,
+    restore_ranges,
 )
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "Status",
     "Task",
     "activation_of",
+    "draw_in",
     "fit",
     "gradient_magnitude",
     "has_missing",
@@ -103,6 +106,7 @@ __all__ = [
     "raw_prediction",
     "restore",
     "restore_predictive",
+    "restore_ranges",
     "side_by_side_activation",
     "softmax",
     "softplus",

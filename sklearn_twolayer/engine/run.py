@@ -12,6 +12,7 @@ from numpy.random import RandomState
 from scipy import sparse
 
 from .bayes import automatic_relevance, reestimation
+from .bayes.extrapolation import Ranges, measure, merged
 from .data.encoded import encoded_moments
 from .data.rows import ArrayRows
 from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
@@ -32,19 +33,21 @@ from .task import Continuation, Fit, Task
 class Training:
     """The rows that all runs of one fit share, scaled and cast, and in which units they are.
 
-    `weight` is what the penalty is divided by: the weight of all rows so far.
+    `weight` is what the penalty is divided by: the weight of all rows so far. `ranges` are those of
+    the rows of this fit alone; None where the targets are not standardised, or have no noise.
     """
 
     scaling: Scaling
     rows: ArrayRows
     weight: float
     validation: ArrayRows | None = None
+    ranges: Ranges | None = None
 
     def part(self, index: Array) -> "Training":
         """Some of the rows, in the same units."""
         rows = self.rows.part(index)
         weight = self.weight * rows.sum_weights / self.rows.sum_weights
-        return Training(self.scaling, rows, weight)
+        return Training(self.scaling, rows, weight, ranges=self.ranges)
 
 
 def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
@@ -58,7 +61,10 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     # a scorer rates rows in raw units, and has them already
     rated = task.validation is not None and task.score is None
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
-    return Training(scaling, rows, scaling.weight, validation)
+    # predictions are compared with the variance of the targets, where there is such a thing
+    comparable = task.loss.has_noise and plan.settings.standardize
+    ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
+    return Training(scaling, rows, scaling.weight, validation, ranges)
 
 
 def run(
@@ -105,6 +111,7 @@ def run(
         monitor.scores,
         n_rows + (start.n_seen if start else 0),
         plan.encoding,
+        ranges=merged(training.ranges, start.ranges) if start else training.ranges,
     )
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
 

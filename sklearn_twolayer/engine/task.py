@@ -7,6 +7,7 @@ from typing import Any
 from numpy.random import RandomState
 
 from .bayes.ensemble import Predictive
+from .bayes.extrapolation import Ranges
 from .bayes.kronecker import KroneckerCovariance
 from .data.encoding import Encoding
 from .data.scaling import Moments, Scaling
@@ -56,7 +57,8 @@ class Continuation:
     """What a later call needs to go on: weights and their units, solver state, history.
 
     An average goes on as its `members`, each from what it left behind itself; `theta` is then that
-    of the wide network in which the hidden units of all stand side by side.
+    of the wide network in which the hidden units of all stand side by side. `ranges` are those of
+    all rows so far, or None where they do not matter or are not known.
     """
 
     theta: Array
@@ -71,6 +73,7 @@ class Continuation:
     encoding: Encoding | None = None
     members: list["Continuation"] = field(default_factory=list)
     member_weights: Array | None = None
+    ranges: Ranges | None = None
 
     @property
     def n_members(self) -> int:
@@ -84,7 +87,8 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
     members = [preserve(member) for member in continuation.members]
-    records = {name: dict(vars(state[name])) for name in ("choices", "encoding") if state[name]}
+    names = ("choices", "encoding", "ranges")
+    records = {name: dict(vars(state[name])) for name in names if state[name]}
     return state | histories | records | {"scaling": scaling, "members": members}
 
 
@@ -97,9 +101,15 @@ def restore(state: dict[str, Any]) -> Continuation:
         "scaling": Scaling(**scaling),
         "choices": Choices(**state["choices"]),
         "encoding": Encoding(**state["encoding"]) if state.get("encoding") else None,
+        "ranges": restore_ranges(state),
         "members": members,
     }
     return Continuation(**{**state, **typed})
+
+
+def restore_ranges(state: dict[str, Any]) -> Ranges | None:
+    """The ranges of what `preserve` was given; None where it is older than they are."""
+    return Ranges(**state["ranges"]) if state.get("ranges") else None
 
 
 def preserve_predictive(predictive: Predictive) -> dict[str, Any]:
