@@ -674,10 +674,15 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     def _logits(self, raw, X):
         """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
         by_softmax, logits = engine.LOSSES[self._loss].labels, raw
-        if self._predictive is not None and self.moderate:
-            moderation = engine.Moderation(
-                self._predictive["temperature"], self._predictive["variance_fraction"]
-            )
+        if self._predictive is None or not self.moderate:
+            return engine.with_labels_of(raw, logits, by_softmax)
+        moderation = engine.Moderation(
+            self._predictive["temperature"], self._predictive["variance_fraction"]
+        )
+        if moderation.variance_fraction == 0:
+            # nobody asks for variances that do not count
+            logits = engine.within_range(moderation.temperature * raw, raw.dtype)
+        else:
             logits = np.empty_like(raw)
 
             def moderate(rows, covariance):

@@ -9,12 +9,22 @@ from numpy.random import RandomState
 
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
-from .held_out import Parallel, Weighting, weigh
+from .held_out import Parallel, Weighting, moderation_without, weigh
 from .numerics import Array
 from .plan import Plan
 from .run import Training, prepare, run
 from .solvers.solution import Status
 from .task import Continuation, Fit
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network of an average, how it came about, and its weight."""
+
+    plan: Plan
+    training: Training
+    fitted: Fit
+    weight: float = 1.0
 
 
 def one_after_the_other(calls: Sequence[Callable[[], Any]]) -> list:
@@ -53,14 +63,19 @@ def fit(
         return _going_on(plan, trainings, random_state, start)
     n_init, n_members = plan.settings.n_init, sum(k.settings.n_members for k in plan.kinds)
     if n_init == n_members == 1:
-        return average(plan, [run(plan, trainings[0], random_state)], np.ones(1))
+        return average(plan, [Member(plan, trainings[0], run(plan, trainings[0], random_state))])
     weighting = Weighting(np.full(len(plan.kinds), 1 / len(plan.kinds)))
     if plan.n_folds and trainings[0].rows.n_rows >= 2 * plan.n_folds:
         weighting = weigh(plan.kinds, trainings, plan.n_folds, random_state, parallel)
     # a seed each: no run depends on how many numbers those before it have drawn
     seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
     fits, kinds = _members(plan, trainings, weighting.weights, seeds, parallel)
-    return average(plan, fits, _weights(fits, kinds, weighting.weights), weighting)
+    weights = _weights(fits, kinds, weighting.weights)
+    members = [
+        Member(plan.kinds[kind], trainings[kind], fitted, weight)
+        for kind, fitted, weight in zip(kinds, fits, weights, strict=True)
+    ]
+    return average(plan, members, weighting)
 
 
 def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | None = None) -> Fit:
@@ -70,8 +85,9 @@ def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | Non
     network computes the same function before and after. The penalty is shared by all rows so far.
     """
     if start is None:
-        found = run(plan, prepare(plan), random_state, phase="partial_fit", keep_best=False)
-        return average(plan, [found], np.ones(1))
+        training = prepare(plan)
+        found = run(plan, training, random_state, phase="partial_fit", keep_best=False)
+        return average(plan, [Member(plan, training, found)])
     members = start.members or [start]
     trainings = [
         prepare(kind, member.scaling) for kind, member in zip(plan.kinds, members, strict=True)
@@ -152,24 +168,24 @@ def _going_on(
     keep_best: bool = True,
 ) -> Fit:
     """The average anew, each of its networks going on as itself; or the one network there is."""
-    fits = []
-    members = start.members or [start]
+    members, starts = [], start.members or [start]
+    weights = np.ones(1) if start.member_weights is None else start.member_weights
     for number, (kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
         of_member = _phase(member=(number, start.n_members)) or phase
-        fits.append(run(kind, training, random_state, members[number], of_member, keep_best))
-    weights = np.ones(1) if start.member_weights is None else start.member_weights
-    return average(plan, fits, weights)
+        found = run(kind, training, random_state, starts[number], of_member, keep_best)
+        members.append(Member(kind, training, found, weights[number]))
+    return average(plan, members)
 
 
-def average(
-    plan: Plan, fits: list[Fit], weights: Array, weighting: Weighting | None = None
-) -> Fit:
-    """The average of the fits, with a posterior where they have one; the best tells the rest."""
-    known = [fitted.solution.posterior is not None for fitted in fits]
-    if any(known) and not all(known):
+def average(plan: Plan, members: list[Member], weighting: Weighting | None = None) -> Fit:
+    """The average of members, with a posterior where they have one; the best tells the rest."""
+    known = [m.fitted.solution.posterior is not None for m in members]
+    if any(known):
         # a network that diverged has no posterior, and does not count beside others that have
-        kept = np.flatnonzero(known)
-        fits, weights = [fits[i] for i in kept], weights[kept] / weights[kept].sum()
+        members = [m for m, is_known in zip(members, known, strict=True) if is_known]
+    weights = np.array([m.weight for m in members])
+    weights = weights / weights.sum()
+    fits = [m.fitted for m in members]
     found = side_by_side(fits, weights) if len(fits) > 1 else fits[0]
     posteriors = [f.solution.posterior for f in fits if f.solution.posterior is not None]
     if not posteriors:
@@ -177,10 +193,13 @@ def average(
     found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
     if not plan.settings.store_posterior:
         return found
-    thetas, covariances = ([getattr(p, name) for p in posteriors] for name in ("theta", "covariance"))
-    predictive = Predictive(thetas, covariances, weights)
-    if weighting is not None and weighting.moderation is not None:
-        predictive = replace(predictive, **vars(weighting.moderation))
+    predictive = Predictive([p.theta for p in posteriors], [p.covariance for p in posteriors], weights)
+    if plan.task.loss.is_moderated:
+        moderation = weighting.moderation if weighting else None
+        if moderation is None:
+            plans, trainings = [m.plan for m in members], [m.training for m in members]
+            moderation = moderation_without(plans, trainings, posteriors, weights)
+        predictive = replace(predictive, **vars(moderation))
     return replace(found, predictive=predictive)
 
 

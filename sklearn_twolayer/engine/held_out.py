@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import RandomState
 
 from .bayes.ensemble import combine, outputs_of
-from .bayes.moderation import Moderation, choose_moderation
+from .bayes.moderation import Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.stacking import cheapest, mean_losses, stack
 from .data.rows import ArrayRows
@@ -21,6 +21,7 @@ from .numerics import Array
 from .plan import Plan
 from .run import Training, run
 from .solvers import SOLVERS
+from .solvers.solution import Posterior
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
 """Makes the calls, one after the other or at the same time, and returns what they return."""
@@ -33,6 +34,12 @@ MOST_HELD_OUT = 5000
 
 ROWS_TO_MODERATE = 2000
 """Rows whose covariances are kept to choose a moderation by."""
+
+USUAL_FRACTION = 0.1
+"""Of the variance of logits by Kronecker factors, where no row was held out to tell.
+
+A row left out by a Newton step does not tell either: the factors do not know single rows.
+"""
 
 TRIAL = 0.3
 """Of the epochs of mini-batches, a trial on one part of many rows takes so many."""
@@ -163,6 +170,32 @@ def _moderation(loss, by_kind, a, Y, weights, sizes) -> Moderation:
         rows = slice(start, start + n)
         told = ((kind[fold][0][:n], kind[fold][1][:n]) for kind in by_kind)
         parts.append((*combine(told, a), Y[rows], weights[rows]))
+    return choose_moderation(loss, parts)
+
+
+def moderation_without(
+    plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
+) -> Moderation:
+    """The moderation that suits training rows best, each being left out by one Newton step."""
+    loss, n_rows = plans[0].task.loss, trainings[0].rows.n_rows
+    if any(plan.alpha_by == "given" for plan in plans):
+        # a variance that the caller's prior allows is not one that the data have left
+        return Moderation(variance_fraction=0.0)
+    if not all(isinstance(p.covariance, np.ndarray) for p in posteriors):
+        return Moderation(variance_fraction=USUAL_FRACTION)
+    index = np.linspace(0, n_rows - 1, min(n_rows, ROWS_TO_MODERATE)).astype(np.intp)
+    parts = []
+    members = [
+        (outputs_of(plan.network(), p.theta, p.covariance), training.rows)
+        for plan, training, p in zip(plans, trainings, posteriors, strict=True)
+    ]
+    for block in blocks(plans[0].shape, len(index)):
+        rows, told = index[block], []
+        for outputs, of_member in members:
+            X, Y, w = of_member.take(rows)
+            weights = np.full(X.n_rows, of_member.copies) if w is None else w * of_member.copies
+            told.append(leave_one_out(loss, *outputs.of_rows(X), Y, weights))
+        parts.append((*combine(iter(told), a), Y, weights))
     return choose_moderation(loss, parts)
 
 
