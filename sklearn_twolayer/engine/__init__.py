@@ -28,6 +28,7 @@ original column share a prior.
 No module here imports anything but NumPy, SciPy and the standard library.
 """
 
+from .averaging import activation_of, outputs_and_covariance, widest_member
 from .bayes.ensemble import Predictive
 from .bayes.extrapolation import draw_in
 from .bayes.moderation import Moderation, with_labels_of
@@ -36,7 +37,6 @@ from .data.encoding import NUMBER, Encoding, level_order
 from .data.encoding import plain as plain_encoding
 from .data.scaling import has_missing
 from .data.sources import subset
-from .averaging import activation_of, outputs_and_covariance, widest_member
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation

@@ -1,4 +1,4 @@
-"""The average of networks: one network with the hidden units of all, in raw units, and how sure it is.
+"""The average of networks: one network with the hidden units of all, and how sure it is.
 
 Members may see columns through encodings of their own. In raw units each is a network on the
 encoded columns of the most detailed one, its weights being zero for those that it does not have.
@@ -14,6 +14,7 @@ from .bayes.ensemble import Predictive, combine, outputs_of
 from .bayes.predictive import blocks
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding, plain
+from .data.inputs import Inputs
 from .data.scaling import has_missing
 from .data.sources import source
 from .model.activations import ACTIVATIONS
@@ -103,6 +104,11 @@ def _table_for(member: Continuation, X: Any) -> Any:
     return Encoded(raw, member.encoding or plain(raw.shape[1]), member.scaling.fill)
 
 
+def _standardized(rows: Any, member: Continuation) -> Inputs:
+    """All these rows in the units of a member."""
+    return source(rows, member.scaling, np.dtype(np.float64)).take(slice(None))
+
+
 def network_of(fitted: Continuation, loss: Loss, n_columns: int) -> Network:
     """The network of one member."""
     choices, n_outputs, encoding = fitted.choices, len(fitted.scaling.Y_scale), fitted.encoding
@@ -127,7 +133,7 @@ def outputs_and_covariance(
     largest = max(networks, key=lambda network: network.shape.size)
     for rows in blocks(largest.shape, X.shape[0]):
         found = (
-            output.of_rows(source(table[rows], member.scaling, np.dtype(np.float64)).take(slice(None)))
+            output.of_rows(_standardized(table[rows], member))
             for output, table, member in zip(outputs, tables, members, strict=True)
         )
         yield rows, *combine(found, predictive.weights)

@@ -12,7 +12,8 @@ from .bayes.ensemble import Predictive, member_weights
 from .held_out import Parallel, Weighting, moderation_without, weigh
 from .numerics import Array
 from .plan import Plan
-from .run import Training, prepare, run
+from .preparation import Training, prepare
+from .run import run
 from .solvers.solution import Status
 from .task import Continuation, Fit
 
@@ -115,10 +116,10 @@ def _members(
 
     After a callback has asked to stop, no other begins.
     """
-    jobs, kinds = [], []
-    for kind, (of_kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
-        for _ in range(of_kind.settings.n_members if weights[kind] else 0):
-            kinds.append(kind)
+    jobs: list[_Job] = []
+    kinds: list[int] = []
+    for kind, of_kind in enumerate(plan.kinds):
+        kinds += [kind] * (of_kind.settings.n_members if weights[kind] else 0)
     for number, kind in enumerate(kinds):
         of_kind, training = plan.kinds[kind], trainings[kind]
         for start, seed in enumerate(seeds[number]):
@@ -193,7 +194,8 @@ def average(plan: Plan, members: list[Member], weighting: Weighting | None = Non
     found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
     if not plan.settings.store_posterior:
         return found
-    predictive = Predictive([p.theta for p in posteriors], [p.covariance for p in posteriors], weights)
+    thetas, covariances = [p.theta for p in posteriors], [p.covariance for p in posteriors]
+    predictive = Predictive(thetas, covariances, weights)
     if plan.task.loss.is_moderated:
         moderation = weighting.moderation if weighting else None
         if moderation is None:

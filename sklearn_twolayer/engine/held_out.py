@@ -17,9 +17,11 @@ from .bayes.moderation import Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.stacking import cheapest, mean_losses, stack
 from .data.rows import ArrayRows
+from .model.losses import Loss
 from .numerics import Array
 from .plan import Plan
-from .run import Training, run
+from .preparation import Training
+from .run import run
 from .solvers import SOLVERS
 from .solvers.solution import Posterior
 
@@ -101,22 +103,22 @@ def weigh(
     trials = []
     for number, rows in enumerate(held_out):
         kept = np.setdiff1d(order, rows)
+        phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
         for plan, training, seed in zip(plans, trainings, seeds, strict=True):
             trial = _shortened(plan) if n_folds == 1 else plan
-            phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
-            trials.append(
-                _Trial(trial, training.part(kept), training.part(rows).rows, int(seed) + number, phase)
-            )
+            parts = training.part(kept), training.part(rows).rows
+            trials.append(_Trial(trial, *parts, int(seed) + number, phase))
     found = parallel(trials)
-    told = np.concatenate(held_out)
-    rows = trainings[0].rows.part(told)
-    weights = np.ones(len(told)) if rows.weights is None else rows.weights.astype(np.float64)
-    weights = weights * rows.copies
+    judges = trainings[0].rows.part(np.concatenate(held_out))
+    weights = np.ones(judges.n_rows)
+    if judges.weights is not None:
+        weights = judges.weights.astype(np.float64)
+    weights = weights * judges.copies
     by_kind = [found[k :: len(plans)] for k in range(len(plans))]
     outputs = np.array([np.concatenate([Z2 for Z2, _ in parts]) for parts in by_kind])
     if loss.has_noise:
         weights = weights / _variances(by_kind)
-    Y = rows.Y.astype(np.float64) if rows.Y.dtype.kind == "f" else rows.Y
+    Y = judges.Y.astype(np.float64) if judges.Y.dtype.kind == "f" else judges.Y
     a = _stacked(plans, outputs, Y, weights, economical=n_folds == 1)
     if not loss.is_moderated:
         return Weighting(a)
@@ -162,7 +164,9 @@ def _variances(by_kind: list) -> Array:
 TINY = 1e-12
 
 
-def _moderation(loss, by_kind, a, Y, weights, sizes) -> Moderation:
+def _moderation(
+    loss: Loss, by_kind: list, a: Array, Y: Array, weights: Array, sizes: list[int]
+) -> Moderation:
     starts = np.cumsum([0, *sizes[:-1]])
     parts = []
     for fold, start in enumerate(starts):

@@ -4,31 +4,24 @@ What is averaged and how long it is trained is the `recipe`; here it is made def
 of a fit, network by network.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
 from scipy import sparse
 
 from .data.encoding import Encoding, learn, plain
 from .data.rows import merge_equal_rows
-from .model.activations import ACTIVATIONS
 from .model.losses import Loss
-from .model.network import Network, block_size
+from .model.network import block_size
 from .model.parameters import Shape
-from .numerics import Array
 from .recipe import (
     FEW_UNITS,
     MANY_UNITS,
     MORE_UNITS,
     ROWS_FOR_MORE,
-    Begin,
-    Kind,
-    STEPS_OF_EVIDENCE,
-    STEPS_OF_LBFGS,
     USUAL_ALPHA,
+    Kind,
     Table,
-    cost_of_curvature,
     is_auto,
     kinds,
     n_epochs,
@@ -39,75 +32,13 @@ from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
-from .task import Choices, Continuation, Task
+from .task import Continuation, Plan, Task
 
 FEW_ROWS = 10_000
 """Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
 MOST_PARAMETERS = 10**9
 """Of a network: 8 GB in double precision, and as much again several times over to train it."""
-
-AlphaBy = Literal["given", "evidence"]
-"""Who chooses alpha: the caller, or the evidence."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a fit is to do: the task, every choice in its settings definite.
-
-    Equal rows of the task are one where the solver takes all rows at once; `n_rows` counts them
-    as they came. `alpha` is None until something has chosen it. `product_size` counts the
-    multiplications in the largest matrix product to come, and `no_posterior` says why there will be
-    no posterior, if there will be none. This is the plan of one kind of network, of which there are
-    ``settings.n_members``; `others` has those of further kinds that are averaged with it, weighted
-    by what they predict of rows held out `n_folds` times.
-    """
-
-    task: Task
-    n_rows: int
-    settings: Settings
-    shape: Shape
-    alpha_by: AlphaBy
-    alpha: float | Array | None
-    no_posterior: str
-    product_size: int
-    encoding: Encoding | None = None
-    begin: Begin = "noise"
-    prior: float = 1.0
-    others: tuple["Plan", ...] = ()
-    n_folds: int = 0
-
-    @property
-    def kinds(self) -> tuple["Plan", ...]:
-        """The plan of each kind of network."""
-        return (self, *self.others)
-
-    @property
-    def choices(self) -> Choices:
-        """Of one network; of all that are averaged alike."""
-        settings = self.settings
-        return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether the exact evidence begins as if there were no noise."""
-        return self.settings.solver == "lm" and self.begin == "signal"
-
-    @property
-    def cost(self) -> float:
-        """Multiplications of all networks of this kind, roughly."""
-        settings, n_rows, shape = self.settings, self.task.X.shape[0], self.shape
-        if settings.solver == "lbfgs":
-            settings = replace(settings, max_iter=min(settings.max_iter, STEPS_OF_LBFGS))
-        if settings.solver == "lm":
-            each = STEPS_OF_EVIDENCE * cost_of_curvature(n_rows, shape.size)
-        else:
-            each = 6.0 * settings.max_iter * n_rows * (shape.n_features + 1) * shape.n_hidden
-        return settings.n_members * each
-
-    def network(self) -> Network:
-        """A network of this shape, with buffers of its own."""
-        return Network(self.shape, ACTIVATIONS[self.settings.activation], self.task.loss)
 
 
 def make_plan(task: Task, start: Continuation | None = None, streaming: bool = False) -> Plan:
@@ -168,9 +99,7 @@ def _table(task: Task) -> Table:
     )
 
 
-def _plan(
-    task: Task, n_rows: int, kind: Kind, start: Continuation | None, streaming: bool
-) -> Plan:
+def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, streaming: bool) -> Plan:
     """The plan of one kind of network."""
     asked = kind.settings
     encoding = _encoding(task, asked, start)
@@ -268,9 +197,8 @@ def _definite(
         solver = "lbfgs" if n_rows <= FEW_ROWS else "adam"
     incremental = SOLVERS[solver].incremental
     cycle = by_evidence and incremental and not streaming
-    size = asked.batch_size
-    if is_auto(size):
-        size = usual_batch_size(n_rows) if cycle else 200
+    size = usual_batch_size(n_rows) if cycle else 200
+    size = size if is_auto(asked.batch_size) else int(asked.batch_size)
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": _hidden_size(solver, n_rows),

@@ -1,4 +1,4 @@
-"""The recipe: which kinds of networks are averaged and how long each is trained, by rows and columns.
+"""The recipe: which kinds of networks are averaged, and how long each is trained.
 
 Small tables are for networks whose evidence is exact, smooth on standardised columns. From some
 hundred rows on they are joined by networks that are piecewise linear in each column, large ones
@@ -6,7 +6,7 @@ are left to these. What a member counts is decided by held-out rows.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from .model.parameters import Shape
 from .settings import Settings
@@ -83,7 +83,8 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds of networks to average, the first being the one to take alone."""
     free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
     if not free:
-        return [Kind(asked, n_members=_n_members_of(asked, table))]
+        begin: Begin = "noise" if asked.solver == "lm" else "signal"
+        return [Kind(asked, begin, _n_members_of(asked, table))]
     if table.has_validation:
         return [_stochastic(asked, table, asked.encoding)]
     found = _usual_kinds(asked, table)

@@ -4,67 +4,26 @@ Rows are scaled and cast once for all the runs of a fit (`prepare`); `run` is th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
-from scipy import sparse
 
 from .bayes import automatic_relevance, reestimation
-from .bayes.extrapolation import Ranges, measure, merged
-from .data.encoded import encoded_moments
-from .data.rows import ArrayRows
-from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
+from .bayes.extrapolation import merged
+from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
-from .model.network import block_size
 from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
+from .preparation import Training
 from .solvers import SOLVERS
 from .solvers.monitor import Monitor
 from .solvers.objective import Objective
 from .solvers.solution import Solution, State, Status
 from .task import Continuation, Fit, Task
-
-
-@dataclass(frozen=True)
-class Training:
-    """The rows that all runs of one fit share, scaled and cast, and in which units they are.
-
-    `weight` is what the penalty is divided by: the weight of all rows so far. `ranges` are those of
-    the rows of this fit alone; None where the targets are not standardised, or have no noise.
-    """
-
-    scaling: Scaling
-    rows: ArrayRows
-    weight: float
-    validation: ArrayRows | None = None
-    ranges: Ranges | None = None
-
-    def part(self, index: Array) -> "Training":
-        """Some of the rows, in the same units."""
-        rows = self.rows.part(index)
-        weight = self.weight * rows.sum_weights / self.rows.sum_weights
-        return Training(self.scaling, rows, weight, ranges=self.ranges)
-
-
-def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
-    """Measure, scale and cast the rows of a fit, once; `earlier` rows of a stream count too."""
-    task = plan.task
-    scaling = _measure(plan)
-    if earlier is not None:
-        scaling = earlier.merged(scaling)
-    _check_range(plan, scaling)
-    rows = _rows(plan, scaling, task.X, task.Y, task.weights)
-    # a scorer rates rows in raw units, and has them already
-    rated = task.validation is not None and task.score is None
-    validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
-    # predictions are compared with the variance of the targets, where there is such a thing
-    comparable = task.loss.has_noise and plan.settings.standardize
-    ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
-    return Training(scaling, rows, scaling.weight, validation, ranges)
 
 
 def run(
@@ -92,9 +51,8 @@ def run(
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
         solution = solve(objective, theta, plan.settings, monitor, random_state, state)
-        if plan.alpha is not None and not plan.no_posterior and solution.status is not Status.DIVERGED:
-            found = reestimation.posterior_of_given(objective, solution.theta, plan.alpha)
-            solution.posterior = found
+        if plan.alpha is not None and not plan.no_posterior:
+            _add_posterior(plan.alpha, objective, solution)
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
@@ -116,83 +74,10 @@ def run(
     return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
 
 
-MOST_COPIES = 1e12
-"""More rows than this, and a prior would have no say in float64 anyway."""
-
-AS_GOOD_AS_STANDARD = 1e-6
-"""Columns whose mean and deviation are so near 0 and 1, as other scalers leave them, stay."""
-
-
-def _measure(plan: Plan) -> Scaling:
-    """What ``standardize`` asks for: moments of X, and of Y where the loss wants them."""
-    task = plan.task
-    n_rows, n_features = task.X.shape[0], plan.shape.n_features
-    weight = float(n_rows if task.weights is None else task.weights.sum())
-    if not plan.settings.standardize:
-        as_they_are = no_moments(n_features), no_moments(task.n_outputs)
-        return Scaling(*as_they_are, n_rows, weight, _means(plan))
-    X, present = _moments(plan)
-    Y = no_moments(task.n_outputs)
-    if task.loss.standardizes_target:
-        Y = moments(task.Y, task.weights)
-    return Scaling(X, Y, n_rows, weight, present=present)
-
-
-def _moments(plan: Plan) -> tuple[Moments, Array | None]:
-    """Those of the columns of X, encoded if they are, and the weights of what is not missing."""
-    task = plan.task
-    if plan.encoding is not None:
-        return encoded_moments(task.X, task.weights, plan.encoding)
-    X = moments(task.X, task.weights)
-    standard = X.are_standard(AS_GOOD_AS_STANDARD)
-    return (no_moments(plan.shape.n_features) if standard else X), None
-
-
-def _means(plan: Plan) -> Array | None:
-    """What stands for a missing value where columns stay as they are; None for sparse X."""
-    task = plan.task
-    if plan.encoding is not None:
-        return encoded_moments(task.X, task.weights, plan.encoding)[0].mean
-    return None if sparse.issparse(task.X) else means(task.X, task.weights)
-
-
-def _check_range(plan: Plan, scaling: Scaling) -> None:
-    """ValueError for numbers near the end of the range, which leave no room to compute with."""
-    if plan.settings.standardize:
-        sizes = {"a column of X": scaling.X.deviation.max(), "y": scaling.Y.magnitude.max()}
-        dtype = plan.task.X.dtype
-        advice = "take other units" + (", or X in float64" if dtype == np.float32 else "")
-    else:
-        advice = "take dtype='float64', or standardize=True"
-        sizes, dtype = _sizes(plan), np.dtype(plan.settings.dtype)
-    limit = 1e-3 * float(np.finfo(dtype).max)
-    for what, size in sizes.items():
-        if not size <= limit:
-            raise ValueError(
-                f"{what} is as large as {size:.0e}: more than {limit:.0e} is too much for {dtype}; "
-                + advice
-            )
-
-
-def _sizes(plan: Plan) -> dict[str, float]:
-    """The largest magnitudes in rows that are to be rounded to float32 as they are."""
-    task = plan.task
-    if plan.settings.dtype == "float64":
-        return {}
-    rows = {"": (task.X, task.Y, None)} | ({"_val": task.validation} if task.validation else {})
-    sizes = {"X" + suffix: magnitude(X) for suffix, (X, _, _) in rows.items()}
-    return sizes | {"y" + suffix: float(np.abs(Y).max()) for suffix, (_, Y, _) in rows.items()}
-
-
-def _rows(plan: Plan, scaling: Scaling, X: Any, Y: Array, weights: Array | None) -> ArrayRows:
-    """Rows in standardised units; weights are relative to their mean, which no float overflows."""
-    copies = 1.0
-    if weights is not None:
-        mean = float(weights.sum() / len(weights))
-        weights, copies = weights / mean, min(mean, MOST_COPIES / len(weights))
-    units, dtype = scaling if plan.settings.standardize else None, plan.settings.dtype
-    size, encoding = block_size(plan.shape.width), plan.encoding
-    return ArrayRows(X, Y, weights, units, dtype, size, copies, encoding, scaling.fill)
+def _add_posterior(alpha: float | Array, objective: Objective, solution: Solution) -> None:
+    """That of weights found under a given prior."""
+    if solution.status is not Status.DIVERGED:
+        solution.posterior = reestimation.posterior_of_given(objective, solution.theta, alpha)
 
 
 def _initial(
@@ -208,10 +93,24 @@ def _initial(
         return _beginning(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
     if start.solver != settings.solver or not start.state:
-        return theta, None
+        # weights that were found under a given prior are kept as they are
+        return theta, _as_found(plan, training, theta) if plan.alpha_by == "evidence" else None
     # the solver changes its state in place, and the earlier fit's is not to change
     state = {k: _copy(v, dtype) for k, v in start.state.items()}
     return theta, State(**state)  # type: ignore[typeddict-item]
+
+
+def _as_found(plan: Plan, training: Training, theta: Array) -> State:
+    """Precisions and noise to go on with from weights that tell of the noise."""
+    beta = np.ones(1)
+    if plan.task.loss.has_noise:
+        loss = Objective(plan.network(), training.rows, 0.0).data_loss(theta)
+        beta = np.full(plan.shape.n_outputs, plan.shape.n_outputs / max(2 * loss, LEAST_NOISE))
+    return State(precision=np.ones(plan.shape.n_groups), beta=beta)
+
+
+LEAST_NOISE = 1e-4
+"""Variance of the noise, relative to that of the targets, that a good fit may begin with."""
 
 
 def _beginning(

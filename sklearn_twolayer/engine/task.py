@@ -1,8 +1,8 @@
 """The records of training: what it is given, what it leaves behind, what a later call needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from numpy.random import RandomState
 
@@ -11,8 +11,12 @@ from .bayes.extrapolation import Ranges
 from .bayes.kronecker import KroneckerCovariance
 from .data.encoding import Encoding
 from .data.scaling import Moments, Scaling
+from .model.activations import ACTIVATIONS
 from .model.losses import Loss
+from .model.network import Network
+from .model.parameters import Shape
 from .numerics import Array
+from .recipe import STEPS_OF_EVIDENCE, STEPS_OF_LBFGS, Begin, cost_of_curvature
 from .settings import Settings
 from .solvers.monitor import Monitor, Progress
 from .solvers.solution import Solution, State
@@ -50,6 +54,69 @@ class Choices:
     hidden_size: int
     activation: str
     skip: bool
+
+
+AlphaBy = Literal["given", "evidence"]
+"""Who chooses alpha: the caller, or the evidence."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit is to do: the task, every choice in its settings definite.
+
+    Equal rows of the task are one where the solver takes all rows at once; `n_rows` counts them
+    as they came. `alpha` is None until something has chosen it. `product_size` counts the
+    multiplications in the largest matrix product to come, and `no_posterior` says why there will be
+    no posterior, if there will be none. This is the plan of one kind of network, of which there are
+    ``settings.n_members``; `others` has those of further kinds that are averaged with it, weighted
+    by what they predict of rows held out `n_folds` times.
+    """
+
+    task: Task
+    n_rows: int
+    settings: Settings
+    shape: Shape
+    alpha_by: AlphaBy
+    alpha: float | Array | None
+    no_posterior: str
+    product_size: int
+    encoding: Encoding | None = None
+    begin: Begin = "noise"
+    prior: float = 1.0
+    others: tuple["Plan", ...] = ()
+    n_folds: int = 0
+
+    @property
+    def kinds(self) -> tuple["Plan", ...]:
+        """The plan of each kind of network."""
+        return (self, *self.others)
+
+    @property
+    def choices(self) -> Choices:
+        """Of one network; of all that are averaged alike."""
+        settings = self.settings
+        return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the exact evidence begins as if there were no noise."""
+        return self.settings.solver == "lm" and self.begin == "signal"
+
+    @property
+    def cost(self) -> float:
+        """Multiplications of all networks of this kind, roughly."""
+        settings, n_rows, shape = self.settings, self.task.X.shape[0], self.shape
+        if settings.solver == "lbfgs":
+            settings = replace(settings, max_iter=min(settings.max_iter, STEPS_OF_LBFGS))
+        if settings.solver == "lm":
+            each = STEPS_OF_EVIDENCE * cost_of_curvature(n_rows, shape.size)
+        else:
+            each = 6.0 * settings.max_iter * n_rows * (shape.n_features + 1) * shape.n_hidden
+        return settings.n_members * each
+
+    def network(self) -> Network:
+        """A network of this shape, with buffers of its own."""
+        return Network(self.shape, ACTIVATIONS[self.settings.activation], self.task.loss)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from ..solvers import SOLVERS
 from ..solvers.monitor import Monitor
 from ..solvers.objective import Objective
 from ..solvers.penalty import Penalty
-from ..solvers.stochastic import batch_size
 from ..solvers.solution import Posterior, Solution, State, Status
+from ..solvers.stochastic import batch_size
 from .evidence import LARGEST_PRECISION, Prior, bounded, relevance_prior
 from .kronecker import Factors, InputFactor, KroneckerLaplace, factors, input_factor
 
@@ -49,7 +49,7 @@ class EvidenceObjective(Objective):
         self.beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
         self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
-        self.n_steps, self.steps_between = 0, STEPS_BETWEEN
+        self.n_steps, self.steps_between, self.has_estimated = 0, STEPS_BETWEEN, False
         self._follow()
 
     def adapt(self, theta: Array, n_steps: int) -> bool:
@@ -63,7 +63,7 @@ class EvidenceObjective(Objective):
         beta = bounded(found.beta, self.beta)
         if not (np.isfinite(precision).all() and np.isfinite(beta).all()):
             return False
-        self.precision, self.beta = precision, beta
+        self.precision, self.beta, self.has_estimated = precision, beta, True
         self._follow()
         return True
 
@@ -126,6 +126,10 @@ def solve(
         n_rows = objective.rows.n_rows
         n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
         adaptive.steps_between = max(STEPS_BETWEEN, int(n_steps / ESTIMATES))
+    # chunks of a stream may be smaller than what lies between two estimates
+    before = State() if state is None else state
+    never = "since_estimate" not in before
+    adaptive.n_steps = before.get("since_estimate", 0)
     # values under different precisions do not compare; where rows judge they choose the weights
     monitor.keep_best = monitor.keep_best and monitor.score is not None
     # of a first run the state tells the precisions, and nothing of the solver
@@ -133,7 +137,10 @@ def solve(
     found = SOLVERS[settings.solver].solve(
         adaptive, theta, settings, monitor, random_state, of_solver
     )
+    if never and not adaptive.has_estimated and found.status is not Status.DIVERGED:
+        adaptive.adapt(found.theta, adaptive.steps_between)
     found.state["precision"], found.state["beta"] = adaptive.precision, adaptive.beta
+    found.state["since_estimate"] = adaptive.n_steps
     if found.status is not Status.DIVERGED:
         found.posterior = posterior(adaptive, found.theta)
     if found.posterior is not None:
@@ -158,10 +165,12 @@ NOISE_STEPS = 10
 """Estimates of the noise that settle it where precisions are given."""
 
 
-def posterior_of_given(objective: Objective, theta: Array, alpha: float | Array) -> Posterior | None:
+def posterior_of_given(
+    objective: Objective, theta: Array, alpha: float | Array
+) -> Posterior | None:
     """The posterior around theta where alpha was given; the noise alone is estimated."""
     shape = objective.network.shape
-    given = np.full(shape.n_groups, alpha) if np.ndim(alpha) == 0 else np.asarray(alpha, dtype=float)
+    given = np.broadcast_to(alpha, shape.n_groups).astype(np.float64)
     if np.ndim(alpha) == 0:
         given[shape.n_columns] = 0.0  # hidden biases are free
     # a flat prior is one that is as wide as can be

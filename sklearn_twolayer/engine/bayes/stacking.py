@@ -20,6 +20,7 @@ PRICE = 0.02
 
 TINY = 1e-300
 
+
 def stack(loss: Loss, outputs: Array, Y: Array, weights: Array, prior: Array) -> Array:
     """Weights (n_members,) for held-out outputs (n_members, n_rows, n_outputs)."""
     if len(outputs) == 1:

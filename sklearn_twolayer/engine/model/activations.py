@@ -146,7 +146,7 @@ ACTIVATIONS = {
 
 
 def side_by_side(names: Sequence[str], sizes: Sequence[int]) -> Activation:
-    """Of hidden units of several kinds: the first ``sizes[0]`` have the first activation, and so on."""
+    """Of several activations, each for so many of the hidden units, one behind the other."""
     if len(set(names)) == 1:
         return ACTIVATIONS[names[0]]
     ends = np.cumsum(sizes)

@@ -38,7 +38,7 @@ class State(TypedDict, total=False):
 
     Of a stochastic solver the epochs and rows so far, what an adaptive rate was divided by, and
     what its update rule remembers, and when each level of many was visited last; of the evidence
-    the precisions of prior and noise.
+    the precisions of prior and noise, and the steps since they were estimated.
     """
 
     epoch: int
@@ -55,6 +55,7 @@ class State(TypedDict, total=False):
     visited: Array
     precision: Array
     beta: Array
+    since_estimate: int
 
 
 @dataclass

@@ -38,6 +38,7 @@ def solve(
     state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **start}
     monitor.start(theta)
     before, status = theta.copy(), None
+    n_batches = math.ceil(objective.rows.n_rows / batch_size(settings, objective.rows.n_rows))
     for _ in range(settings.max_iter):
         rate = _Rate(schedule, settings, state)
         # the running loss describes where the epoch began better than where it ended
@@ -48,7 +49,7 @@ def solve(
             state |= optimizer.start(theta)  # what the rule remembers is of no use any more
             break
         monitor.record(loss, theta, measured_on=before)
-        objective.adapt(theta, -(-objective.rows.n_rows // batch_size(settings, objective.rows.n_rows)))
+        objective.adapt(theta, n_batches)
         status = _reason_to_stop(monitor, schedule, rate.of_epoch, state)
         if status is not None:
             break
