@@ -34,6 +34,9 @@ HELD_OUT = 5
 MOST_HELD_OUT = 5000
 """Rows that tell well enough."""
 
+MOST_KEPT = 100_000
+"""Rows that a trial is trained on."""
+
 ROWS_TO_MODERATE = 2000
 """Rows whose covariances are kept to choose a moderation by."""
 
@@ -66,7 +69,9 @@ class _Trial:
     phase: str
 
     def __call__(self) -> tuple[Array, Array]:
-        found = run(self.plan, self.kept, RandomState(self.seed), phase=self.phase)
+        # a posterior is needed to judge, even where none is to be kept
+        plan = replace(self.plan, no_posterior="")
+        found = run(plan, self.kept, RandomState(self.seed), phase=self.phase)
         posterior, network = found.solution.posterior, self.plan.network()
         if posterior is None:
             return _far_from_all(self.held_out.n_rows, self.plan.shape.n_outputs)
@@ -103,9 +108,10 @@ def weigh(
     trials = []
     for number, rows in enumerate(held_out):
         kept = np.setdiff1d(order, rows)
+        kept = kept if len(kept) <= MOST_KEPT else random_state.permutation(kept)[:MOST_KEPT]
         phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
         for plan, training, seed in zip(plans, trainings, seeds, strict=True):
-            trial = _shortened(plan) if n_folds == 1 else plan
+            trial = _shortened(plan, n_rows / len(kept)) if n_folds == 1 else plan
             parts = training.part(kept), training.part(rows).rows
             trials.append(_Trial(trial, *parts, int(seed) + number, phase))
     found = parallel(trials)
@@ -203,11 +209,11 @@ def moderation_without(
     return choose_moderation(loss, parts)
 
 
-def _shortened(plan: Plan) -> Plan:
-    """The plan of a trial: of mini-batches fewer epochs."""
+def _shortened(plan: Plan, ratio: float) -> Plan:
+    """The plan of a trial on so many times fewer rows: of mini-batches fewer epochs."""
     settings = plan.settings
     if not SOLVERS[settings.solver].incremental:
         return plan
-    return replace(
-        plan, settings=replace(settings, max_iter=max(1, int(settings.max_iter * TRIAL)))
-    )
+    # steps grow with the root of the rows
+    n_epochs = max(1, round(TRIAL * settings.max_iter * ratio**0.5))
+    return replace(plan, settings=replace(settings, max_iter=n_epochs))
