@@ -1,7 +1,7 @@
 """Training runs at the same time, by joblib: the networks of an average, restarts and trials.
 
 Each run is given its seed beforehand and has one BLAS thread wherever it takes place, so that its
-bits do not depend on how many there are, and the two kinds of threads do not get in each other's way.
+bits do not depend on how many there are, and threads of two kinds do not fight for the processor.
 """
 
 import functools

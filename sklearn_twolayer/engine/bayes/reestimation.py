@@ -118,8 +118,8 @@ def solve(
 ) -> Solution:
     """Let the solver of the settings run, and the precisions follow it."""
     shape = objective.network.shape
-    beta = None if state is None else state.get("beta")
-    precision = np.ones(shape.n_groups) if beta is None else state["precision"]
+    before = State() if state is None else state
+    beta, precision = before.get("beta"), before.get("precision", np.ones(shape.n_groups))
     prior = relevance_prior(shape, precision)
     adaptive = EvidenceObjective(objective, prior, beta, random_state)
     if SOLVERS[settings.solver].incremental:
@@ -127,7 +127,6 @@ def solve(
         n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
         adaptive.steps_between = max(STEPS_BETWEEN, int(n_steps / ESTIMATES))
     # chunks of a stream may be smaller than what lies between two estimates
-    before = State() if state is None else state
     never = "since_estimate" not in before
     adaptive.n_steps = before.get("since_estimate", 0)
     # values under different precisions do not compare; where rows judge they choose the weights

@@ -121,7 +121,8 @@ class Encoded:
 class EncodedSource:
     """Rows for training. Compact ones are kept, and expanded in memory only where that is little.
 
-    Rows that live on disk are read and compressed anew whenever they are asked for.
+    Where even these would be large, or rows live on disk, they are read and compressed anew
+    whenever they are asked for.
     """
 
     def __init__(
@@ -139,7 +140,8 @@ class EncodedSource:
         self.X1: Array | None = None
         self.buffer = self._empty(0)
         self.wide_columns: Array | None = None
-        if not lives_on_disk(X):
+        size = X.shape[0] * self.expansion.n_compact * dtype.itemsize
+        if not lives_on_disk(X) and size < LARGE:
             compact = self._compress_all()
             self.wide_columns = self.expansion.wide_columns(compact.T)
             if X.shape[0] * self.expansion.n_dense * dtype.itemsize < LARGE:
