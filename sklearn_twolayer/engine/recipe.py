@@ -131,11 +131,10 @@ def _smooth_kinds(asked: Settings, table: Table) -> list[Kind]:
     smooth = replace(smooth, prior=PRIOR_OF_EXACT[table.has_noise])
     if not table.has_noise:
         return [smooth, _confident(asked)]
-    if not few:
+    if table.n_rows >= ROWS_FOR_KNOTS:
         return [smooth]
     # without noise few points tell all: where the evidence begins decides whether it sees that
-    clean = [_by_evidence(asked, "lm", "linear", "signal", SEVERAL)]
-    return [smooth, *(clean if table.n_rows < ROWS_FOR_KNOTS else []), stochastic]
+    return [smooth, _by_evidence(asked, "lm", "linear", "signal", SEVERAL)]
 
 
 def _confident(asked: Settings) -> Kind:

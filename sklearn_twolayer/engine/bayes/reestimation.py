@@ -29,7 +29,7 @@ from .kronecker import Factors, InputFactor, KroneckerLaplace, factors, input_fa
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
 
-STEPS_BETWEEN, ESTIMATES = 20, 25
+STEPS_BETWEEN, ESTIMATES = 40, 25
 """Mini-batches between two estimates, at least, and about how many there are in all."""
 
 
