@@ -7,6 +7,7 @@ from sklearn_twolayer.engine.numerics import (
     OF_ZERO,
     exponent,
     largest,
+    semidefinite_root,
     sigmoid,
     softmax,
     softplus,
@@ -79,3 +80,49 @@ def test_numbers_beyond_the_range_end_at_its_end(dtype):
     assert np.isfinite(found[0, 3] - found[0, 4])
     assert_allclose(found[0, :3] / limit, [1.5 / 2**8, -1 / 2**8, 0], rtol=1e-6)
     assert_allclose(within_range(A[:, :3], dtype), A[:, :3])
+
+
+def semidefinite(kind, rng, n=3000, k=4):
+    """A stack of matrices, singular but for the first kind."""
+    if kind == "of full rank":
+        F = rng.randn(n, k, k)
+    elif kind == "of rank two":
+        F = rng.randn(n, k, 2)
+    elif kind == "zero":
+        F = np.zeros((n, k, 1))
+    elif kind == "of a constant row":
+        F = rng.randn(n, k, k)
+        F[:, 1] = 0
+    else:
+        # the curvature of a softmax, some of whose classes are all but certain
+        P = np.exp(rng.randn(n, k) * np.linspace(0, 30, n)[:, None])
+        P /= P.sum(axis=1, keepdims=True)
+        C = -P[:, :, None] * P[:, None]
+        C[:, range(k), range(k)] = P * (P @ (1 - np.eye(k)))
+        return C
+    return F @ F.transpose(0, 2, 1)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize(
+    "kind", ["of full rank", "of rank two", "zero", "of a constant row", "of a softmax"]
+)
+def test_a_root_is_one_even_of_singular_matrices(kind, scale, rng):
+    C = scale * semidefinite(kind, rng)
+    before = C.copy()
+    R = semidefinite_root(C)
+    assert_array_equal(C, before)
+    assert_array_equal(R, np.tril(R))
+    size = np.trace(C, axis1=1, axis2=2)[:, None, None]
+    near = 1e-13 if kind != "of rank two" else np.finfo(float).eps ** 0.5
+    assert (np.abs(R @ R.transpose(0, 2, 1) - C) <= near * size).all()
+
+
+def test_a_root_of_a_definite_matrix_is_that_of_cholesky(rng):
+    C = semidefinite("of full rank", rng) + np.eye(4)
+    assert_allclose(semidefinite_root(C), np.linalg.cholesky(C), rtol=1e-12, atol=1e-12)
+    assert semidefinite_root(C.astype(np.float32)).dtype == np.float64
+
+
+def test_a_root_of_no_matrix_is_none():
+    assert semidefinite_root(np.empty((0, 3, 3))).shape == (0, 3, 3)

@@ -15,7 +15,8 @@ from scipy.special import softmax
 
 from ..model.network import Network
 from ..numerics import Array
-from .kronecker import KroneckerCovariance, KroneckerOutputs
+from .kronecker import KroneckerCovariance
+from .kronecker_outputs import KroneckerOutputs
 from .predictive import OutputCovariance
 
 

@@ -93,7 +93,7 @@ class Laplace:
         self.squares = np.bincount(group[self.held], squares, minlength=len(precision))
         A = np.tensordot(beta, quadratic.curvatures, 1)
         np.fill_diagonal(A, A.diagonal() + per_parameter(precision, group))
-        self.factor = _Factor(A, unidentified)
+        self.factor = Factor(A, unidentified)
         # a flat prior has no normaliser; what remains of its Gaussian integral is a constant
         n_free = len(group) - self.sizes.sum() - (unidentified is not None)
         self.log_evidence = self._log_evidence(n_free)
@@ -175,10 +175,10 @@ def bounded(new: Array, old: Array) -> Array:
     return np.clip(new, old / 10, old * 10)
 
 
-class _Factor:
+class Factor:
     """A by Cholesky, on the complement of a direction if one is given: log-determinant, inverse."""
 
-    def __init__(self, A: Array, unidentified: Array | None):
+    def __init__(self, A: Array, unidentified: Array | None = None):
         self.unidentified, self.strength = unidentified, float(A.diagonal().mean())
         if unidentified is not None:
             A = A + self.strength * np.outer(unidentified, unidentified)

@@ -1,190 +1,46 @@
 """Kronecker-factored Laplace approximation: a posterior for any number of parameters.
 
-The curvature of each layer is taken for a Kronecker product of two small matrices (Martens and
-Grosse 2015; Ritter et al. 2018; Immer et al. 2021), and the layers for independent. With N the sum
-of weights, x1 = [x, 1], b the features of layer two and S = slope * W2,
-
-    layer 1    N A (x) G    A = mean of x1 x1'             G = mean of S C S'
-    layer 2    N B (x) C    B = mean of b b', weighted by the trace of C
-
-of which the second is exact for one output. Under row precisions Lambda of layer 1 all blocks
-N g_k A + Lambda, g_k and u_k being eigenvalues and eigenvectors of G, share one eigenbasis:
+The curvature of each layer is taken for a Kronecker product (see `kronecker_factors`), and the
+layers for independent (Ritter et al. 2018; Immer et al. 2021). That of layer two is exact for one
+output. Under precisions Lambda of the rows of layer one all blocks N g_k A + Lambda, g_k and u_k
+being eigenvalues and eigenvectors of G, share one eigenbasis:
 
     Lambda^-1/2 A Lambda^-1/2 = Q D Q'         E_jk = N D_j g_k
     log det = n_hidden sum log Lambda + sum_jk log(1 + E_jk)
     gamma_j = (Q * Q) (E / (1 + E)) 1          of row j, summed over the columns of a group
-    variance of the outputs = sum_k (S'u_k) (S'u_k)' sum_j (Q' Lambda^-1/2 x1)_j^2 / (1 + E_jk) + ...
+
+Layer two has a block N c_l B + Lambda_2 for each eigenvalue c_l of C, with eigenvector v_l.
 
 The determinant leaves out the block between the layers: its evidence is too low, and must not be
-compared with an exact one. Columns of categories of many levels, and all columns where there are
-very many, are taken for uncorrelated: there A is its diagonal.
+compared with an exact one. gamma counts too many, as what layer one is sure of is not taken off
+what layer two may claim.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ..data.inputs import Inputs
-from ..data.rows import ArrayRows
-from ..data.sources import Index, split
-from ..model.losses import with_noise
 from ..model.network import Network
-from ..numerics import Array, semidefinite_root
-from .evidence import FEWEST_LEFT, LARGEST_BETA, LARGEST_PRECISION, TINY, Estimate, Prior
+from ..model.parameters import Shape
+from ..numerics import Array
+from .evidence import FEWEST_LEFT, LARGEST_BETA, LARGEST_PRECISION, TINY, Estimate, Factor, Prior
+from .kronecker_factors import Factors
 
-MOST_CORRELATED = 1000
-"""Columns whose correlations are taken into account: an eigendecomposition of 0.2 s."""
-
-ROWS_AT_A_TIME = 512
-"""Rows for which features and slopes are held in double precision."""
-
-
-@dataclass(frozen=True)
-class Factors:
-    """What rows say around theta: means over rows, for N of them.
-
-    A (n_joint, n_joint) is that of the columns `joint` of x1, `A_alone` the diagonal of the
-    others. G (n_noises, n_hidden, n_hidden) and `errors` are those of each output that has a noise
-    of its own, at precision 1.
-    """
-
-    theta: Array
-    n: float
-    joint: Array
-    A: Array
-    A_alone: Array
-    G: Array
-    B: Array
-    C: Array
-    errors: Array
-
-
-@dataclass(frozen=True)
-class InputFactor:
-    """A: it does not change while weights are learnt."""
-
-    joint: Array
-    A: Array
-    A_alone: Array
-
-
-def input_factor(rows: ArrayRows, index: Index, n_columns: int, n_wide: int) -> InputFactor:
-    """The factor A of the rows at `index`, of `n_columns` columns the last `n_wide` of which are
-    levels of categories of many levels."""
-    n_joint = n_columns - n_wide
-    if n_joint > MOST_CORRELATED:
-        n_joint = 0
-    joint = np.append(np.arange(n_joint), n_columns)
-    A, squares, total = np.zeros((n_joint + 1, n_joint + 1)), np.zeros(n_columns + 1), 0.0
-    for X, _, w in _blocks(rows, index):
-        weighted = X1 = X.with_ones()
-        if w is not None:
-            weighted = X1 * w[:, None]
-        A += weighted[:, joint].T @ X1[:, joint]
-        squares += np.einsum("ij,ij->j", weighted, X1)
-        total += X1.shape[0] if w is None else float(w.sum(dtype=np.float64))
-    return InputFactor(joint, A / total, squares[n_joint:-1] / total)
-
-
-def factors(
-    network: Network, theta: Array, rows: ArrayRows, index: Index, n: float, inputs: InputFactor
-) -> Factors:
-    """The factors around theta, from the rows at `index`."""
-    shape, noisy = network.shape, network.loss.has_noise
-    n_noises, m = shape.n_outputs if noisy else 1, shape.n_hidden + 1
-    m += shape.n_features if shape.skip else 0
-    G, errors = np.zeros((n_noises, shape.n_hidden, shape.n_hidden)), np.zeros(n_noises)
-    B, C, total, total_trace = np.zeros((m, m)), 0.0, 0.0, 0.0
-    for X, Y, w in _blocks(rows, index):
-        w = np.ones(X.n_rows) if w is None else w.astype(np.float64)
-        A1, slope, Z2 = forward(network, theta, X)
-        curvature = network.loss.curvature(Z2, Y)
-        _add_output_factor(G, network, theta, slope, curvature, w)
-        trace = w * np.einsum("ikk->i", curvature)
-        features = _features(network, A1, X)
-        B += (features * trace[:, None]).T @ features
-        C = C + np.einsum("i,ikl->kl", w, curvature)
-        total, total_trace = total + w.sum(), total_trace + trace.sum()
-        errors += _errors(network, Z2, Y, w)
-    scale = max(total_trace, TINY * total)
-    return Factors(
-        theta.astype(np.float64),
-        n,
-        inputs.joint,
-        inputs.A,
-        inputs.A_alone,
-        G / total,
-        B / scale,
-        np.asarray(C) / total,
-        errors * (n / total),
-    )
-
-
-def _blocks(rows: ArrayRows, index: Index):
-    for part, _ in split(index, rows.n_rows, ROWS_AT_A_TIME):
-        yield rows.take(part)
-
-
-def forward(network: Network, theta: Array, X: Inputs) -> tuple[Array, Array, Array]:
-    """A1, slope (n_rows, n_hidden) and Z2 in float64."""
-    parameters, n = network.shape.views(theta), X.n_rows
-    Z1 = np.empty((network.shape.n_hidden, n), theta.dtype).T
-    X.forward(parameters.layer1, Z1)
-    A1, slope = np.empty_like(Z1), np.empty_like(Z1)
-    network.activation.value(Z1, A1)
-    network.activation.slope(Z1, A1, slope)
-    A1, slope = A1.astype(np.float64, copy=False), slope.astype(np.float64, copy=False)
-    Z2 = np.empty((network.shape.n_outputs, n)).T
-    np.dot(parameters.W2.T, A1.T, out=Z2.T) if theta.dtype == np.float64 else np.dot(
-        parameters.W2.T.astype(np.float64), A1.T, out=Z2.T
-    )
-    Z2 += parameters.b2
-    if parameters.W0 is not None:
-        skipped = np.zeros_like(Z2, dtype=theta.dtype)
-        X.add_skip(parameters.W0, skipped)
-        Z2 += skipped
-    return A1, slope, Z2
-
-
-def _features(network: Network, A1: Array, X: Inputs) -> Array:
-    """B = [A1, 1], and X behind it with a skip path."""
-    ones = np.ones((len(A1), 1))
-    parts = [A1, ones]
-    if network.shape.skip:
-        parts.append(X.with_ones()[:, :-1])
-    return np.concatenate(parts, axis=1)
-
-
-def _add_output_factor(
-    G: Array, network: Network, theta: Array, slope: Array, curvature: Array, w: Array
-) -> None:
-    """Add sum_i w_i S_i C_i S_i', by roots of C: a product for each output."""
-    W2 = network.shape.views(theta).W2.astype(np.float64)
-    root = semidefinite_root(curvature)
-    weighted = slope * np.sqrt(w)[:, None]
-    for k in range(root.shape[2]):
-        V = weighted * (root[:, :, k] @ W2.T)
-        G[k if len(G) > 1 else 0] += V.T @ V
-
-
-def _errors(network: Network, Z2: Array, Y: Array, w: Array) -> Array:
-    scratch = np.empty_like(Z2, order="F")
-    losses = [network.loss]
-    if network.loss.has_noise:
-        losses = [with_noise(network.loss, of_one) for of_one in np.eye(Z2.shape[1])]
-    return np.array([float(w @ loss.loss_gradient(Z2, Y, scratch)) for loss in losses])
+IDENTIFIED = 1e-10
+"""Of the largest eigenvalue of C: less is rounding, and the direction one without curvature."""
 
 
 @dataclass(frozen=True)
 class KroneckerCovariance:
     """The posterior covariance of theta, as its factors: O(d^2 + h^2) numbers.
 
-    The columns `joint` of x1 are turned by `rotation` = Lambda^-1/2 Q, the others divided by the
-    root of their precision, `scale`; D are their eigenvalues times N, the joint ones first. `layer2`
-    (n_outputs, m, m) has the inverse for each eigenvector of C.
+    The first columns of x1 and its one are turned by `rotation` = Lambda^-1/2 Q, the columns behind
+    them multiplied by `scale`, Lambda^-1/2; D are their eigenvalues times N, in this order, g and U
+    those of G and its eigenvectors. For each eigenvector of C, in V, `layer2` (n_outputs, m, m) has
+    the inverse, and `layer2_alone` its diagonal for columns of the skip path that have no other.
     """
 
-    joint: Array
     rotation: Array
     scale: Array
     D: Array
@@ -192,147 +48,160 @@ class KroneckerCovariance:
     U: Array
     V: Array
     layer2: Array
+    layer2_alone: Array
 
 
 class KroneckerLaplace:
-    """The Gaussian that stands for the posterior, under given precisions."""
+    """The Gaussian that stands for the posterior, under given precisions.
 
-    def __init__(self, found: Factors, network: Network, prior: Prior, precision: Array, beta: Array):
-        self.factors, self.network, self.prior = found, network, prior
-        self.precision, self.beta = precision, beta
-        shape = network.shape
-        of_layer1 = shape.views(prior.group).layer1[:, 0]
-        self.row_group, of_rows = of_layer1, precision[of_layer1]
-        joint, alone = found.joint, np.delete(np.arange(len(of_rows)), found.joint)
-        self.order = np.concatenate([joint, alone])
-        root = of_rows[joint] ** -0.5
-        D, self.Q = np.linalg.eigh(root[:, None] * found.A * root)
-        D = np.concatenate([np.maximum(D, 0), found.A_alone / of_rows[alone]]) * found.n
-        G = np.tensordot(beta, found.G, 1)
-        g, U = np.linalg.eigh(G)
-        self.D, self.g, self.U = D, np.maximum(g, 0), U
-        self.E = np.outer(D, self.g)
-        self.rotation, self.scale = root[:, None] * self.Q, of_rows[alone] ** -0.5
-        self.log_precision = float(np.log(of_rows).sum())
-        self._invert_layer2()
+    The prior holds every row of layer one; of layer two the output biases are free.
+    """
 
-    def _invert_layer2(self) -> None:
-        """(N c_l B + Lambda_2)^-1 for each eigenvalue c_l of C."""
-        found, shape = self.factors, self.network.shape
-        C = np.diag(self.beta) if self.network.loss.has_noise else found.C
-        c, self.V = np.linalg.eigh(C)
-        # a direction without curvature: a constant added to all logits changes no probability
-        self.identified = c > 1e-10 * max(c.max(), TINY)
-        group = self._layer2_groups()
-        of_rows = np.append(self.precision, 0.0)[group]
-        self.c, self.layer2, self.log_det2 = c, [], 0.0
-        for value, identified in zip(c, self.identified, strict=True):
-            if not identified:
-                self.layer2.append(np.zeros_like(found.B))
-                continue
-            M = found.n * value * found.B + np.diag(of_rows)
-            M[np.diag_indices_from(M)] += 1e-14 * (M.diagonal() + M.diagonal().mean())
-            self.layer2.append(np.linalg.inv(M))
-            self.log_det2 += float(np.linalg.slogdet(M)[1])
-        self.group2 = group
+    def __init__(
+        self, found: Factors, network: Network, prior: Prior, precision: Array, beta: Array
+    ):
+        self.factors, self.prior, self.precision, self.beta = found, prior, precision, beta
+        self.noisy, shape = network.loss.has_noise, network.shape
+        layer1, layer2 = _groups_of_rows(shape, prior.group, found.inputs.n_joint)
+        self.layer1 = _Layer1(found, layer1, precision, beta)
+        self.layer2 = _Layer2(found, layer2, precision, beta if self.noisy else None)
 
-    def _layer2_groups(self) -> Array:
-        group = self.prior.group[(self.network.shape.n_features + 1) * self.network.shape.n_hidden :]
-        return group.reshape(-1, self.network.shape.n_outputs)[:, 0]
+    @property
+    def identified(self) -> Array:
+        """Which eigenvectors of C the data tell of: a constant added to all logits is not one."""
+        return self.layer2.identified
 
     @property
     def covariance(self) -> KroneckerCovariance:
         """As a record of arrays."""
-        order = self.factors.joint
-        return KroneckerCovariance(
-            order, self.rotation, self.scale, self.D, self.g, self.U, self.V, np.array(self.layer2)
-        )
+        one, two = self.layer1, self.layer2
+        of_layer1 = one.rotation, one.scale, one.D, one.g, one.U
+        return KroneckerCovariance(*of_layer1, two.V, two.inverses, two.alone)
 
     def gamma(self) -> Array:
         """How many parameters of each group the data determine."""
-        determined = (self.E / (1 + self.E)).sum(axis=1)
-        n_joint = len(self.Q)
-        of_rows = np.concatenate([self.Q**2 @ determined[:n_joint], determined[n_joint:]])
-        gamma = np.bincount(self.row_group[self.order], of_rows, minlength=len(self.precision))
-        held = self.group2 >= 0
-        for inverse, identified in zip(self.layer2, self.identified, strict=True):
-            if identified:
-                left = inverse.diagonal()[held] * self.precision[self.group2[held]]
-                gamma += np.bincount(self.group2[held], 1 - left, minlength=len(gamma))
+        n_groups = len(self.precision)
+        gamma = self.layer1.gamma(n_groups) + self.layer2.gamma(n_groups)
         return np.clip(gamma, TINY, None)
 
     def estimate(self) -> Estimate:
         """Gamma for each group, and MacKay's new precisions."""
-        gamma, squares = self.gamma(), self._squares()
+        gamma, squares = self.gamma(), self._squares
         precision = gamma / np.maximum(squares, gamma / LARGEST_PRECISION)
-        if not self.network.loss.has_noise:
+        if not self.noisy:
             return Estimate(gamma, precision, self.beta, np.empty(0))
         n, errors = self.factors.n, self.factors.errors
-        left = np.maximum(n - self._gamma_of_noises(), FEWEST_LEFT * n)
+        # beta_k tr(A^-1 H_k) of each output
+        gamma_noise = self.beta * (self.layer1.traces() + self.layer2.traces())
+        left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
         beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
         return Estimate(gamma, precision, beta, np.empty(0))
-
-    def _squares(self) -> Array:
-        held = self.prior.group >= 0
-        squares = self.factors.theta[held] ** 2
-        return np.bincount(self.prior.group[held], squares, minlength=len(self.precision))
-
-    def _gamma_of_noises(self) -> Array:
-        """beta_k tr(A^-1 H_k) for each output."""
-        along = np.einsum("hr,khg,gr->kr", self.U, self.factors.G, self.U)
-        of_layer1 = along @ (self.D[:, None] / (1 + self.E)).sum(axis=0)
-        # C is diagonal here, but its eigenvalues are sorted
-        of_layer2 = np.array([np.vdot(inverse, self.factors.B) for inverse in self.layer2])
-        return self.beta * (of_layer1 + self.factors.n * (self.V**2 @ of_layer2))
 
     @property
     def log_evidence(self) -> float:
         """Without the block between the layers: too low. Up to that as in `evidence`."""
-        sizes = np.bincount(self.prior.group[self.prior.group >= 0], minlength=len(self.precision))
-        n, h = self.factors.n, self.network.shape.n_hidden
-        log_det = h * self.log_precision + float(np.log1p(self.E).sum()) + self.log_det2
-        n_free = int(self.identified.sum())
-        value = -float(self.beta @ self.factors.errors) - 0.5 * float(self.precision @ self._squares())
-        value += 0.5 * float(sizes @ np.log(self.precision)) - 0.5 * log_det
-        value += 0.5 * n_free * np.log(2 * np.pi)
-        if self.network.loss.has_noise:
-            value += 0.5 * n * float(np.log(self.beta / (2 * np.pi)).sum())
-        return value
+        beta, precision, n = self.beta, self.precision, self.factors.n
+        sizes = self._of_groups(np.ones(len(self.factors.theta)))
+        value = (
+            -float(beta @ self.factors.errors)
+            - 0.5 * float(precision @ self._squares)
+            + 0.5 * float(sizes @ np.log(precision))
+            - 0.5 * (self.layer1.log_det + self.layer2.log_det)
+            + 0.5 * int(self.identified.sum()) * np.log(2 * np.pi)
+        )
+        if self.noisy:
+            value += 0.5 * n * float(np.log(beta / (2 * np.pi)).sum())
+        return float(value)
+
+    @cached_property
+    def _squares(self) -> Array:
+        """|theta|^2 of each group."""
+        return self._of_groups(self.factors.theta**2)
+
+    def _of_groups(self, values: Array) -> Array:
+        held = self.prior.group >= 0
+        return np.bincount(self.prior.group[held], values[held], minlength=len(self.precision))
 
 
-class KroneckerOutputs:
-    """Z2 of standardised rows and the covariance that the posterior leaves it."""
+def _groups_of_rows(shape: Shape, group: Array, n_joint: int) -> tuple[Array, Array]:
+    """The group of each row of layer one, [joint columns, 1, others], and two, [a, 1, columns]."""
+    n_in_layer1 = (shape.n_features + 1) * shape.n_hidden
+    layer1 = group[:n_in_layer1].reshape(-1, shape.n_hidden)[:, 0]
+    layer1 = np.concatenate([layer1[:n_joint], layer1[-1:], layer1[n_joint:-1]])
+    return layer1, group[n_in_layer1:].reshape(-1, shape.n_outputs)[:, 0]
 
-    def __init__(self, network: Network, theta: Array, covariance: KroneckerCovariance):
-        self.network, self.theta, self.covariance = network, theta, covariance
-        self.inverse = 1 / (1 + np.outer(covariance.D, covariance.g))
 
-    def of_rows(self, X: Inputs) -> tuple[Array, Array]:
-        """Z2 (n_rows, n_outputs), and (n_rows, n_outputs, n_outputs)."""
-        found = self.covariance
-        A1, slope, Z2 = forward(self.network, self.theta, X)
-        X1 = X.with_ones()
-        turned = X1[:, found.joint] @ found.rotation
-        if len(found.scale):
-            turned = np.concatenate([turned, np.delete(X1, found.joint, axis=1) * found.scale], 1)
-        q = np.square(turned) @ self.inverse
-        W2 = self.network.shape.views(self.theta).W2
-        features = _features(self.network, A1, X)
-        variances = [np.einsum("ij,ij->i", features @ inverse, features) for inverse in found.layer2]
-        covariance = np.einsum("kl,ml,li->ikm", found.V, found.V, np.array(variances), optimize=True)
-        n_outputs = W2.shape[1]
-        if n_outputs == 1:
-            along = (slope * W2[:, 0]) @ found.U
-            covariance[:, 0, 0] += np.einsum("ik,ik->i", np.square(along), q)
-            return Z2, covariance
-        along = np.empty((n_outputs, *slope.shape))
-        for k in range(n_outputs):
-            along[k] = (slope * W2[:, k]) @ found.U
-        for k in range(n_outputs):
-            of_k = along[k] * q
-            for other in range(k + 1):
-                added = np.einsum("ih,ih->i", of_k, along[other])
-                covariance[:, k, other] += added
-                if other < k:
-                    covariance[:, other, k] += added
-        return Z2, covariance
+class _Layer1:
+    """sum_k (N g_k A + Lambda)^-1 (x) u_k u_k', in its eigenbasis."""
+
+    def __init__(self, found: Factors, group: Array, precision: Array, beta: Array):
+        self.group, self.G, of_rows, n = group, found.G, precision[group], len(found.inputs.A)
+        root = of_rows[:n] ** -0.5
+        D, self.Q = np.linalg.eigh(root[:, None] * found.inputs.A * root)
+        D = np.concatenate([np.maximum(D, 0), found.inputs.alone / of_rows[n:]])
+        g, self.U = np.linalg.eigh(np.tensordot(beta, found.G, 1))
+        self.D, self.g = found.n * D, np.maximum(g, 0)
+        self.E = np.outer(self.D, self.g)
+        self.rotation, self.scale = root[:, None] * self.Q, of_rows[n:] ** -0.5
+        self.log_det = len(g) * float(np.log(of_rows).sum()) + float(np.log1p(self.E).sum())
+
+    def gamma(self, n_groups: int) -> Array:
+        """Of each group."""
+        determined, n = (self.E / (1 + self.E)).sum(axis=1), len(self.Q)
+        of_rows = np.concatenate([self.Q**2 @ determined[:n], determined[n:]])
+        return np.bincount(self.group, of_rows, minlength=n_groups)
+
+    def traces(self) -> Array:
+        """tr(A^-1 N A (x) G_k) for each noise."""
+        along = (self.U * (self.G @ self.U)).sum(axis=1)
+        return along @ (self.D[:, None] / (1 + self.E)).sum(axis=0)
+
+
+class _Layer2:
+    """sum_l (N c_l B + Lambda_2)^-1 (x) v_l v_l', an inverse for each eigenvalue of C.
+
+    `inverses` has those of [a, 1] and of joint columns of a skip path, `alone` its diagonal for the
+    others.
+    """
+
+    def __init__(self, found: Factors, group: Array, precision: Array, beta: Array | None):
+        self.found, n_outputs = found, len(found.C)
+        C = found.C if beta is None else np.diag(beta)
+        c, self.V = np.linalg.eigh(C)
+        self.identified = c > IDENTIFIED * max(c.max(), TINY)
+        self.group, self.precision, n = group, np.append(precision, 0.0)[group], len(found.B)
+        self.inverses, self.log_det = np.empty((n_outputs, n, n)), 0.0
+        self.alone = np.empty((n_outputs, len(group) - n))
+        for eigenvalue, known, *out in zip(
+            c, self.identified, self.inverses, self.alone, strict=True
+        ):
+            self.log_det += self._invert(eigenvalue if known else 0.0, *out)
+
+    def _invert(self, c: float, joint: Array, alone: Array) -> float:
+        """Write (N c B + Lambda_2)^-1 into both parts, return the log-determinant.
+
+        Without curvature that is the prior, and of free biases nothing.
+        """
+        found, n = self.found, len(joint)
+        of_alone = found.n * c * found.B_alone + self.precision[n:]
+        alone[:] = 1 / of_alone
+        log_det = float(np.log(of_alone).sum())
+        of_joint = self.precision[:n]
+        if c > 0:
+            factor = Factor(found.n * c * found.B + np.diag(of_joint))
+            joint[:] = factor.inverse()
+            return log_det + factor.log_det
+        held = of_joint > 0
+        joint[:] = np.diag(np.where(held, 1 / np.where(held, of_joint, 1), 0))
+        return log_det + float(np.log(of_joint[held]).sum())
+
+    def gamma(self, n_groups: int) -> Array:
+        """Of each group."""
+        variances = np.concatenate([np.einsum("lii->li", self.inverses), self.alone], axis=1)
+        determined, held = (1 - variances * self.precision).sum(axis=0), self.group >= 0
+        return np.bincount(self.group[held], determined[held], minlength=n_groups)
+
+    def traces(self) -> Array:
+        """tr(A^-1 N B (x) 1_k) for each output."""
+        of_inverses = np.tensordot(self.inverses, self.found.B, 2) + self.alone @ self.found.B_alone
+        return self.found.n * (self.V**2 @ of_inverses)

@@ -6,6 +6,7 @@ rows that are asked are the same ones throughout, as many as it takes to tell.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import RandomState
@@ -14,7 +15,6 @@ from ..data.encoded import EncodedSource
 from ..data.rows import ArrayRows
 from ..data.sources import Index
 from ..model.losses import with_noise
-from ..model.network import Network
 from ..numerics import Array
 from ..settings import Settings
 from ..solvers import SOLVERS
@@ -23,14 +23,24 @@ from ..solvers.objective import Objective
 from ..solvers.penalty import Penalty
 from ..solvers.solution import Posterior, Solution, State, Status
 from ..solvers.stochastic import batch_size
-from .evidence import LARGEST_PRECISION, Prior, bounded, relevance_prior
-from .kronecker import Factors, InputFactor, KroneckerLaplace, factors, input_factor
+from .evidence import LARGEST_PRECISION, Estimate, Prior, bounded, relevance_prior
+from .kronecker import KroneckerLaplace
+from .kronecker_factors import Factors, InputFactor, factors, input_factor
 
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
 
 STEPS_BETWEEN, ESTIMATES = 40, 25
-"""Mini-batches between two estimates, at least, and about how many there are in all."""
+"""Steps of the solver between two estimates, at least, and about how many of mini-batches."""
+
+SETTLED = 0.02
+"""A change of the logarithm of a precision that is none."""
+
+NOISE_STEPS = 10
+"""Estimates of the noise that settle it where precisions are given."""
+
+OF_EVIDENCE = {"precision", "beta", "since_estimate"}
+"""What of a state is not the solver's."""
 
 
 class EvidenceObjective(Objective):
@@ -40,41 +50,56 @@ class EvidenceObjective(Objective):
     """
 
     def __init__(
-        self, objective: Objective, prior: Prior, beta: Array | None, random_state: RandomState
+        self,
+        objective: Objective,
+        prior: Prior,
+        beta: Array | None,
+        random_state: RandomState,
+        steps_between: int = STEPS_BETWEEN,
     ):
         network, rows = objective.network, objective.rows
         super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
         self.plain, self.prior, self.precision = network, prior, prior.precision
-        noisy = network.loss.has_noise
-        self.beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
+        n_noises = network.shape.n_outputs if network.loss.has_noise else 1
+        self.beta = np.ones(n_noises) if beta is None else beta
         self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
-        self.n_steps, self.steps_between, self.has_estimated = 0, STEPS_BETWEEN, False
+        self.n_steps, self.steps_between, self.has_estimated = 0.0, steps_between, False
         self._follow()
 
-    def adapt(self, theta: Array, n_steps: int) -> bool:
+    def adapt(self, theta: Array, n_steps: float) -> bool:
         """Take in what theta tells of the precisions, once so many steps are enough for that."""
         self.n_steps += n_steps
         if self.n_steps < self.steps_between:
             return False
-        self.n_steps = 0
-        found = self.laplace(theta).estimate()
-        precision = self.prior.update(found, self.precision)
-        beta = bounded(found.beta, self.beta)
-        if not (np.isfinite(precision).all() and np.isfinite(beta).all()):
+        self.n_steps = 0.0
+        laplace = self.laplace(theta)
+        if laplace is None:
             return False
-        self.precision, self.beta, self.has_estimated = precision, beta, True
+        self.has_estimated, found = True, laplace.estimate()
+        precision, beta = self.prior.update(found, self.precision), bounded(found.beta, self.beta)
+        if not self._differ(found, precision, beta):
+            return False
+        self.precision, self.beta = precision, beta
         self._follow()
         return True
 
-    def factors(self, theta: Array) -> Factors:
-        """What the rows say around theta."""
-        n = self.total_weight * self.rows.copies
-        return factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+    def _differ(self, found: Estimate, precision: Array, beta: Array) -> bool:
+        """Whether new precisions are finite, and others; a group counts by what is known of it."""
+        moved = found.gamma @ np.abs(np.log(precision / self.precision)) / found.gamma.sum()
+        most = float(np.append(np.abs(np.log(beta / self.beta)), moved).max())
+        return most > SETTLED  # NaN is not
 
-    def laplace(self, theta: Array) -> KroneckerLaplace:
-        """The posterior around theta."""
-        found = self.factors(theta)
+    def laplace(self, theta: Array) -> KroneckerLaplace | None:
+        """The posterior around theta, None where nothing is finite."""
+        # n is the weight of all rows, be it that of copies or of a stream
+        n = self.total_weight
+        return self.around(factors(self.plain, theta, self.rows, self.index, n, self.inputs))
+
+    def around(self, found: Factors) -> KroneckerLaplace | None:
+        """The same where the factors are known."""
+        if not found.are_finite:
+            return None
         return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
 
     @property
@@ -93,19 +118,25 @@ class EvidenceObjective(Objective):
 
     def _follow(self) -> None:
         self.penalty = Penalty(self.plain.shape, self.alpha)
-        if self.plain.loss.has_noise and len(self.beta) > 1:
+        if len(self.beta) > 1:
             relative = self.beta * (1 / self.beta).mean()
-            self.network = Network(
-                self.plain.shape, self.plain.activation, with_noise(self.plain.loss, relative)
-            )
+            self.network = replace(self.plain, loss=with_noise(self.plain.loss, relative))
             self._narrow.clear()
 
 
 def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
+    """The rows that are asked: all of them, or some."""
     if rows.n_rows <= ROWS_TO_ESTIMATE:
         return slice(0, rows.n_rows)
-    drawn = random_state.randint(rows.n_rows, size=ROWS_TO_ESTIMATE)
-    return np.unique(drawn)
+    return np.sort(random_state.permutation(rows.n_rows)[:ROWS_TO_ESTIMATE])
+
+
+def _steps_between(settings: Settings, n_rows: int) -> int:
+    """How many steps weights are given to follow the precisions: more, where there are many."""
+    if not SOLVERS[settings.solver].incremental:
+        return STEPS_BETWEEN
+    n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
+    return max(STEPS_BETWEEN, int(n_steps / ESTIMATES))
 
 
 def solve(
@@ -117,51 +148,48 @@ def solve(
     state: State | None = None,
 ) -> Solution:
     """Let the solver of the settings run, and the precisions follow it."""
-    shape = objective.network.shape
     before = State() if state is None else state
-    beta, precision = before.get("beta"), before.get("precision", np.ones(shape.n_groups))
-    prior = relevance_prior(shape, precision)
-    adaptive = EvidenceObjective(objective, prior, beta, random_state)
-    if SOLVERS[settings.solver].incremental:
-        n_rows = objective.rows.n_rows
-        n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
-        adaptive.steps_between = max(STEPS_BETWEEN, int(n_steps / ESTIMATES))
-    # chunks of a stream may be smaller than what lies between two estimates
-    never = "since_estimate" not in before
-    adaptive.n_steps = before.get("since_estimate", 0)
+    adaptive = _going_on(objective, settings, before, random_state)
     # values under different precisions do not compare; where rows judge they choose the weights
     monitor.keep_best = monitor.keep_best and monitor.score is not None
     # of a first run the state tells the precisions, and nothing of the solver
-    of_solver = state if state is not None and len(state) > 2 else None
+    of_solver = before if set(before) - OF_EVIDENCE else None
     found = SOLVERS[settings.solver].solve(
         adaptive, theta, settings, monitor, random_state, of_solver
     )
-    if never and not adaptive.has_estimated and found.status is not Status.DIVERGED:
-        adaptive.adapt(found.theta, adaptive.steps_between)
+    failed = found.status is Status.DIVERGED
+    if not (failed or adaptive.has_estimated or "since_estimate" in before):
+        adaptive.adapt(found.theta, math.inf)
     found.state["precision"], found.state["beta"] = adaptive.precision, adaptive.beta
     found.state["since_estimate"] = adaptive.n_steps
-    if found.status is not Status.DIVERGED:
+    if not failed:
         found.posterior = posterior(adaptive, found.theta)
     if found.posterior is not None:
         found.value = -found.posterior.log_evidence
     return found
 
 
+def _going_on(
+    objective: Objective, settings: Settings, before: State, random_state: RandomState
+) -> EvidenceObjective:
+    """The objective under the precisions of an earlier run, or from where all are one."""
+    shape, precision, beta = objective.network.shape, before.get("precision"), before.get("beta")
+    if precision is None:
+        precision = np.ones(shape.n_groups)
+    # a state is in the precision of the weights, estimates are not
+    prior = relevance_prior(shape, precision.astype(np.float64))
+    beta = None if beta is None else beta.astype(np.float64)
+    steps = _steps_between(settings, objective.rows.n_rows)
+    adaptive = EvidenceObjective(objective, prior, beta, random_state, steps)
+    # chunks of a stream may be smaller than what lies between two estimates
+    adaptive.n_steps = before.get("since_estimate", 0.0)
+    return adaptive
+
+
 def posterior(objective: EvidenceObjective, theta: Array) -> Posterior | None:
     """The posterior around theta under the precisions so far; None where it is not finite."""
     laplace = objective.laplace(theta)
-    gamma, value = laplace.gamma(), laplace.log_evidence
-    if not math.isfinite(value):
-        return None
-    noise = 1 / objective.beta
-    n_effective = float(gamma.sum()) + int(laplace.identified.sum())
-    return Posterior(
-        laplace.factors.theta, laplace.covariance, objective.alpha, noise, n_effective, value
-    )
-
-
-NOISE_STEPS = 10
-"""Estimates of the noise that settle it where precisions are given."""
+    return None if laplace is None else _posterior(objective, laplace)
 
 
 def posterior_of_given(
@@ -169,16 +197,33 @@ def posterior_of_given(
 ) -> Posterior | None:
     """The posterior around theta where alpha was given; the noise alone is estimated."""
     shape = objective.network.shape
-    given = np.broadcast_to(alpha, shape.n_groups).astype(np.float64)
+    given = np.full(shape.n_groups, alpha, dtype=np.float64)
     if np.ndim(alpha) == 0:
         given[shape.n_columns] = 0.0  # hidden biases are free
     # a flat prior is one that is as wide as can be
     given = np.maximum(given, 1 / LARGEST_PRECISION)
     prior = relevance_prior(shape, given)
     adaptive = EvidenceObjective(objective, prior, None, RandomState(0))
-    found = adaptive.factors(theta)
-    for _ in range(NOISE_STEPS if adaptive.plain.loss.has_noise else 0):
-        laplace = KroneckerLaplace(found, adaptive.plain, prior, adaptive.precision, adaptive.beta)
+    laplace = adaptive.laplace(theta)
+    for _ in range(NOISE_STEPS if objective.network.loss.has_noise else 0):
+        if laplace is None:
+            return None
         adaptive.beta = bounded(laplace.estimate().beta, adaptive.beta)
         adaptive.precision = given / (1 / adaptive.beta).mean()
-    return posterior(adaptive, theta)
+        laplace = adaptive.around(laplace.factors)
+    return None if laplace is None else _posterior(adaptive, laplace)
+
+
+def _posterior(objective: EvidenceObjective, laplace: KroneckerLaplace) -> Posterior | None:
+    """As a record, or None where the evidence is not finite."""
+    if not math.isfinite(laplace.log_evidence):
+        return None
+    n_effective = float(laplace.gamma().sum()) + int(laplace.identified.sum())
+    return Posterior(
+        laplace.factors.theta,
+        laplace.covariance,
+        objective.alpha,
+        1 / objective.beta,
+        n_effective,
+        laplace.log_evidence,
+    )

@@ -47,6 +47,28 @@ class Inputs(Protocol):
         """[X, 1] as one dense array in float64."""
         ...
 
+    def parts(self, n: int) -> "tuple[Array, Squares]":
+        """[X, 1] of the first n columns, dense and in float64, and the squares of the others."""
+        ...
+
+
+@dataclass(frozen=True)
+class Squares:
+    """x^2 of some columns in float64: `varying`, maybe sparse, and `constant` in each row."""
+
+    varying: Array | sparse.csr_array
+    constant: Array | None = None
+
+    def times(self, W: Array) -> Array:
+        """The product with W (n_columns, n)."""
+        product = self.varying @ W
+        return product if self.constant is None else product + self.constant @ W
+
+    def sums(self, w: Array) -> Array:
+        """The sum of each column, rows weighted by w."""
+        sums = self.varying.T @ w
+        return sums if self.constant is None else sums + w.sum() * self.constant
+
 
 @dataclass(frozen=True)
 class DenseInputs:
@@ -76,6 +98,9 @@ class DenseInputs:
 
     def with_ones(self) -> Array:
         return self.X1.astype(np.float64, copy=False)
+
+    def parts(self, n: int) -> tuple[Array, Squares]:
+        return _parts(self.with_ones(), n)
 
 
 @dataclass(frozen=True)
@@ -110,6 +135,9 @@ class PlainInputs:
 
     def with_ones(self) -> Array:
         return _beside_ones(self.X)
+
+    def parts(self, n: int) -> tuple[Array, Squares]:
+        return _parts(self.with_ones(), n)
 
 
 @dataclass(frozen=True)
@@ -163,6 +191,17 @@ class SparseInputs:
             X1[:, :-1] -= self.offset
         return X1
 
+    def parts(self, n: int) -> tuple[Array, Squares]:
+        offset = None if self.offset is None else self.offset.astype(np.float64)
+        joint = SparseInputs(self.X[:, :n], None if offset is None else offset[:n])
+        others = self.X[:, n:].astype(np.float64)
+        squares = others.data**2
+        if offset is None:
+            return joint.with_ones(), Squares(_like(others, squares))
+        # (x - offset)^2 is offset^2 where nothing is stored
+        squares -= 2 * others.data * offset[n:][others.indices]
+        return joint.with_ones(), Squares(_like(others, squares), offset[n:] ** 2)
+
 
 @dataclass(frozen=True)
 class MixedInputs:
@@ -215,6 +254,24 @@ class MixedInputs:
     def with_ones(self) -> Array:
         X = self._X
         return _beside_ones(np.concatenate([X, self.levels.matrix(X.dtype).toarray()], axis=1))
+
+    def parts(self, n: int) -> tuple[Array, Squares]:
+        X, levels = self._X, self.levels.matrix(np.dtype(np.float64))
+        assert n <= X.shape[1], "levels of wide categories are never written out"
+        others = sparse.csr_array(np.square(X[:, n:], dtype=np.float64))
+        return _beside_ones(X[:, :n]), Squares(sparse.csr_array(sparse.hstack([others, levels])))
+
+
+def _parts(X1: Array, n: int) -> tuple[Array, Squares]:
+    """Of dense rows with a column of ones: without a copy where all columns are among the first."""
+    n_columns = X1.shape[1] - 1
+    joint = X1 if n == n_columns else np.concatenate([X1[:, :n], X1[:, -1:]], axis=1)
+    return joint, Squares(np.square(X1[:, n:-1]))
+
+
+def _like(X: sparse.csr_array, data: Array) -> sparse.csr_array:
+    """Other numbers in the same places."""
+    return sparse.csr_array((data, X.indices, X.indptr), shape=X.shape)
 
 
 def _stored_columns(X: sparse.csr_array) -> tuple[Array, sparse.csr_array]:

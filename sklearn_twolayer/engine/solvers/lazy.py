@@ -95,5 +95,7 @@ def _add_penalty(
 
 
 def _strength(precision: Array | float, owed: Array, rate: float, like: Array) -> Array:
-    strength = np.minimum(precision * owed, np.maximum(precision, 1 / rate))
+    # a schedule may end at a rate of zero, where nothing overshoots
+    most = 1 / rate if rate else math.inf
+    strength = np.minimum(precision * owed, np.maximum(precision, most))
     return strength.astype(like.dtype)[:, None]

@@ -38,7 +38,8 @@ def solve(
     """Minimise F from `theta`.
 
     Converged when the largest gradient component is at most ``tol``, when the loss has stalled or
-    falls by rounding only, or when no length of step lowers it, not even along the gradient.
+    falls by rounding only, or when no length of step lowers it, not even along the gradient; and F,
+    if it follows the weights, changes no more.
     """
     minimizer = _Minimizer(objective, theta, settings, monitor)
     monitor.start(theta)
@@ -108,7 +109,7 @@ class _Minimizer:
             self.pairs.clear()
             there = self._step(-self.here.gradient)
         if there is None:
-            return Status.MAX_FUN if self.spent else Status.CONVERGED
+            return Status.MAX_FUN if self.spent else self._at_rest()
         self._remember(there)
         # relative to the loss, but to one where it is small: a loss of zero cannot fall by a part
         self.fell = (self.here.value - there.value) / max(abs(self.here.value), 1.0)
@@ -125,8 +126,27 @@ class _Minimizer:
             return Status.STOPPED
         flat = np.abs(self.here.gradient).max() <= self.settings.tol
         if flat or self.fell <= np.finfo(self.dtype).eps or self.monitor.stalled:
+            return self._at_rest()
+        if self.n_iter >= self.settings.max_iter:
+            return Status.MAX_ITER
+        self._adapt(1)
+        return None
+
+    def _at_rest(self) -> Status | None:
+        """Converged, but for another F that asks for further steps."""
+        if not self._adapt(math.inf):
             return Status.CONVERGED
         return Status.MAX_ITER if self.n_iter >= self.settings.max_iter else None
+
+    def _adapt(self, n_steps: float) -> bool:
+        """Whether F has changed, after so many steps: what is remembered is of another one then."""
+        x = self.here.x
+        if not self.objective.adapt(x.astype(self.dtype, copy=False), n_steps):
+            return False
+        self.pairs.clear()
+        self.here = self.at(x)
+        self.monitor.reset_patience()
+        return True
 
     @property
     def spent(self) -> bool:

@@ -131,8 +131,11 @@ class Objective:
         self.penalty.add_gradient(theta, gradient, self.total_weight)
         return loss, gradient
 
-    def adapt(self, theta: Array, n_steps: int) -> bool:
-        """Whether F has changed: a solver asks whenever weights have been learnt for some steps."""
+    def adapt(self, theta: Array, n_steps: float) -> bool:
+        """Whether F has changed: a solver asks whenever weights have been learnt for some steps.
+
+        At a minimum these count as infinitely many; if F stays the same there, all has settled.
+        """
         return False
 
     @property

@@ -55,7 +55,7 @@ class State(TypedDict, total=False):
     visited: Array
     precision: Array
     beta: Array
-    since_estimate: int
+    since_estimate: float
 
 
 @dataclass

@@ -87,6 +87,27 @@ def check_products(inputs, X1, rng):
     return layer1, D1
 
 
+def check_parts(inputs, X1, n, rng, dtype=np.float64):
+    """The first n columns with the ones, and the squares of the others, against the formula."""
+    near = {"rtol": 0, "atol": 1e-9 if dtype == np.float64 else 1e-3}
+    joint, squares = inputs.parts(n)
+    assert joint.dtype == np.float64
+    assert_allclose(joint, X1[:, [*range(n), -1]], **near)
+    others, W, w = X1[:, n:-1] ** 2, rng.randn(X1.shape[1] - 1 - n, 2), rng.rand(len(X1))
+    assert_allclose(squares.times(W), others @ W, **near)
+    assert_allclose(squares.sums(w), w @ others, **near)
+
+
+@pytest.mark.parametrize("n", [N_FEATURES, 1, 0])
+@every_storage
+@standardized
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parts_are_columns_and_squares_of_the_others(X, store, storage, standardize, n, dtype, rng):
+    scaling = scaling_of(X, standardize)
+    inputs = source(store(X, storage), scaling, np.dtype(dtype)).take(slice(5, 50))
+    check_parts(inputs, with_ones(X, scaling)[5:50], n, rng, dtype)
+
+
 @every_storage
 @standardized
 @every_selection
@@ -307,6 +328,14 @@ def test_products_of_mixed_columns_are_those_of_the_dense_matrix(mixture, dtype,
     assert_allclose(inputs.with_ones(), X1, **near)
     assert inputs.with_ones().dtype == np.float64
     assert inputs.times(np.ones((len(X1), 1))) is None
+
+
+@pytest.mark.parametrize("fraction", [0, 0.5, 1])
+def test_parts_of_mixed_columns_leave_levels_where_they_are(mixture, fraction, rng, monkeypatch):
+    inputs, X1 = mixture
+    monkeypatch.setattr(MixedInputs, "with_ones", None)
+    check_parts(inputs, X1, int(fraction * (inputs.dense.X1.shape[1] - 1)), rng)
+    assert sparse.issparse(inputs.parts(0)[1].varying)
 
 
 def test_compact_rows_have_the_columns_that_occur_and_no_others(mixture, rng):

@@ -312,6 +312,19 @@ def test_a_debt_never_takes_more_than_the_weight(skip):
     assert_allclose(after[numbers], shrunk[numbers], rtol=1e-10)
 
 
+@every_rule
+def test_a_step_at_a_rate_of_zero_goes_nowhere(settings):
+    """As the last one of a schedule that ends there."""
+    p = problem(alpha=40.0)
+    theta = p.theta.copy()
+    state = begin(p.wide, theta, settings)
+    loss = lazy.step(
+        p.wide, theta, np.arange(20), 0.0, settings, OPTIMIZERS[settings.solver], state
+    )
+    assert np.isfinite(loss)
+    assert_array_equal(theta, p.theta)
+
+
 def test_without_a_penalty_nothing_is_owed_later():
     free, settings = problem(0.0), RULES["sgd"]
     theta, state = free.theta.copy(), begin(free.wide, free.theta, RULES["sgd"])

@@ -31,19 +31,24 @@ def wide(x):
     return 0.5 * float(widths @ x**2), widths * x
 
 
-def minimised(F, start, callback=None, **settings):
+class Watched:
+    """F, and every point at which it was asked; `adapt` makes it another one, if given."""
+
+    def __init__(self, F, adapt=None):
+        self.F, self.asked, self.adapt = F, [], adapt or (lambda theta, n_steps: False)
+
+    def __call__(self, x):
+        self.asked.append(x.copy())
+        return self.F(x)
+
+
+def minimised(F, start, callback=None, adapt=None, **settings):
     """The solution, and every point at which F was asked."""
-    asked = []
-
-    def watched(x):
-        asked.append(x.copy())
-        return F(x)
-
-    start = np.asarray(start)
+    watched, start = Watched(F, adapt), np.asarray(start)
     settings = Settings(**{"tol": 1e-9, "max_iter": 500, **settings})
     monitor = Monitor(0.0, 10**6, callback=callback)
     with np.errstate(all="ignore"):
-        return solve(watched, start, settings, monitor, None), asked
+        return solve(watched, start, settings, monitor, None), watched.asked
 
 
 def updated_inverse_curvature(pairs):
@@ -199,3 +204,90 @@ def test_float32_weights_walk_in_float64():
     assert solution.status is Status.CONVERGED
     assert solution.theta.dtype == np.float32
     assert solution.value < 1e-6  # F falls by less than float32 can tell from 1
+
+
+class Following:
+    """F(x - target), whose target moves `n_changes` times, at the minimum.
+
+    Or after every so many steps, until there are so many changes.
+    """
+
+    def __init__(self, n_changes, every=np.inf, F=quadratic):
+        self.F, self.left, self.every = F, n_changes, every
+        self.target = np.zeros(3)
+        self.counted, self.told, self.changed_at = 0, [], []
+
+    def __call__(self, x):
+        return self.F(x - self.target)
+
+    def adapt(self, theta, n_steps):
+        self.told.append(n_steps)
+        self.counted += n_steps
+        if self.counted < self.every or not self.left:
+            return False
+        self.counted, self.left = 0, self.left - 1
+        self.target = self.target + np.array([1.0, -1.0, 0.5])
+        self.changed_at.append(theta.copy())
+        return True
+
+
+def followed(F, start=(3.0, -2.0, 1.0), monitor=None, **settings):
+    settings = Settings(**{"tol": 1e-9, "max_iter": 500, **settings})
+    # values of different functions do not compare: the last weights are kept
+    monitor = monitor or Monitor(0.0, 10**6)
+    monitor.keep_best = False
+    return solve(F, np.array(start), settings, monitor, None)
+
+
+@pytest.mark.parametrize("n_changes", [0, 1, 4])
+@pytest.mark.parametrize("every", [3, np.inf])
+def test_converges_where_the_function_has_stopped_changing(n_changes, every):
+    F = Following(n_changes, every)
+    solution = followed(F)
+    assert solution.status is Status.CONVERGED
+    assert F.left == 0
+    assert_allclose(solution.theta, F.target, atol=1e-7)
+    # it was asked after every step, and at the end as one who will take no more
+    assert F.told.count(1) >= solution.n_iter - 1 - n_changes
+    assert F.told[-1] == np.inf
+
+
+@pytest.mark.parametrize("F", [absolute, lambda x: (float(x @ x), -x)], ids=["kink", "no way down"])
+def test_where_no_step_leads_further_the_function_may_change_as_well(F):
+    F = Following(3, F=F)
+    solution = followed(F, (3.1, -0.7, 0.02))
+    assert (solution.status, F.left) == (Status.CONVERGED, 0)
+
+
+def test_what_is_remembered_of_another_function_is_forgotten():
+    """The first step after a change goes straight down."""
+    F = Following(1, every=4)
+    points = []
+    monitor = Monitor(0.0, 10**6, callback=lambda p: points.append(p.theta.copy()))
+    followed(F, monitor=monitor)
+    (here,) = F.changed_at
+    there = points[next(i for i, x in enumerate(points) if (x == here).all()) + 1]
+    gradient = WIDTHS * (here - F.target)
+    step = there - here
+    assert_allclose(step / np.linalg.norm(step), -gradient / np.linalg.norm(gradient), rtol=1e-9)
+
+
+def test_a_function_that_rose_by_changing_is_no_reason_to_stop():
+    """Patience counts afresh: no value of the function before is to be compared with."""
+    F = Following(3, every=4)
+    solution = followed(F, monitor=Monitor(0.0, 2))
+    assert_allclose(solution.theta, F.target, atol=1e-7)
+
+
+def test_a_function_that_never_settles_does_not_converge():
+    solution = followed(Following(10**9), max_iter=30)
+    assert (solution.status, solution.n_iter) == (Status.MAX_ITER, 30)
+    solution = followed(Following(10**9), max_fun=40)
+    assert solution.status is Status.MAX_FUN
+
+
+def test_the_last_step_is_followed_by_no_change():
+    """Weights and what they were found under belong together."""
+    F = Following(10**9, every=1)
+    assert followed(F, max_iter=5).status is Status.MAX_ITER
+    assert len(F.told) == 5  # at the start, and after each step but the last
