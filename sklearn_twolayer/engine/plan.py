@@ -110,10 +110,11 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     sizes = n_columns, int(settings.hidden_size), task.n_outputs
     shape = Shape(*sizes, bool(settings.skip), blocks, n_inputs)
     _check_size(shape)
-    if settings.solver == "lm" and (shape.size > LARGEST or task.validation is not None):
-        # the exact evidence takes the whole matrix, and rows of its own
+    if by_evidence and _has_no_evidence(task, settings, shape):
         by_evidence, asked = False, replace(asked, alpha=USUAL_ALPHA)
     reason = "" if task.loss.has_curvature else "the loss has no curvature"
+    if max(shape.n_hidden, shape.n_outputs) > WIDEST:
+        reason = f"more than {WIDEST} hidden units or outputs"
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
     return Plan(
@@ -129,6 +130,20 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
         kind.begin,
         kind.prior,
     )
+
+
+WIDEST = 2000
+"""Hidden units, and outputs, whose covariances are a matrix that can be decomposed in seconds."""
+
+
+def _has_no_evidence(task: Task, settings: Settings, shape: Shape) -> bool:
+    """Whether the usual alpha is taken: the matrices of the evidence would be too large.
+
+    The exact evidence takes the whole curvature, and rows of its own.
+    """
+    if settings.solver == "lm":
+        return shape.size > LARGEST or task.validation is not None
+    return max(shape.n_hidden, shape.n_outputs) > WIDEST
 
 
 def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encoding | None:

@@ -26,8 +26,9 @@ from .evidence import TINY
 MOST_CORRELATED = 1000
 """Columns whose correlations are taken into account: an eigendecomposition of 0.2 s."""
 
-ROWS_AT_A_TIME = 512
-"""Rows for which features and slopes are held in double precision."""
+ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2**21
+"""Rows for which features, slopes and curvatures are held in double precision, and how many numbers
+these may be."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def input_factor(rows: ArrayRows, index: Index, n_columns: int, n_wide: int) -> 
     if n_joint > MOST_CORRELATED:
         n_joint = 0
     A, alone, total = np.zeros((n_joint + 1, n_joint + 1)), np.zeros(n_columns - n_joint), 0.0
-    for X, _, w in _blocks(rows, index):
+    for X, _, w in _blocks(rows, index, n_joint + 1):
         joint, squares = X.parts(n_joint)
         A += (joint * w[:, None]).T @ joint
         alone += squares.sums(w)
@@ -92,7 +93,8 @@ def factors(
     """The factors around theta, from the rows at `index`."""
     theta = theta.astype(np.float64)
     sums = _Sums(network, inputs)
-    for X, Y, w in _blocks(rows, index):
+    n_numbers = max(network.shape.n_outputs**2, network.shape.n_hidden)
+    for X, Y, w in _blocks(rows, index, n_numbers):
         sums.add(theta, X, Y, w)
     total, trace = sums.weight, max(sums.trace, TINY * sums.weight)
     return Factors(
@@ -151,9 +153,10 @@ class _Sums:
             self.G[k if len(self.G) > 1 else 0] += V.T @ V
 
 
-def _blocks(rows: ArrayRows, index: Index) -> Iterator[tuple[Inputs, Array, Array]]:
-    """Inputs, targets and weights in double precision."""
-    for part, size in split(index, rows.n_rows, ROWS_AT_A_TIME):
+def _blocks(rows: ArrayRows, index: Index, n_numbers: int) -> Iterator[tuple[Inputs, Array, Array]]:
+    """Inputs, targets and weights in double precision, of rows that have so many numbers each."""
+    at_a_time = min(ROWS_AT_A_TIME, max(1, NUMBERS_AT_A_TIME // n_numbers))
+    for part, size in split(index, rows.n_rows, at_a_time):
         X, Y, w = rows.take(part)
         yield X, Y, np.ones(size) if w is None else w.astype(np.float64)
 

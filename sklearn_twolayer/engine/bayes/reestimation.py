@@ -30,6 +30,9 @@ from .kronecker_factors import Factors, InputFactor, factors, input_factor
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
 
+MANY_OUTPUTS, ROWS_OF_MANY_OUTPUTS = 50, 500
+"""Of more outputs fewer rows are asked: each tells of every pair of them."""
+
 STEPS_BETWEEN, ESTIMATES = 40, 25
 """Steps of the solver between two estimates, at least, and about how many of mini-batches."""
 
@@ -62,7 +65,7 @@ class EvidenceObjective(Objective):
         self.plain, self.prior, self.precision = network, prior, prior.precision
         n_noises = network.shape.n_outputs if network.loss.has_noise else 1
         self.beta = np.ones(n_noises) if beta is None else beta
-        self.index = _sample(rows, random_state)
+        self.index = _sample(rows, network.shape.n_outputs, random_state)
         self._inputs: InputFactor | None = None
         self.n_steps, self.steps_between, self.has_estimated = 0.0, steps_between, False
         self._follow()
@@ -124,11 +127,12 @@ class EvidenceObjective(Objective):
             self._narrow.clear()
 
 
-def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
+def _sample(rows: ArrayRows, n_outputs: int, random_state: RandomState) -> Index:
     """The rows that are asked: all of them, or some."""
-    if rows.n_rows <= ROWS_TO_ESTIMATE:
+    n = ROWS_TO_ESTIMATE if n_outputs <= MANY_OUTPUTS else ROWS_OF_MANY_OUTPUTS
+    if rows.n_rows <= n:
         return slice(0, rows.n_rows)
-    return np.sort(random_state.permutation(rows.n_rows)[:ROWS_TO_ESTIMATE])
+    return np.sort(random_state.permutation(rows.n_rows)[:n])
 
 
 def _steps_between(settings: Settings, n_rows: int) -> int:
