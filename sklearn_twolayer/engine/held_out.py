@@ -37,8 +37,8 @@ MOST_HELD_OUT = 5000
 MOST_KEPT = 100_000
 """Rows that a trial is trained on."""
 
-ROWS_TO_MODERATE = 2000
-"""Rows whose covariances are kept to choose a moderation by."""
+MOST_TO_MODERATE, NUMBERS_TO_MODERATE = 2000, 2**22
+"""Rows whose covariances are kept to choose a moderation by, and the numbers that these may be."""
 
 USUAL_FRACTION = 0.1
 """Of the variance of logits by Kronecker factors, where no row was held out to tell.
@@ -60,7 +60,11 @@ class Weighting:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A kind of network trained without the rows that it is then asked for."""
+    """A kind of network trained without the rows that it is then asked for.
+
+    It says raw outputs, and either the variance of each, the noise included, or, where logits are
+    moderated, their covariances in some rows.
+    """
 
     plan: Plan
     kept: Training
@@ -74,21 +78,31 @@ class _Trial:
         found = run(plan, self.kept, RandomState(self.seed), phase=self.phase)
         posterior, network = found.solution.posterior, self.plan.network()
         if posterior is None:
-            return _far_from_all(self.held_out.n_rows, self.plan.shape.n_outputs)
+            n_outputs, has_noise = self.plan.shape.n_outputs, self.plan.task.loss.has_noise
+            return _far_from_all(self.held_out.n_rows, n_outputs, has_noise)
         outputs = outputs_of(network, posterior.theta, posterior.covariance)
-        parts = [
-            outputs.of_rows(self.held_out.take(rows)[0])
-            for rows in blocks(network.shape, self.held_out.n_rows)
-        ]
-        Z2, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-        if self.plan.task.loss.has_noise:
-            covariance += np.diag(posterior.noise)
-        return Z2, covariance
+        raw, kept, most = [], [], rows_to_moderate(self.plan.shape.n_outputs)
+        for rows in blocks(network.shape, self.held_out.n_rows):
+            Z2, covariance = outputs.of_rows(self.held_out.take(rows)[0])
+            raw.append(Z2)
+            if self.plan.task.loss.has_noise:
+                kept.append(np.einsum("ikk->ik", covariance) + posterior.noise)
+            elif rows.start < most:
+                kept.append(covariance[: most - rows.start])
+        return np.concatenate(raw), np.concatenate(kept)
 
 
-def _far_from_all(n_rows: int, n_outputs: int) -> tuple[Array, Array]:
+def rows_to_moderate(n_outputs: int) -> int:
+    """Rows that a moderation is chosen by."""
+    return max(1, min(MOST_TO_MODERATE, NUMBERS_TO_MODERATE // n_outputs**2))
+
+
+def _far_from_all(n_rows: int, n_outputs: int, has_noise: bool) -> tuple[Array, Array]:
     """What a network without a result says: nothing that would get it a weight."""
-    return np.full((n_rows, n_outputs), 1e3), np.zeros((n_rows, n_outputs, n_outputs))
+    if has_noise:
+        return np.full((n_rows, n_outputs), 1e3), np.ones((n_rows, n_outputs))
+    n = min(n_rows, rows_to_moderate(n_outputs))
+    return np.full((n_rows, n_outputs), 1e3), np.zeros((n, n_outputs, n_outputs))
 
 
 def weigh(
@@ -162,7 +176,7 @@ def _variances(by_kind: list) -> Array:
 
     A row that no kind claims to know, far from all others, is not to decide between them.
     """
-    each = [np.concatenate([np.einsum("ikk->i", V) for _, V in parts]) for parts in by_kind]
+    each = [np.concatenate([V.sum(axis=1) for _, V in parts]) for parts in by_kind]
     variances = np.exp(np.mean(np.log(np.maximum(each, TINY)), axis=0))
     return variances / variances.mean()
 
@@ -176,9 +190,9 @@ def _moderation(
     starts = np.cumsum([0, *sizes[:-1]])
     parts = []
     for fold, start in enumerate(starts):
-        n = min(sizes[fold], ROWS_TO_MODERATE)
+        n = len(by_kind[0][fold][1])
         rows = slice(start, start + n)
-        told = ((kind[fold][0][:n], kind[fold][1][:n]) for kind in by_kind)
+        told = ((kind[fold][0][:n], kind[fold][1]) for kind in by_kind)
         parts.append((*combine(told, a), Y[rows], weights[rows]))
     return choose_moderation(loss, parts)
 
@@ -193,7 +207,8 @@ def moderation_without(
         return Moderation(variance_fraction=0.0)
     if not all(isinstance(p.covariance, np.ndarray) for p in posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)
-    index = np.linspace(0, n_rows - 1, min(n_rows, ROWS_TO_MODERATE)).astype(np.intp)
+    n = min(n_rows, rows_to_moderate(plans[0].shape.n_outputs))
+    index = np.linspace(0, n_rows - 1, n).astype(np.intp)
     parts = []
     members = [
         (outputs_of(plan.network(), p.theta, p.covariance), training.rows)

@@ -25,13 +25,13 @@ from ..solvers.solution import Posterior, Solution, State, Status
 from ..solvers.stochastic import batch_size
 from .evidence import LARGEST_PRECISION, Estimate, Prior, bounded, relevance_prior
 from .kronecker import KroneckerLaplace
-from .kronecker_factors import Factors, InputFactor, factors, input_factor
+from .kronecker_factors import MANY_OUTPUTS, Factors, InputFactor, factors, input_factor
 
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
 
-MANY_OUTPUTS, ROWS_OF_MANY_OUTPUTS = 50, 500
-"""Of more outputs fewer rows are asked: each tells of every pair of them."""
+ROWS_OF_MANY_OUTPUTS = 500
+"""The same where there are many outputs: each row tells of all of them."""
 
 STEPS_BETWEEN, ESTIMATES = 40, 25
 """Steps of the solver between two estimates, at least, and about how many of mini-batches."""
@@ -135,12 +135,14 @@ def _sample(rows: ArrayRows, n_outputs: int, random_state: RandomState) -> Index
     return np.sort(random_state.permutation(rows.n_rows)[:n])
 
 
-def _steps_between(settings: Settings, n_rows: int) -> int:
+def _steps_between(settings: Settings, n_rows: int, n_outputs: int) -> int:
     """How many steps weights are given to follow the precisions: more, where there are many."""
     if not SOLVERS[settings.solver].incremental:
         return STEPS_BETWEEN
     n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
-    return max(STEPS_BETWEEN, int(n_steps / ESTIMATES))
+    # an estimate takes a product for each output
+    n_estimates = min(max(500 // n_outputs, 4), ESTIMATES)
+    return max(STEPS_BETWEEN, int(n_steps / n_estimates))
 
 
 def solve(
@@ -183,7 +185,7 @@ def _going_on(
     # a state is in the precision of the weights, estimates are not
     prior = relevance_prior(shape, precision.astype(np.float64))
     beta = None if beta is None else beta.astype(np.float64)
-    steps = _steps_between(settings, objective.rows.n_rows)
+    steps = _steps_between(settings, objective.rows.n_rows, shape.n_outputs)
     adaptive = EvidenceObjective(objective, prior, beta, random_state, steps)
     # chunks of a stream may be smaller than what lies between two estimates
     adaptive.n_steps = before.get("since_estimate", 0.0)
