@@ -22,6 +22,7 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
+    cost_of_curvature,
     is_auto,
     kinds,
     n_epochs,
@@ -56,7 +57,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     else:
         plans = _going_on(task, n_rows, start, streaming)
     n_networks = sum(plan.settings.n_members for plan in plans)
-    folds = n_folds(task.X.shape[0]) if n_networks > 1 and start is None else 0
+    steps = [cost_of_curvature(task.X.shape[0], p.shape.size) for p in plans if p.is_exact]
+    folds = n_folds(task.X.shape[0], max(steps, default=0.0))
+    folds = folds if n_networks > 1 and start is None else 0
     return replace(plans[0], others=tuple(plans[1:]), n_folds=folds)
 
 

@@ -15,6 +15,9 @@ from .solvers.levenberg_marquardt import LARGEST
 CHEAP = 1e9
 """Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
 
+CHEAP_TO_REPEAT = 5e7
+"""The same for a fit that is repeated: several starts, and five folds."""
+
 CHEAP_BESIDE_BATCHES = {True: 3e8, False: 1e8}
 """The same where mini-batches do nearly as well: for quantities, and for classes."""
 
@@ -44,6 +47,9 @@ for classes, of which each row tells more."""
 
 USUAL_ALPHA = 1.0
 """The prior's precision where nothing chooses it."""
+
+FEWEST_TO_HOLD_OUT = 20
+"""With fewer rows networks weigh alike."""
 
 ROWS_FOR_FOLDS = 1000
 """Up to here held-out predictions come from five folds, beyond from one of five."""
@@ -127,7 +133,8 @@ def _smooth_kinds(asked: Settings, table: Table) -> list[Kind]:
         if table.has_noise or table.n_rows >= ROWS_FOR_SEVERAL:
             return [stochastic]
         return [stochastic, _confident(asked)]
-    smooth = _by_evidence(asked, "lm", "linear", "noise", SEVERAL if few else 1)
+    cheap = cost_of_exact(asked, table) <= CHEAP_TO_REPEAT
+    smooth = _by_evidence(asked, "lm", "linear", "noise", SEVERAL if few and cheap else 1)
     smooth = replace(smooth, prior=PRIOR_OF_EXACT[table.has_noise])
     if not table.has_noise:
         return [smooth, _confident(asked)]
@@ -178,13 +185,21 @@ def _n_members_of(asked: Settings, table: Table) -> int:
 
 def exact_pays(asked: Settings, table: Table) -> bool:
     """Whether steps by curvature, and so the exact evidence, take not too long."""
+    most = CHEAP if table.n_rows < ROWS_FOR_BATCHES else CHEAP_BESIDE_BATCHES[table.has_noise]
+    return _size_of_exact(asked, table) <= LARGEST and cost_of_exact(asked, table) <= most
+
+
+def cost_of_exact(asked: Settings, table: Table) -> float:
+    """Multiplications of a step by curvature."""
+    return cost_of_curvature(table.n_rows, _size_of_exact(asked, table))
+
+
+def _size_of_exact(asked: Settings, table: Table) -> int:
     n_hidden = asked.hidden_size
     if is_auto(n_hidden):
         n_hidden = FEW_UNITS if table.n_rows < ROWS_FOR_MORE else MORE_UNITS
     skip = table.n_outputs == 1 if is_auto(asked.skip) else bool(asked.skip)
-    size = Shape(table.n_encoded, int(n_hidden), table.n_outputs, skip).size
-    most = CHEAP if table.n_rows < ROWS_FOR_BATCHES else CHEAP_BESIDE_BATCHES[table.has_noise]
-    return size <= LARGEST and cost_of_curvature(table.n_rows, size) <= most
+    return Shape(table.n_encoded, int(n_hidden), table.n_outputs, skip).size
 
 
 STEPS_OF_EVIDENCE, STEPS_OF_LBFGS = 40, 150
@@ -196,11 +211,14 @@ def cost_of_curvature(n_rows: int, n_parameters: int) -> float:
     return float(n_rows * n_parameters**2 + n_parameters**3)
 
 
-def n_folds(n_rows: int) -> int:
-    """How often rows are held out to weigh networks: never where there are too few."""
-    if n_rows < 20:
+def n_folds(n_rows: int, cost: float) -> int:
+    """How often rows are held out to weigh networks, a step of which costs so much.
+
+    Never where there are too few.
+    """
+    if n_rows < FEWEST_TO_HOLD_OUT:
         return 0
-    return 5 if n_rows <= ROWS_FOR_FOLDS else 1
+    return 5 if n_rows <= ROWS_FOR_FOLDS and cost <= CHEAP_TO_REPEAT else 1
 
 
 def is_auto(value: object) -> bool:

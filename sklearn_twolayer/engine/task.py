@@ -98,9 +98,14 @@ class Plan:
         return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the evidence takes the whole curvature."""
+        return self.settings.solver == "lm"
+
+    @property
     def is_clean(self) -> bool:
         """Whether the exact evidence begins as if there were no noise."""
-        return self.settings.solver == "lm" and self.begin == "signal"
+        return self.is_exact and self.begin == "signal"
 
     @property
     def cost(self) -> float:

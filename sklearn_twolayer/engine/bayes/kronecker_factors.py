@@ -151,7 +151,7 @@ class _Sums:
     def _add_output_factor(self, theta: Array, slope: Array, curvature: Array, w: Array) -> None:
         """Add sum_i w_i S_i C_i S_i', by roots of C: a product for each output.
 
-        Of many outputs C is taken for its diagonal, as its root would take the cube of their number.
+        Of many outputs C is taken for its diagonal: its root would take the cube of their number.
         """
         W2 = self.network.shape.views(theta).W2
         weighted, of_many = slope * np.sqrt(w)[:, None], len(self.C) > MANY_OUTPUTS
