@@ -199,7 +199,12 @@ def _merged(task: Task) -> Task:
 
 def _as_started(asked: Settings, start: Continuation) -> Settings:
     """What is asked for, what is open being as it was."""
-    kept = vars(start.choices)
+    kept: dict[str, Any] = dict(vars(start.choices))
+    if is_auto(asked.alpha):
+        # each solver has an evidence of its own, whose precisions the state carries on
+        kept["solver"] = start.solver
+    if start.encoding is not None and start.encoding.n_increments.any():
+        kept["encoding"] = "piecewise_linear"
     return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
 
 
