@@ -85,9 +85,7 @@ def test_one_output_alone_has_a_skip_path(n_outputs, skip):
 def test_networks_with_knots_have_many_units_and_a_cycle_of_rates(n_rows):
     (found,) = [k for k in planned(n_rows).kinds if k.settings.encoding == "piecewise_linear"]
     size = 64 if n_rows < 2000 else 256
-    check(
-        choices_of(found), solver="adam", dtype="float32", **KRONECKER, **CYCLE, batch_size=size
-    )
+    check(choices_of(found), solver="adam", dtype="float32", **KRONECKER, **CYCLE, batch_size=size)
     assert found.settings.max_iter == n_epochs(n_rows, size, has_knots=True)
     assert found.encoding is not None
 

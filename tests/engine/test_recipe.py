@@ -114,9 +114,7 @@ def test_what_is_asked_for_holds_for_every_kind():
 
 
 @every_table
-def test_a_number_of_hidden_units_makes_one_network_of_the_first_kind(
-    n_rows, has_noise, expected
-):
+def test_a_number_of_hidden_units_makes_one_network_of_the_first_kind(n_rows, has_noise, expected):
     first = (*expected[0][:3], 1, expected[0][4])
     assert found(Settings(hidden_size=20), table(n_rows, has_noise)) == [first]
     assert found(Settings(n_members=1), table(n_rows, has_noise)) == [first]
@@ -174,9 +172,7 @@ def test_without_curvature_there_is_one_network_as_it_was_asked_for():
         (20, False, "piecewise_linear", "piecewise_linear"),
     ],
 )
-def test_rows_for_validation_stop_one_network_of_mini_batches(
-    n_rows, is_dense, encoding, expected
-):
+def test_rows_for_validation_stop_one_network_of_mini_batches(n_rows, is_dense, encoding, expected):
     of_rows = table(n_rows, has_validation=True, is_dense=is_dense)
     assert found(Settings(encoding=encoding), of_rows) == [("adam", expected, "signal", 1, 1.0)]
 
