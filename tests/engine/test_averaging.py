@@ -99,7 +99,7 @@ def test_the_wide_network_computes_the_weighted_sum(table, loss, n_outputs, fitt
 @every_table
 @pytest.mark.parametrize("order", [[0, 1, 2], [1, 2, 0], [2, 0, 1]], ids=str)
 def test_the_order_of_members_does_not_matter(table, order, fitted):
-    X, later, fits = fitted(table, "squared_error", 1)
+    _, later, fits = fitted(table, "squared_error", 1)
     expected = raw_outputs_of_average(side_by_side(fits, WEIGHTS), later)
     found = side_by_side([fits[i] for i in order], WEIGHTS[order])
     assert_allclose(raw_outputs_of_average(found, later), expected, rtol=1e-9, atol=1e-9)
@@ -162,13 +162,13 @@ def alone(fit, loss, X, later):
 
 def test_one_network_is_its_own_average(fitted):
     """Of several members alike the average is each of them."""
-    X, later, (fit, *_) = fitted(TABLES["everything"], "squared_error", 1)
+    _, later, (fit, *_) = fitted(TABLES["everything"], "squared_error", 1)
     found = side_by_side([fit] * 3, WEIGHTS)
     assert_allclose(raw_outputs_of_average(found, later), raw_outputs(fit, later), rtol=1e-9)
 
 
 def test_single_and_double_precision_meet_in_the_wider(fitted):
-    X, _, fits = fitted(TABLES["numbers"], "squared_error", 1)
+    _, _, fits = fitted(TABLES["numbers"], "squared_error", 1)
     narrow = replace(fits[1], coefs=[W.astype(np.float32) for W in fits[1].coefs])
     found = side_by_side([fits[0], narrow, fits[2]], WEIGHTS)
     assert {W.dtype for W in found.coefs} == {np.dtype(np.float64)}
