@@ -14,7 +14,16 @@ PACKAGE = Path(sklearn_twolayer.__file__).parent
 DOOR = engine.__name__
 WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
-FRONT = ("fitting", "run", "plan", "task")
+FRONT = (
+    "fitting",
+    "held_out",
+    "averaging",
+    "run",
+    "preparation",
+    "plan",
+    "task",
+    "recipe",
+)
 """The same for the files before the wings, which import no front."""
 LEAVES = ("settings", "numerics")
 """Anything in the engine may import these, and they import nothing of it."""
@@ -26,6 +35,7 @@ ABOVE = (
     ("_inspection", "_table"),
     ("_columns",),
     ("_frames",),
+    ("_parallel",),
     (
         "_threads",
         "_class_weight",

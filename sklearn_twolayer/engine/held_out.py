@@ -37,8 +37,8 @@ MOST_HELD_OUT = 5000
 MOST_KEPT = 100_000
 """Rows that a trial is trained on."""
 
-MOST_TO_MODERATE, NUMBERS_TO_MODERATE = 2000, 2**22
-"""Rows whose covariances are kept to choose a moderation by, and the numbers that these may be."""
+ROWS_TO_MODERATE, NUMBERS_TO_MODERATE = 2000, 10**7
+"""Rows whose covariances are kept to choose a moderation by, at most so many numbers."""
 
 USUAL_FRACTION = 0.1
 """Of the variance of logits by Kronecker factors, where no row was held out to tell.
@@ -59,12 +59,21 @@ class Weighting:
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """A kind of network trained without the rows that it is then asked for.
+class _Told:
+    """What a network says of rows that it does not know.
 
-    It says raw outputs, and either the variance of each, the noise included, or, where logits are
-    moderated, their covariances in some rows.
+    Z2 (n_rows, n_outputs), the variance of each row's outputs and noise, added up, and of some
+    first rows the covariance.
     """
+
+    Z2: Array
+    variance: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A kind of network trained without the rows that it is then asked for."""
 
     plan: Plan
     kept: Training
@@ -72,37 +81,32 @@ class _Trial:
     seed: int
     phase: str
 
-    def __call__(self) -> tuple[Array, Array]:
+    def __call__(self) -> _Told | None:
+        """None of a network that has diverged."""
         # a posterior is needed to judge, even where none is to be kept
         plan = replace(self.plan, no_posterior="")
         found = run(plan, self.kept, RandomState(self.seed), phase=self.phase)
         posterior, network = found.solution.posterior, self.plan.network()
         if posterior is None:
-            n_outputs, has_noise = self.plan.shape.n_outputs, self.plan.task.loss.has_noise
-            return _far_from_all(self.held_out.n_rows, n_outputs, has_noise)
-        outputs = outputs_of(network, posterior.theta, posterior.covariance)
-        raw, kept, most = [], [], rows_to_moderate(self.plan.shape.n_outputs)
+            return None
+        outputs, n_rows = outputs_of(network, posterior.theta, posterior.covariance), 0
+        parts, n_kept = [], _rows_to_moderate(self.plan)
         for rows in blocks(network.shape, self.held_out.n_rows):
             Z2, covariance = outputs.of_rows(self.held_out.take(rows)[0])
-            raw.append(Z2)
-            if self.plan.task.loss.has_noise:
-                kept.append(np.einsum("ikk->ik", covariance) + posterior.noise)
-            elif rows.start < most:
-                kept.append(covariance[: most - rows.start])
-        return np.concatenate(raw), np.concatenate(kept)
+            variance = np.einsum("ikk->i", covariance)
+            # one for each row is a large thing, which only a moderation asks for
+            parts.append((Z2, variance, covariance[: max(n_kept - n_rows, 0)].copy()))
+            n_rows += len(Z2)
+        Z2, variance, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if self.plan.task.loss.has_noise:
+            variance += posterior.noise.sum()
+        return _Told(Z2, variance, covariance)
 
 
-def rows_to_moderate(n_outputs: int) -> int:
-    """Rows that a moderation is chosen by."""
-    return max(1, min(MOST_TO_MODERATE, NUMBERS_TO_MODERATE // n_outputs**2))
-
-
-def _far_from_all(n_rows: int, n_outputs: int, has_noise: bool) -> tuple[Array, Array]:
-    """What a network without a result says: nothing that would get it a weight."""
-    if has_noise:
-        return np.full((n_rows, n_outputs), 1e3), np.ones((n_rows, n_outputs))
-    n = min(n_rows, rows_to_moderate(n_outputs))
-    return np.full((n_rows, n_outputs), 1e3), np.zeros((n, n_outputs, n_outputs))
+def _rows_to_moderate(plan: Plan) -> int:
+    if not plan.task.loss.is_moderated:
+        return 0
+    return min(ROWS_TO_MODERATE, max(NUMBERS_TO_MODERATE // plan.shape.n_outputs**2, 1))
 
 
 def weigh(
@@ -119,31 +123,47 @@ def weigh(
     held_out = np.array_split(order, HELD_OUT)[:n_folds]
     if n_folds == 1:
         held_out = [held_out[0][:MOST_HELD_OUT]]
-    trials = []
+    found = parallel(_trials(plans, trainings, held_out, seeds, random_state))
+    by_kind = [found[k :: len(plans)] for k in range(len(plans))]
+    known = [k for k, parts in enumerate(by_kind) if all(part is not None for part in parts)]
+    if not known:
+        return Weighting(np.full(len(plans), 1 / len(plans)))
+    a, told = np.zeros(len(plans)), [by_kind[k] for k in known]
+    Y, weights = _targets(trainings[0].rows.part(np.concatenate(held_out)))
+    outputs = np.array([np.concatenate([part.Z2 for part in parts]) for parts in told])
+    if loss.has_noise:
+        weights = weights / _variances(told)
+    a[known] = _stacked([plans[k] for k in known], outputs, Y, weights, economical=n_folds == 1)
+    if not loss.is_moderated:
+        return Weighting(a)
+    return Weighting(a, _moderation(loss, told, a[known], Y, weights))
+
+
+def _trials(
+    plans: Sequence[Plan],
+    trainings: Sequence[Training],
+    held_out: list[Array],
+    seeds: Array,
+    random_state: RandomState,
+) -> list[_Trial]:
+    """One of each kind without each part of the rows."""
+    trials, n_rows, n_folds = [], trainings[0].rows.n_rows, len(held_out)
     for number, rows in enumerate(held_out):
-        kept = np.setdiff1d(order, rows)
+        kept = np.setdiff1d(np.arange(n_rows), rows)
         kept = kept if len(kept) <= MOST_KEPT else random_state.permutation(kept)[:MOST_KEPT]
         phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
         for plan, training, seed in zip(plans, trainings, seeds, strict=True):
             trial = _shortened(plan, n_rows / len(kept)) if n_folds == 1 else plan
             parts = training.part(kept), training.part(rows).rows
             trials.append(_Trial(trial, *parts, int(seed) + number, phase))
-    found = parallel(trials)
-    judges = trainings[0].rows.part(np.concatenate(held_out))
-    weights = np.ones(judges.n_rows)
-    if judges.weights is not None:
-        weights = judges.weights.astype(np.float64)
-    weights = weights * judges.copies
-    by_kind = [found[k :: len(plans)] for k in range(len(plans))]
-    outputs = np.array([np.concatenate([Z2 for Z2, _ in parts]) for parts in by_kind])
-    if loss.has_noise:
-        weights = weights / _variances(by_kind)
-    Y = judges.Y.astype(np.float64) if judges.Y.dtype.kind == "f" else judges.Y
-    a = _stacked(plans, outputs, Y, weights, economical=n_folds == 1)
-    if not loss.is_moderated:
-        return Weighting(a)
-    moderation = _moderation(loss, by_kind, a, Y, weights, [len(part) for part in held_out])
-    return Weighting(a, moderation)
+    return trials
+
+
+def _targets(rows: ArrayRows) -> tuple[Array, Array]:
+    """Those of rows, in double precision, and how many copies each stands for."""
+    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights.astype(np.float64)
+    Y = rows.Y.astype(np.float64) if rows.Y.dtype.kind == "f" else rows.Y
+    return Y, weights * rows.copies
 
 
 CLEAN = 0.5
@@ -157,6 +177,7 @@ def _stacked(
     loss = plans[0].task.loss
     losses = mean_losses(loss, outputs, Y, weights)
     admitted = [not plan.is_clean for plan in plans] | (losses < CLEAN * losses[0])
+    admitted[0] = True
     prior = np.array([plan.prior for plan in plans])
     if any(plan.is_clean for plan, is_in in zip(plans, admitted, strict=True) if is_in):
         prior = np.ones(len(plans))  # what was believed before is refuted
@@ -171,12 +192,12 @@ def _stacked(
     return a
 
 
-def _variances(by_kind: list) -> Array:
+def _variances(told: list[list[_Told]]) -> Array:
     """How uncertain each row is, whichever kind is asked, relative to the others.
 
     A row that no kind claims to know, far from all others, is not to decide between them.
     """
-    each = [np.concatenate([V.sum(axis=1) for _, V in parts]) for parts in by_kind]
+    each = [np.concatenate([part.variance for part in parts]) for parts in told]
     variances = np.exp(np.mean(np.log(np.maximum(each, TINY)), axis=0))
     return variances / variances.mean()
 
@@ -185,15 +206,15 @@ TINY = 1e-12
 
 
 def _moderation(
-    loss: Loss, by_kind: list, a: Array, Y: Array, weights: Array, sizes: list[int]
+    loss: Loss, told: list[list[_Told]], a: Array, Y: Array, weights: Array
 ) -> Moderation:
-    starts = np.cumsum([0, *sizes[:-1]])
-    parts = []
-    for fold, start in enumerate(starts):
-        n = len(by_kind[0][fold][1])
+    parts, start = [], 0
+    for of_fold in zip(*told, strict=True):
+        n = len(of_fold[0].covariance)
+        first = combine(((part.Z2[:n], part.covariance) for part in of_fold), a)
         rows = slice(start, start + n)
-        told = ((kind[fold][0][:n], kind[fold][1]) for kind in by_kind)
-        parts.append((*combine(told, a), Y[rows], weights[rows]))
+        parts.append((*first, Y[rows], weights[rows]))
+        start += len(of_fold[0].Z2)
     return choose_moderation(loss, parts)
 
 
@@ -207,7 +228,7 @@ def moderation_without(
         return Moderation(variance_fraction=0.0)
     if not all(isinstance(p.covariance, np.ndarray) for p in posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)
-    n = min(n_rows, rows_to_moderate(plans[0].shape.n_outputs))
+    n = min(n_rows, _rows_to_moderate(plans[0]))
     index = np.linspace(0, n_rows - 1, n).astype(np.intp)
     parts = []
     members = [

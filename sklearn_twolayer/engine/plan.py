@@ -59,7 +59,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     n_networks = sum(plan.settings.n_members for plan in plans)
     steps = [cost_of_curvature(task.X.shape[0], p.shape.size) for p in plans if p.is_exact]
     folds = n_folds(task.X.shape[0], max(steps, default=0.0))
-    folds = folds if n_networks > 1 and start is None else 0
+    # one kind alone is weighed against nothing; what is held out may still moderate it
+    is_judged = n_networks > 1 and (len(plans) > 1 or task.loss.is_moderated)
+    folds = folds if is_judged and start is None else 0
     return replace(plans[0], others=tuple(plans[1:]), n_folds=folds)
 
 
@@ -202,7 +204,12 @@ def _merged(task: Task) -> Task:
 
 def _as_started(asked: Settings, start: Continuation) -> Settings:
     """What is asked for, what is open being as it was."""
-    kept = vars(start.choices)
+    kept: dict[str, Any] = dict(vars(start.choices))
+    if is_auto(asked.alpha):
+        # each solver has an evidence of its own, whose precisions the state carries on
+        kept["solver"] = start.solver
+    if start.encoding is not None and start.encoding.n_increments.any():
+        kept["encoding"] = "piecewise_linear"
     return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
 
 

@@ -115,8 +115,9 @@ def usual_batch_size(n_rows: int) -> int:
 def _usual_kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds that suit the table, the first being the one to take alone."""
     smooth = asked.encoding in ("auto", "linear")
-    knots = asked.encoding in ("auto", "piecewise_linear") and table.is_dense
-    knots = knots and (not smooth or table.n_rows >= ROWS_FOR_KNOTS)
+    knots = asked.encoding == "piecewise_linear"
+    if is_auto(asked.encoding):
+        knots = table.is_dense and table.n_rows >= ROWS_FOR_KNOTS
     found = _smooth_kinds(asked, table) if smooth else []
     if knots:
         several = 2 if table.n_rows >= ROWS_FOR_SEVERAL else 1

@@ -7,6 +7,7 @@ from encoded_tables import TABLES, filled, units, write_out, written_out
 from sklearn_twolayer.engine.data import encoded as module
 from sklearn_twolayer.engine.data.encoded import Encoded, EncodedSource, encoded_moments
 from sklearn_twolayer.engine.data.encoding import NUMBER, learn, plain
+from sklearn_twolayer.engine.data.expansion import Expansion
 from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs
 from sklearn_twolayer.engine.data.scaling import Scaling, no_moments
 from sklearn_twolayer.engine.data.sources import Subset
@@ -28,7 +29,8 @@ every_dtype = pytest.mark.parametrize("dtype", TOLERANCE)
 weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 standardized = pytest.mark.parametrize("standardize", [False, True], ids=["raw", "standardized"])
 every_storage = pytest.mark.parametrize(
-    "storage", ["expanded", "expanded in parts", "Fortran", "subset", "on disk"]
+    "storage",
+    ["expanded", "expanded in parts", "compressed as read", "Fortran", "subset", "on disk"],
 )
 
 
@@ -49,8 +51,11 @@ def make_source(tmp_path, monkeypatch):
     """A source of the rows, stored one way or another, in units of the first."""
 
     def make_source(X, encoding, storage="expanded", standardize=True, dtype=None):
-        monkeypatch.setattr(module, "LARGE", 0 if storage == "expanded in parts" else 2**26)
         moments, _ = encoded_moments(X[:N_ROWS], None, encoding)
+        dtype = np.dtype(dtype or X.dtype)
+        compact = len(X) * Expansion(encoding, moments.mean, dtype).n_compact * dtype.itemsize
+        large = {"compressed as read": compact, "expanded in parts": compact + 1}
+        monkeypatch.setattr(module, "LARGE", large.get(storage, 2**26))
         scaling = Scaling(moments, no_moments(1), N_ROWS, float(N_ROWS)) if standardize else None
         if storage == "on disk":
             stored = np.memmap(tmp_path / "X", dtype=X.dtype, mode="w+", shape=X.shape)
@@ -60,7 +65,7 @@ def make_source(tmp_path, monkeypatch):
             X = np.asfortranarray(X)
         elif storage == "subset":
             X = Subset(np.concatenate([X[::-1], X]), np.arange(len(X), 2 * len(X)))
-        return EncodedSource(X, encoding, scaling, moments.mean, np.dtype(dtype or X.dtype))
+        return EncodedSource(X, encoding, scaling, moments.mean, dtype)
 
     return make_source
 
@@ -193,11 +198,12 @@ def test_only_wide_categories_stay_sparse(table, draw, make_source):
         assert inputs.levels.columns.shape == (9, encoding.is_wide.sum())
 
 
-@pytest.mark.parametrize("storage", ["expanded in parts", "on disk"])
+@pytest.mark.parametrize("storage", ["expanded in parts", "compressed as read", "on disk"])
 def test_large_columns_are_never_written_out_as_a_whole(storage, draw, make_source):
     source = make_source(*draw(TABLES["knots"]), storage)
     assert source.X1 is None
-    assert (source.compact is None) == (storage == "on disk")
+    # and where even compact rows would be large, these are not kept either
+    assert (source.compact is None) == (storage != "expanded in parts")
 
 
 def test_columns_are_written_out_where_that_is_little(draw, make_source, monkeypatch):

@@ -40,9 +40,18 @@ def written_out(x, knots):
 
 @pytest.mark.parametrize(
     ("n_rows", "expected"),
-    [(1, FEWEST_KNOTS), (100, 5), (1000, 10), (1000.4, 10), (5000, 17), (10**8, MOST_KNOTS)],
+    [
+        (1, FEWEST_KNOTS),
+        (182, FEWEST_KNOTS),
+        (183, 5),
+        (1000, 11),
+        (1000.4, 11),
+        (5000, 24),
+        (20_000, 47),
+        (10**8, MOST_KNOTS),
+    ],
 )
-def test_the_usual_number_is_the_cube_root_within_bounds(n_rows, expected):
+def test_the_usual_number_is_a_third_of_the_root_within_bounds(n_rows, expected):
     assert usual_number(n_rows) == expected
 
 

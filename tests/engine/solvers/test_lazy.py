@@ -352,7 +352,8 @@ def test_a_loss_that_is_not_finite_changes_nothing(settings):
 
 
 def solved(p, settings, theta=None, state=None, **options):
-    settings = Settings(**{**vars(settings), "learning_rate_init": RATE, "tol": 0.0, **options})
+    steady = {"learning_rate": "constant", "learning_rate_init": RATE, "tol": 0.0}
+    settings = Settings(**{**vars(settings), **steady, **options})
     monitor = Monitor(settings.tol, 10**6, keep_best=False)
     theta = p.theta if theta is None else theta
     return SOLVERS[settings.solver].solve(p.wide, theta, settings, monitor, RandomState(0), state)

@@ -1,5 +1,4 @@
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -281,34 +280,39 @@ def test_the_rate_of_each_epoch_is_that_of_the_schedule(name):
     fitted = problem.fit("sgd", theta=theta, **options)
     objective = problem.objective()
     settings = engine.Settings(learning_rate=name, decay_epochs=3, max_iter=8)
+    schedule = SCHEDULES[name]
     for epoch in range(8):
-        rate = RATES["sgd"] * SCHEDULES[name].factor(epoch, epoch * N_ROWS, settings)
-        for batch in (slice(0, 30), slice(30, 60)):
+        for batch, middle in ((slice(0, 30), 0.25), (slice(30, 60), 0.75)):
+            # one that goes by the step is asked in the middle of each batch
+            when = epoch + middle if schedule.by_step else epoch
+            rate = RATES["sgd"] * schedule.factor(when, epoch * N_ROWS, settings)
             theta = theta - rate * objective.batch(theta, batch)[1]
     assert_allclose(fitted.solution.theta, theta, rtol=1e-12)
 
 
 @every_incremental_solver
-def test_a_walk_can_be_broken_off_and_carried_on(solver):
+@pytest.mark.parametrize("schedule", ["invscaling", "one_cycle"])
+def test_a_run_can_be_broken_off_and_carried_on(solver, schedule):
     objective = Problem("three classes").objective("tanh")
-    settings = engine.Settings(
-        solver=solver, batch_size=7, learning_rate="invscaling", shuffle=False, tol=0
-    )
+    options = {"learning_rate": schedule, "learning_rate_init": 0.001, "shuffle": False}
+    settings = engine.Settings(solver=solver, batch_size=7, tol=0, max_iter=7, **options)
 
-    def walk(theta, n_epochs, state=None):
+    def begun(theta, n_epochs, state=None):
+        """The run of seven epochs, broken off after some."""
+
+        def callback(progress):
+            return progress.n_iter == n_epochs
+
+        monitor = engine.Monitor(tol=0, patience=100, keep_best=False, callback=callback)
         return SOLVERS[solver].solve(
-            objective,
-            theta,
-            replace(settings, max_iter=n_epochs),
-            engine.Monitor(tol=0, patience=100, keep_best=False),
-            np.random.RandomState(0),
-            state,
+            objective, theta, settings, monitor, np.random.RandomState(0), state
         )
 
     theta = np.random.RandomState(5).randn(objective.network.shape.size)
-    expected = walk(theta, 7).theta
-    half = walk(theta, 3)
-    carried_on = walk(half.theta, 4, pickle.loads(pickle.dumps(half.state)))
+    expected = begun(theta, 7).theta
+    half = begun(theta, 3)
+    assert half.status is engine.Status.STOPPED
+    carried_on = begun(half.theta, 4, pickle.loads(pickle.dumps(half.state)))
     assert_array_equal(carried_on.theta, expected)
 
 
@@ -327,7 +331,8 @@ def test_the_start_is_left_alone(solver):
     objective = Problem("one target").objective()
     theta = np.random.RandomState(5).randn(objective.network.shape.size)
     before = theta.copy()
-    settings = engine.Settings(solver=solver, max_iter=3)
+    constant = {"learning_rate": "constant", "learning_rate_init": 0.001}
+    settings = engine.Settings(solver=solver, max_iter=3, **constant)
     monitor = engine.Monitor(tol=0, patience=9, keep_best=False)
     solution = SOLVERS[solver].solve(objective, theta, settings, monitor, np.random.RandomState(0))
     assert_array_equal(theta, before)
@@ -454,7 +459,8 @@ def test_sparse_rows_give_what_dense_rows_give(momentum, rng):
     Y = rng.randn(60, 1)
     shape = Shape(30, 4, 1)
     theta = rng.randn(shape.size)
-    settings = Settings(solver="sgd", momentum=momentum, batch_size=7, max_iter=5)
+    constant = {"learning_rate": "constant", "learning_rate_init": 0.001}
+    settings = Settings(solver="sgd", momentum=momentum, batch_size=7, max_iter=5, **constant)
     ends = []
     for storage in (X, X.toarray()):
         network = Network(shape, ACTIVATIONS["tanh"], LOSSES["squared_error"])
