@@ -23,7 +23,7 @@ from ..solvers.objective import Objective
 from ..solvers.penalty import Penalty
 from ..solvers.solution import Posterior, Solution, State, Status
 from ..solvers.stochastic import batch_size
-from .evidence import LARGEST_PRECISION, Prior, bounded, relevance_prior
+from .evidence import LARGEST_PRECISION, MOST_ROWS, Prior, bounded, relevance_prior
 from .kronecker import Factors, InputFactor, KroneckerLaplace, factors, input_factor
 
 ROWS_TO_ESTIMATE = 2000
@@ -69,7 +69,7 @@ class EvidenceObjective(Objective):
 
     def factors(self, theta: Array) -> Factors:
         """What the rows say around theta."""
-        n = self.total_weight * self.rows.copies
+        n = min(self.total_weight, MOST_ROWS)
         return factors(self.plain, theta, self.rows, self.index, n, self.inputs)
 
     def laplace(self, theta: Array) -> KroneckerLaplace:
