@@ -193,11 +193,14 @@ def _merged(task: Task) -> Task:
 def _as_started(asked: Settings, start: Continuation, keeps_prior: bool) -> Settings:
     """What is asked for, what is open being as it was.
 
-    Under the evidence that is the solver, too; and a given prior, beside networks that have none.
+    Under the evidence that is the solver and its precision, too; and a given prior, beside networks
+    that have none.
     """
     kept = dict(vars(start.choices))
     if is_auto(asked.alpha):
         kept["solver"] = start.solver
+        if is_auto(asked.solver) and SOLVERS[start.solver].incremental:
+            kept["dtype"] = start.theta.dtype.name  # rows in double precision do not widen it
         if keeps_prior and start.alpha is not None:
             kept["alpha"] = start.alpha
     return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
