@@ -251,7 +251,8 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
     def _keep_posterior(self, fitted):
         """What the evidence found, or None for all of it."""
         posterior, predictive = fitted.solution.posterior, fitted.predictive
-        self.alpha_ = fitted.continuation.alpha if posterior is None else posterior.alpha
+        given = fitted.continuation.alpha
+        self.alpha_ = posterior.alpha if given is None and posterior is not None else given
         self.n_effective_parameters_ = getattr(posterior, "n_effective_parameters", None)
         self.log_evidence_ = getattr(posterior, "log_evidence", None)
         self._noise = fitted.noise if engine.LOSSES[self._loss].has_noise else None

@@ -56,6 +56,59 @@ def test_go_on_any_number_of_times(estimator, posterior):
         assert model.log_evidence_ > before - 3
 
 
+def kinds_of(model):
+    """Solver, activation, precision and prior of each network."""
+    members = engine.restore(model._state).members
+    return [(m.solver, m.choices.activation, m.theta.dtype.name, m.alpha) for m in members]
+
+
+KINDS = {
+    TwoLayerRegressor: [("lm", "tanh", "float64", None), ("adam", "tanh", "float32", None)],
+    TwoLayerClassifier: [("lm", "tanh", "float64", None), ("lbfgs", "relu", "float64", 1.0)],
+}
+
+
+@either_estimator
+def test_of_several_kinds_go_on_as_themselves(estimator):
+    # from so many rows on a regressor has a piecewise-linear network among them
+    X, y = make_friedman1(150, 5, noise=0.5, random_state=0)
+    y = y if estimator is TwoLayerRegressor else np.digitize(y, [14])
+    model = estimator(4, n_members=2, max_iter=10, warm_start=True, random_state=0)
+    n_epochs = []
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        assert kinds_of(model) == KINDS[estimator]
+        n_epochs.append([len(m.loss_curve) for m in engine.restore(model._state).members])
+    assert (np.array(n_epochs[1]) > n_epochs[0]).all()
+    assert model.score(X, y) > 0.8
+
+
+def test_that_got_no_weight_are_no_reason_to_refuse():
+    """Of three networks that are asked for one is left out; whoever asks for three again goes on."""
+    X, y = TABLES[TwoLayerRegressor]
+    model = again(TwoLayerRegressor(2, n_members=3, warm_start=True, random_state=0))
+    assert model.n_members_ < 3
+    assert again(model).coefs_[0].shape == (5, 2 * model.n_members_)
+    with pytest.raises(ValueError, match=r"n_members=4 differs"):
+        model.set_params(n_members=4).fit(X, y)
+
+
+@either_estimator
+def test_are_as_many_where_no_posterior_is_kept(estimator):
+    X, y = TABLES[estimator]
+    kept, slim = (
+        again(estimator(4, n_members=2, store_posterior=store, warm_start=True, random_state=0))
+        for store in (True, False)
+    )
+    for _ in range(2):
+        assert kinds_of(slim) == kinds_of(kept)
+        assert_array_equal(raw_outputs(slim), raw_outputs(kept))
+        assert slim._predictive is None
+        again(slim), again(kept)
+
+
 def test_many_members_do_not_turn_to_another_solver():
     X, y = make_friedman1(120, 20, noise=0.5, random_state=0)
     model = TwoLayerRegressor(10, n_members=15, max_iter=2, warm_start=True, random_state=0)
@@ -70,11 +123,16 @@ def test_many_members_do_not_turn_to_another_solver():
 @either_estimator
 def test_each_goes_on_as_it_would_alone(estimator):
     """The average of three is that of three estimators, each with the draw of one of them."""
-    average = again(fitted(estimator, max_iter=6), max_iter=9, alpha=2.0, solver="lm")
-    seeds = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=(3, 1))
-    alone = [fitted(estimator, n_members=1, random_state=int(s), max_iter=6) for (s,) in seeds]
+    options = {"solver": "lm", "max_iter": 6}
+    average = again(fitted(estimator, **options), max_iter=9, alpha=2.0)
+    random_state, largest = np.random.RandomState(0), np.iinfo(np.int32).max
+    if estimator is TwoLayerClassifier:  # rows are held out first, which tell of the moderation
+        random_state.permutation(N_ROWS)
+        random_state.randint(largest, size=1)
+    seeds = random_state.randint(largest, size=3)
+    alone = [fitted(estimator, n_members=1, random_state=int(s), **options) for s in seeds]
     for model in alone:
-        again(model, max_iter=9, alpha=2.0, solver="lm")
+        again(model, max_iter=9, alpha=2.0)
     weight = engine.restore(average._state).member_weights
     expected = sum(w * raw_outputs(model) for w, model in zip(weight, alone, strict=True))
     assert_allclose(raw_outputs(average), expected, rtol=1e-8, atol=1e-10)
@@ -84,8 +142,8 @@ def test_each_goes_on_as_it_would_alone(estimator):
 def test_stay_where_they_are_under_the_precisions_that_were_found(estimator):
     model = fitted(estimator, n_fits=2, solver="lm")
     before = raw_outputs(model)
-    again(model, alpha=model.alpha_)
-    assert model.log_evidence_ is None
+    again(model, alpha=(given := model.alpha_))
+    assert_array_equal(model.alpha_, given)
     assert model.coefs_[0].shape == (5, 3 * 4)
     moved = np.sqrt(np.mean((raw_outputs(model) - before) ** 2))
     assert moved < 0.1 * before.std()
@@ -96,13 +154,16 @@ def test_may_change_solver_and_come_back(estimator):
     model = fitted(estimator)
     start = engine.restore(model._state).member_weights
     again(model, solver="adam", max_iter=3)
-    assert (model.solver_, model.alpha_, model.coefs_[0].shape) == ("adam", 1.0, (5, 12))
-    assert_array_equal(engine.restore(model._state).member_weights, start)
+    assert {kind[0] for kind in kinds_of(model)} == {"adam"}
+    assert model.coefs_[0].shape == (5, 12)
+    assert_allclose(engine.restore(model._state).member_weights, start, rtol=1e-14)
     model.partial_fit(*TABLES[estimator])
     assert model.coefs_[0].shape == (5, 12)
-    again(model, solver="auto", max_iter=1000)
+    again(model, solver="auto")  # as they are
+    assert {kind[0] for kind in kinds_of(model)} == {"adam"}
+    again(model, solver="lm", max_iter="auto")
     assert (model.solver_, model.coefs_[0].shape) == ("lm", (5, 12))
-    assert model.log_evidence_ is not None
+    assert np.isfinite(model.log_evidence_)
 
 
 @either_estimator

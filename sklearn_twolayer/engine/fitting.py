@@ -76,7 +76,8 @@ def fit(
         Member(plan.kinds[kind], trainings[kind], fitted, weight)
         for kind, fitted, weight in zip(kinds, fits, weights, strict=True)
     ]
-    return average(plan, members, weighting)
+    found = average(plan, members, weighting)
+    return replace(found, continuation=replace(found.continuation, n_asked=n_members))
 
 
 def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | None = None) -> Fit:
@@ -175,7 +176,8 @@ def _going_on(
         of_member = _phase(member=(number, start.n_members)) or phase
         found = run(kind, training, random_state, starts[number], of_member, keep_best)
         members.append(Member(kind, training, found, weights[number]))
-    return average(plan, members)
+    found = average(plan, members)
+    return replace(found, continuation=replace(found.continuation, n_asked=start.n_asked))
 
 
 def average(plan: Plan, members: list[Member], weighting: Weighting | None = None) -> Fit:

@@ -62,7 +62,11 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     # one kind alone is weighed against nothing; what is held out may still moderate it
     is_judged = n_networks > 1 and (len(plans) > 1 or task.loss.is_moderated)
     folds = folds if is_judged and start is None else 0
-    return replace(plans[0], others=tuple(plans[1:]), n_folds=folds)
+    first, others = plans[0], plans[1:]
+    if first.alpha_by == "evidence":
+        # beside networks that have a posterior all do, even where none is to be kept
+        others = [replace(plan, no_posterior="") for plan in others]
+    return replace(first, others=tuple(others), n_folds=folds)
 
 
 def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> list[Plan]:
@@ -71,15 +75,17 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     ValueError where another number of them is asked for.
     """
     asked, members = task.settings, start.members or [start]
-    has_a_say = len(members) > 1 or is_auto(asked.alpha)
-    if has_a_say and asked.n_members not in ("auto", len(members)):
+    has_a_say = start.n_asked > 1 or is_auto(asked.alpha)
+    # some of those that were asked for may have got no weight
+    if has_a_say and asked.n_members not in ("auto", len(members), start.n_asked):
         raise ValueError(
             f"n_members={asked.n_members!r} differs from the fitted number of networks, "
             f"{len(members)}: keep it, or fit with warm_start=False"
         )
     plans = []
+    is_mixed = len({member.alpha is None for member in members}) > 1
     for member in members:
-        settings = _as_started(asked, member)
+        settings = _as_started(asked, member, is_mixed)
         check_pair(task.loss, settings)
         plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
     return plans
@@ -202,14 +208,21 @@ def _merged(task: Task) -> Task:
     return replace(task, X=X, Y=Y, weights=weights)
 
 
-def _as_started(asked: Settings, start: Continuation) -> Settings:
-    """What is asked for, what is open being as it was."""
+def _as_started(asked: Settings, start: Continuation, keeps_prior: bool) -> Settings:
+    """What is asked for, what is open being as it was.
+
+    Under the evidence that is the solver and its precision, too; and a given prior, beside networks
+    that have none.
+    """
     kept: dict[str, Any] = dict(vars(start.choices))
-    if is_auto(asked.alpha):
-        # each solver has an evidence of its own, whose precisions the state carries on
-        kept["solver"] = start.solver
     if start.encoding is not None and start.encoding.n_increments.any():
         kept["encoding"] = "piecewise_linear"
+    if is_auto(asked.alpha):
+        kept["solver"] = start.solver
+        if is_auto(asked.solver) and SOLVERS[start.solver].incremental:
+            kept["dtype"] = start.theta.dtype.name  # rows in double precision do not widen it
+        if keeps_prior and start.alpha is not None:
+            kept["alpha"] = start.alpha
     return replace(asked, **{k: v for k, v in kept.items() if is_auto(getattr(asked, k))})
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .bayes.evidence import MOST_ROWS
 from .bayes.extrapolation import Ranges, measure
 from .data.encoded import encoded_moments
 from .data.rows import ArrayRows
@@ -52,9 +53,6 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
     return Training(scaling, rows, scaling.weight, validation, ranges)
 
-
-MOST_COPIES = 1e12
-"""More rows than this, and a prior would have no say in float64 anyway."""
 
 AS_GOOD_AS_STANDARD = 1e-6
 """Columns whose mean and deviation are so near 0 and 1, as other scalers leave them, stay."""
@@ -126,7 +124,7 @@ def _rows(plan: Plan, scaling: Scaling, X: Any, Y: Array, weights: Array | None)
     copies = 1.0
     if weights is not None:
         mean = float(weights.sum() / len(weights))
-        weights, copies = weights / mean, min(mean, MOST_COPIES / len(weights))
+        weights, copies = weights / mean, min(mean, MOST_ROWS / len(weights))
     units, dtype = scaling if plan.settings.standardize else None, plan.settings.dtype
     size, encoding = block_size(plan.shape.width), plan.encoding
     return ArrayRows(X, Y, weights, units, dtype, size, copies, encoding, scaling.fill)

@@ -129,8 +129,9 @@ class Continuation:
     """What a later call needs to go on: weights and their units, solver state, history.
 
     An average goes on as its `members`, each from what it left behind itself; `theta` is then that
-    of the wide network in which the hidden units of all stand side by side. `ranges` are those of
-    all rows so far, or None where they do not matter or are not known.
+    of the wide network in which the hidden units of all stand side by side. `n_asked` counts the
+    networks that were trained, some of which may have got no weight. `ranges` are those of all rows
+    so far, or None where they do not matter or are not known.
     """
 
     theta: Array
@@ -146,6 +147,7 @@ class Continuation:
     members: list["Continuation"] = field(default_factory=list)
     member_weights: Array | None = None
     ranges: Ranges | None = None
+    n_asked: int = 1
 
     @property
     def n_members(self) -> int:

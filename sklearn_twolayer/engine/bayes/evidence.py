@@ -43,6 +43,9 @@ FEWEST_LEFT = 0.1
 LEAST_JITTER = 1e-14
 """Fraction of its diagonal that is added to a matrix which rounding has made indefinite."""
 
+MOST_ROWS = 1e12
+"""With more of them, or more weight, a prior would have no say in float64 anyway."""
+
 TINY = 1e-10
 """What counts of parameters and of rows left over are kept above, so that their ratios exist."""
 

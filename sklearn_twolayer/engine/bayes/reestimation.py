@@ -23,7 +23,14 @@ from ..solvers.objective import Objective
 from ..solvers.penalty import Penalty
 from ..solvers.solution import Posterior, Solution, State, Status
 from ..solvers.stochastic import batch_size
-from .evidence import LARGEST_PRECISION, Estimate, Prior, bounded, relevance_prior
+from .evidence import (
+    LARGEST_PRECISION,
+    MOST_ROWS,
+    Estimate,
+    Prior,
+    bounded,
+    relevance_prior,
+)
 from .kronecker import KroneckerLaplace
 from .kronecker_factors import MANY_OUTPUTS, Factors, InputFactor, factors, input_factor
 
@@ -96,7 +103,7 @@ class EvidenceObjective(Objective):
     def laplace(self, theta: Array) -> KroneckerLaplace | None:
         """The posterior around theta, None where nothing is finite."""
         # n is the weight of all rows, be it that of copies or of a stream
-        n = self.total_weight
+        n = min(self.total_weight, MOST_ROWS)
         return self.around(factors(self.plain, theta, self.rows, self.index, n, self.inputs))
 
     def around(self, found: Factors) -> KroneckerLaplace | None:
