@@ -3,7 +3,8 @@
 from numpy.random import RandomState
 
 from sklearn_twolayer import engine
-from sklearn_twolayer.engine.run import prepare, run
+from sklearn_twolayer.engine.preparation import prepare
+from sklearn_twolayer.engine.run import run
 
 
 def task(X, Y, weights, n_outputs, loss, settings, **options):

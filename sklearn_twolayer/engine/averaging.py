@@ -26,8 +26,10 @@ from .task import Continuation, Fit
 
 
 def side_by_side(fits: list[Fit], weights: Array) -> Fit:
-    """The best fit, its weights being those of the wide network that computes the average."""
-    best = min(fits, key=lambda fitted: fitted.solution.value)
+    """The fit of largest weight, with those of the wide network that computes the average."""
+    # values of different kinds do not compare; they tell of those of one kind
+    best = min(range(len(fits)), key=lambda i: (-weights[i], fits[i].solution.value))
+    best = fits[best]
     widest = widest_encoding([fitted.continuation for fitted in fits])
     placed = [_placed(fitted, widest) for fitted in fits]
     coefs = [

@@ -58,7 +58,10 @@ class EvidenceObjective(Objective):
         if self.n_steps < self.steps_between:
             return False
         self.n_steps = 0
-        found = self.laplace(theta).estimate()
+        laplace = self.laplace(theta)
+        if laplace is None:
+            return False
+        found = laplace.estimate()
         precision = self.prior.update(found, self.precision)
         beta = bounded(found.beta, self.beta)
         if not (np.isfinite(precision).all() and np.isfinite(beta).all()):
@@ -72,10 +75,13 @@ class EvidenceObjective(Objective):
         n = self.total_weight * self.rows.copies
         return factors(self.plain, theta, self.rows, self.index, n, self.inputs)
 
-    def laplace(self, theta: Array) -> KroneckerLaplace:
-        """The posterior around theta."""
-        found = self.factors(theta)
-        return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
+    def laplace(self, theta: Array, found: Factors | None = None) -> KroneckerLaplace | None:
+        """The posterior around theta; None where a number is not finite."""
+        found = self.factors(theta) if found is None else found
+        try:
+            return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
+        except np.linalg.LinAlgError:
+            return None
 
     @property
     def inputs(self) -> InputFactor:
@@ -150,6 +156,8 @@ def solve(
 def posterior(objective: EvidenceObjective, theta: Array) -> Posterior | None:
     """The posterior around theta under the precisions so far; None where it is not finite."""
     laplace = objective.laplace(theta)
+    if laplace is None:
+        return None
     gamma, value = laplace.gamma(), laplace.log_evidence
     if not math.isfinite(value):
         return None
@@ -178,7 +186,9 @@ def posterior_of_given(
     adaptive = EvidenceObjective(objective, prior, None, RandomState(0))
     found = adaptive.factors(theta)
     for _ in range(NOISE_STEPS if adaptive.plain.loss.has_noise else 0):
-        laplace = KroneckerLaplace(found, adaptive.plain, prior, adaptive.precision, adaptive.beta)
+        laplace = adaptive.laplace(theta, found)
+        if laplace is None:
+            return None
         adaptive.beta = bounded(laplace.estimate().beta, adaptive.beta)
         adaptive.precision = given / (1 / adaptive.beta).mean()
     return posterior(adaptive, theta)
