@@ -62,6 +62,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         approximation; it then needs all rows to train on, and at most 3,000 parameters, else
         ``"auto"`` is 1. The other solvers take the curvature for a Kronecker product in each layer
         [10]_ and choose again and again as they run, for networks of any size, also in a stream.
+        For more than 50 outputs ``"auto"`` is 1, and there is no posterior.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch, at most `n_samples`. ``"auto"`` is 64 for fewer than 2,000 rows and

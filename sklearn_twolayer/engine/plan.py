@@ -37,6 +37,9 @@ from .task import Continuation, Plan, Task
 FEW_ROWS = 10_000
 """Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
+MOST_OUTPUTS = 50
+"""Of more the evidence, which takes pairs of them in each row, would take most of the time."""
+
 MOST_PARAMETERS = 10**9
 """Of a network: 8 GB in double precision, and as much again several times over to train it."""
 
@@ -47,7 +50,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
-    n_rows = task.X.shape[0]
+    n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
+    if not has_few_outputs and is_auto(task.settings.alpha):
+        task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
     task = replace(task, settings=_of_one_chunk(task)) if streaming else _merged(task)
     if start is None:
         check_pair(task.loss, task.settings)
@@ -55,6 +60,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
         plans = [_plan(task, n_rows, kind, None, streaming) for kind in found]
     else:
         plans = _going_on(task, n_rows, start, streaming)
+    if not has_few_outputs:
+        reason = f"there are {task.n_outputs} outputs, more than {MOST_OUTPUTS}"
+        plans = [replace(plan, no_posterior=reason) for plan in plans]
     n_networks = sum(plan.settings.n_members for plan in plans)
     folds = n_folds(task.X.shape[0]) if n_networks > 1 and start is None else 0
     return replace(plans[0], others=tuple(plans[1:]), n_folds=folds)
