@@ -62,8 +62,8 @@ MODELS = {
 
 
 def gives_deviations(model):
-    """Whether the fitted model can say how sure it is: for that ours needs the evidence."""
-    return getattr(model, "noise_variance_", None) is not None
+    """Whether the fitted model can say how sure it is: ours, if it keeps a posterior."""
+    return getattr(model, "noise_variance_", None) is not None and model.store_posterior
 
 
 def evaluate(make, table, scale):

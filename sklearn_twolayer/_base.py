@@ -77,7 +77,7 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
                 fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
             self._keep(fitted, plan)
         if self.verbose:
-            print(summary(self, fitted, plan), flush=True)
+            print(summary(self, fitted), flush=True)
         self._warn(fitted)
         return self
 
@@ -224,9 +224,10 @@ class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
         self.n_iter_ = solution.n_iter
         self.t_ = fitted.continuation.n_seen
         self.solver_ = fitted.continuation.solver
-        self.hidden_size_, self.skip_ = plan.choices.hidden_size, plan.choices.skip
+        choices = fitted.continuation.choices
+        self.hidden_size_, self.skip_ = choices.hidden_size, choices.skip
         self.n_members_ = fitted.continuation.n_members
-        self.dtype_ = plan.settings.dtype
+        self.dtype_ = fitted.settings.dtype
         self.n_layers_ = 3
         self.out_activation_ = plan.task.loss.out_activation
         self._state = engine.preserve(fitted.continuation)

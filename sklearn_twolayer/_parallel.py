@@ -18,9 +18,11 @@ def parallel(n_jobs):
 
 
 def _in_parallel(n_jobs, calls):
-    if len(calls) < 2 or effective_n_jobs(n_jobs) == 1:
+    # a worker that has nothing to do would start all the same
+    n_workers = min(effective_n_jobs(n_jobs), len(calls))
+    if n_workers < 2:
         return [_alone(call) for call in calls]
-    return Parallel(n_jobs=n_jobs)(delayed(_alone)(call) for call in calls)
+    return Parallel(n_jobs=n_workers)(delayed(_alone)(call) for call in calls)
 
 
 def _alone(call):

@@ -5,29 +5,29 @@ import numpy as np
 from . import engine
 
 
-def summary(estimator, fitted, plan):
+def summary(estimator, fitted):
     """Solver, alpha, number of iterations and why they ended, of an estimator that keeps `fitted`.
 
     Such as ``TwoLayerRegressor: lm, alpha by evidence (0.013 to 4.1), 33 iterations, converged``.
     """
     parts = [
         estimator.solver_,
-        _alpha(estimator.alpha_, plan.alpha_by),
+        _alpha(estimator.alpha_, is_given=fitted.continuation.alpha is not None),
         *_networks(estimator, fitted),
         _iterations(estimator, fitted),
         _ENDINGS[fitted.solution.status].format(
-            max_iter=estimator.max_iter, max_fun=estimator.max_fun
+            max_iter=fitted.settings.max_iter, max_fun=estimator.max_fun
         ),
     ]
     return f"{type(estimator).__name__}: {', '.join(parts)}"
 
 
-def _alpha(alpha, alpha_by):
+def _alpha(alpha, is_given):
+    if alpha is None:
+        return "alpha by evidence"  # of which nothing finite is left
     low, high = (f"{bound:.2g}" for bound in (np.min(alpha), np.max(alpha)))
     size = low if np.ndim(alpha) == 0 else f"{low} to {high}"
-    if alpha_by == "given":
-        return f"alpha {size}"
-    return f"alpha by {alpha_by.replace('held_out', 'held-out rows')} ({size})"
+    return f"alpha {size}" if is_given else f"alpha by evidence ({size})"
 
 
 def _networks(estimator, fitted):
@@ -68,7 +68,10 @@ def advice(estimator, fitted):
         direction = "raised" if change < 0 else "lowered"
         last = f": the last one {direction} the loss by {abs(change):.1e} of it"
     message = text.format(
-        max_iter=estimator.max_iter, max_fun=estimator.max_fun, n_iter=estimator.n_iter_, last=last
+        max_iter=fitted.settings.max_iter,
+        max_fun=estimator.max_fun,
+        n_iter=estimator.n_iter_,
+        last=last,
     )
     return f"{type(estimator).__name__}(solver={estimator.solver_!r}) {message}"
 

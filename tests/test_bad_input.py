@@ -23,6 +23,7 @@ from sklearn_twolayer._constraints import (
     Function,
     Infinity,
     Interval,
+    Jobs,
     Precision,
 )
 
@@ -344,6 +345,7 @@ BAD_VALUES = {
     Infinity: lambda constraint: [-np.inf, np.nan, "inf", None, True],
     Function: lambda constraint: ["nonsense", "", b"auto", ["auto"], 1j],
     Interval: bad_numbers,
+    Jobs: lambda constraint: [0, 1.5, np.nan, np.inf, True, np.True_, "2", b"2", [2], 1j],
     Precision: lambda constraint: [*bad_numbers(Interval(Real, 0)), np.inf, *BAD_ARRAYS],
     Columns: lambda constraint: ["nonsense", "", "auto", b"from_dtype", 3, 1j, True, {"a": 1}],
     ClassWeight: lambda constraint: ["nonsense", 2, True, {0: -1}, {0: np.nan}, {0: "a"}, ["a"]],
@@ -386,6 +388,7 @@ JUST_OUTSIDE = {
     "n_knots": 0,
     "categorical_features": "from_dtypes",
     "n_init": 0,
+    "n_jobs": 0,
     "warm_start": 1,
     "verbose": -1,
     "early_stopping": 1,

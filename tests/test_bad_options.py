@@ -47,7 +47,7 @@ def test_columns_from_an_iterator_would_be_gone_in_the_next_fit(columns):
 
 HUGE = [10**400, 10**5000]
 BOUNDED = ("hidden_size", "n_init", "n_members", "n_knots")
-UNBOUNDED = ("batch_size", "max_iter", "n_iter_no_change", "max_fun", "verbose")
+UNBOUNDED = ("batch_size", "max_iter", "n_iter_no_change", "max_fun", "n_jobs", "verbose")
 
 
 @pytest.mark.parametrize("value", HUGE, ids=["400 digits", "5000 digits"])
@@ -68,7 +68,7 @@ def test_no_number_is_too_large_to_be_judged(name, value):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["lbfgs", "lm", "adam"])
-@pytest.mark.parametrize("name", ["batch_size", "max_fun", "n_iter_no_change"])
+@pytest.mark.parametrize("name", ["batch_size", "max_fun", "n_iter_no_change", "n_jobs"])
 def test_counts_may_be_as_large_as_they_like(name, solver):
     model = TwoLayerRegressor(3, solver=solver, tol=0.5, max_iter=30, random_state=0)
     expected = clone(model).set_params(**{name: 10**6}).fit(X, QUANTITIES)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from sklearn_twolayer import TwoLayerRegressor
 
@@ -124,10 +125,18 @@ def test_calibration_error(harness):
     assert of(np.array([1, 1, 0, 0]), sure) == pytest.approx(0.45)
 
 
-def test_only_the_evidence_gives_deviations(harness):
+@pytest.mark.parametrize("alpha", ["auto", 1.0])
+@pytest.mark.parametrize("store_posterior", [True, False])
+def test_only_a_posterior_gives_deviations(harness, alpha, store_posterior):
     X = np.linspace(-1, 1, 30)[:, None]
-    for model, answer in ((TwoLayerRegressor(), True), (TwoLayerRegressor(alpha=1.0), False)):
-        assert harness["accuracy"].gives_deviations(model.fit(X, X[:, 0] ** 2)) is answer
+    model = TwoLayerRegressor(3, alpha=alpha, store_posterior=store_posterior)
+    model.fit(X, X[:, 0] ** 2)
+    assert harness["accuracy"].gives_deviations(model) is store_posterior
+
+
+def test_others_give_none(harness):
+    X = np.linspace(-1, 1, 30)[:, None]
+    assert not harness["accuracy"].gives_deviations(Ridge().fit(X, X[:, 0]))
 
 
 def test_means_pass_over_tables_without_deviations(harness):

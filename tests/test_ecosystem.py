@@ -357,3 +357,18 @@ def test_a_thousand_classes_do_not_fill_a_matrix_of_all_rows(hidden_size, solver
     one_hot = n_rows * n_classes * 8
     assert peak_memory(lambda: model.fit(X, y)) < 0.5 * one_hot
     assert model.coefs_[1].shape == (hidden_size, n_classes)
+    # the evidence would take pairs of classes in each row
+    assert (model.alpha_, model.log_evidence_) == (1.0, None)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("n_outputs", "has_posterior"), [(50, True), (51, False)])
+def test_many_targets_have_no_posterior(n_outputs, has_posterior, rng):
+    X, Y = rng.randn(30, 2), rng.randn(30, n_outputs)
+    model = TwoLayerRegressor(2, solver="adam", max_iter=2, random_state=0)
+    for fitted in (clone(model).fit(X, Y), clone(model).partial_fit(X, Y).partial_fit(X, Y)):
+        assert (fitted.log_evidence_ is not None) == has_posterior
+        if not has_posterior:
+            assert fitted.alpha_ == 1.0
+            with pytest.raises(ValueError, match="there are 51 outputs, more than 50"):
+                fitted.predict(X, return_std=True)

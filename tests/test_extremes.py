@@ -86,11 +86,15 @@ def test_answers_are_quiet_whatever_numpy_is_set_to():
 
 @dtypes
 def test_a_straight_line_ends_at_the_end_of_the_range(dtype):
-    model = TwoLayerRegressor(2, activation="identity", alpha=0.0, random_state=0)
-    model.fit(X[:, :1], 1e3 * X[:, 0])
+    # with a posterior, which knows that it knows nothing there, rows would be drawn in
+    line = {"activation": "identity", "alpha": 0.0, "random_state": 0}
+    model = TwoLayerRegressor(2, store_posterior=False, **line).fit(X[:, :1], 1e3 * X[:, 0])
     end = float(np.finfo(dtype).max)
     rows = np.array([[end], [-end], [end / 1e6]], dtype)
     assert_allclose(model.predict(rows), [end / 4, -end / 4, end / 1e3], rtol=1e-3)
+    drawn_in = TwoLayerRegressor(2, **line).fit(X[:, :1], 1e3 * X[:, 0]).predict(rows)
+    low, high = 1e3 * X[:, 0].min(), 1e3 * X[:, 0].max()
+    assert_allclose(drawn_in, [high, low, high], rtol=0, atol=0.1 * (high - low))
 
 
 @dtypes

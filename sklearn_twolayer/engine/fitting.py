@@ -66,7 +66,9 @@ def fit(
     if n_init == n_members == 1:
         return average(plan, [Member(plan, trainings[0], run(plan, trainings[0], random_state))])
     weighting = Weighting(np.full(len(plan.kinds), 1 / len(plan.kinds)))
-    if plan.n_folds and trainings[0].rows.n_rows >= 2 * plan.n_folds:
+    # with validation rows there is one kind, and trials without them would be others
+    is_enough = plan.task.validation is None and trainings[0].rows.n_rows >= 2 * plan.n_folds
+    if plan.n_folds and is_enough:
         weighting = weigh(plan.kinds, trainings, plan.n_folds, random_state, parallel)
     # a seed each: no run depends on how many numbers those before it have drawn
     seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))

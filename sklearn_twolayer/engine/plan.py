@@ -38,6 +38,9 @@ from .task import Continuation, Plan, Task
 FEW_ROWS = 10_000
 """Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
+MOST_OUTPUTS = 50
+"""Of more the evidence, which takes pairs of them in each row, would take most of the time."""
+
 MOST_PARAMETERS = 10**9
 """Of a network: 8 GB in double precision, and as much again several times over to train it."""
 
@@ -48,7 +51,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
-    n_rows = task.X.shape[0]
+    n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
+    if not has_few_outputs and is_auto(task.settings.alpha):
+        task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
     task = replace(task, settings=_of_one_chunk(task)) if streaming else _merged(task)
     if start is None:
         check_pair(task.loss, task.settings)
@@ -56,6 +61,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
         plans = [_plan(task, n_rows, kind, None, streaming) for kind in found]
     else:
         plans = _going_on(task, n_rows, start, streaming)
+    if not has_few_outputs:
+        reason = f"there are {task.n_outputs} outputs, more than {MOST_OUTPUTS}"
+        plans = [replace(plan, no_posterior=reason) for plan in plans]
     n_networks = sum(plan.settings.n_members for plan in plans)
     steps = [cost_of_curvature(task.X.shape[0], p.shape.size) for p in plans if p.is_exact]
     folds = n_folds(task.X.shape[0], max(steps, default=0.0))
@@ -124,8 +132,8 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     if by_evidence and _has_no_evidence(task, settings, shape):
         by_evidence, asked = False, replace(asked, alpha=USUAL_ALPHA)
     reason = "" if task.loss.has_curvature else "the loss has no curvature"
-    if max(shape.n_hidden, shape.n_outputs) > WIDEST:
-        reason = f"more than {WIDEST} hidden units or outputs"
+    if shape.n_hidden > WIDEST:
+        reason = f"there are {shape.n_hidden} hidden units, more than {WIDEST}"
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
     return Plan(
@@ -144,7 +152,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
 
 
 WIDEST = 2000
-"""Hidden units, and outputs, whose covariances are a matrix that can be decomposed in seconds."""
+"""Hidden units whose covariances are a matrix that can be decomposed in seconds."""
 
 
 def _has_no_evidence(task: Task, settings: Settings, shape: Shape) -> bool:
@@ -154,7 +162,7 @@ def _has_no_evidence(task: Task, settings: Settings, shape: Shape) -> bool:
     """
     if settings.solver == "lm":
         return shape.size > LARGEST or task.validation is not None
-    return max(shape.n_hidden, shape.n_outputs) > WIDEST
+    return shape.n_hidden > WIDEST
 
 
 def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encoding | None:

@@ -92,8 +92,9 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
         begin: Begin = "noise" if asked.solver == "lm" else "signal"
         return [Kind(asked, begin, _n_members_of(asked, table))]
     if table.has_validation:
-        return [_stochastic(asked, table, asked.encoding)]
-    found = _usual_kinds(asked, table)
+        found = [_stochastic(asked, table, asked.encoding)]
+    else:
+        found = _usual_kinds(asked, table)
     if not is_auto(asked.n_members):
         return _cycled(found, int(asked.n_members))
     # whoever asks for a number of hidden units wants that many, not three times as many

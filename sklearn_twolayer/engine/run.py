@@ -71,7 +71,7 @@ def run(
         plan.encoding,
         ranges=merged(training.ranges, start.ranges) if start else training.ranges,
     )
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state)
+    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, plan.settings)
 
 
 def _add_posterior(alpha: float | Array, objective: Objective, solution: Solution) -> None:

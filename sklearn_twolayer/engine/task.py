@@ -207,8 +207,9 @@ def restore_predictive(state: dict[str, Any]) -> Predictive:
 @dataclass(frozen=True)
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units. With a posterior, `noise` is the noise variance of each output, and
-    `predictive` says how sure predictions are, both in standardised units.
+    act on raw units. `settings` are those of this network, all definite. With a posterior, `noise`
+    is the noise variance of each output, and `predictive` says how sure predictions are, both in
+    standardised units.
     """
 
     coefs: list[Array]
@@ -217,5 +218,6 @@ class Fit:
     monitor: Monitor
     continuation: Continuation
     random_state: RandomState
+    settings: Settings
     noise: Array | None = None
     predictive: Predictive | None = None

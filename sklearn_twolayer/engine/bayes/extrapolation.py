@@ -49,6 +49,10 @@ def measure(X: Any, Y: Array, n_levels: Array | None = None) -> Ranges:
         for block, _ in _blocks(X):
             rows = X[block]
             low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
+    if X.dtype == np.float32:
+        # the same rows may come again in double precision, before they were rounded
+        low = np.nextafter(low, -np.inf, dtype=np.float32, casting="same_kind")
+        high = np.nextafter(high, np.inf, dtype=np.float32, casting="same_kind")
     if n_levels is not None:
         low, high = np.where(n_levels == NUMBER, [low, high], np.nan)
     return Ranges(low, high, Y.min(axis=0), Y.max(axis=0))

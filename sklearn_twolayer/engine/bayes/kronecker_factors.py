@@ -31,10 +31,6 @@ ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2**21
 these may be."""
 
 
-MANY_OUTPUTS = 50
-"""Of more, not every pair tells."""
-
-
 @dataclass(frozen=True)
 class InputFactor:
     """A: it does not change while weights are learnt.
@@ -149,17 +145,11 @@ class _Sums:
         self.B += (B * trace[:, None]).T @ B
 
     def _add_output_factor(self, theta: Array, slope: Array, curvature: Array, w: Array) -> None:
-        """Add sum_i w_i S_i C_i S_i', by roots of C: a product for each output.
-
-        Of many outputs C is taken for its diagonal: its root would take the cube of their number.
-        """
+        """Add sum_i w_i S_i C_i S_i', by roots of C: a product for each output."""
         W2 = self.network.shape.views(theta).W2
-        weighted, of_many = slope * np.sqrt(w)[:, None], len(self.C) > MANY_OUTPUTS
-        diagonal = np.sqrt(np.einsum("ikk->ik", curvature)) if of_many else np.empty(0)
-        root = np.empty(0) if of_many else semidefinite_root(curvature)
-        for k in range(len(self.C)):
-            towards = np.outer(diagonal[:, k], W2[:, k]) if of_many else root[:, :, k] @ W2.T
-            V = weighted * towards
+        root, weighted = semidefinite_root(curvature), slope * np.sqrt(w)[:, None]
+        for k in range(root.shape[2]):
+            V = weighted * (root[:, :, k] @ W2.T)
             self.G[k if len(self.G) > 1 else 0] += V.T @ V
 
 

@@ -32,13 +32,10 @@ from .evidence import (
     relevance_prior,
 )
 from .kronecker import KroneckerLaplace
-from .kronecker_factors import MANY_OUTPUTS, Factors, InputFactor, factors, input_factor
+from .kronecker_factors import Factors, InputFactor, factors, input_factor
 
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
-
-ROWS_OF_MANY_OUTPUTS = 500
-"""The same where there are many outputs: each row tells of all of them."""
 
 STEPS_BETWEEN, ESTIMATES = 40, 25
 """Steps of the solver between two estimates, at least, and about how many of mini-batches."""
@@ -72,7 +69,7 @@ class EvidenceObjective(Objective):
         self.plain, self.prior, self.precision = network, prior, prior.precision
         n_noises = network.shape.n_outputs if network.loss.has_noise else 1
         self.beta = np.ones(n_noises) if beta is None else beta
-        self.index = _sample(rows, network.shape.n_outputs, random_state)
+        self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
         self.n_steps, self.steps_between, self.has_estimated = 0.0, steps_between, False
         self._follow()
@@ -110,7 +107,10 @@ class EvidenceObjective(Objective):
         """The same where the factors are known."""
         if not found.are_finite:
             return None
-        return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
+        try:
+            return KroneckerLaplace(found, self.plain, self.prior, self.precision, self.beta)
+        except np.linalg.LinAlgError:
+            return None
 
     @property
     def inputs(self) -> InputFactor:
@@ -134,12 +134,11 @@ class EvidenceObjective(Objective):
             self._narrow.clear()
 
 
-def _sample(rows: ArrayRows, n_outputs: int, random_state: RandomState) -> Index:
+def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
     """The rows that are asked: all of them, or some."""
-    n = ROWS_TO_ESTIMATE if n_outputs <= MANY_OUTPUTS else ROWS_OF_MANY_OUTPUTS
-    if rows.n_rows <= n:
+    if rows.n_rows <= ROWS_TO_ESTIMATE:
         return slice(0, rows.n_rows)
-    return np.sort(random_state.permutation(rows.n_rows)[:n])
+    return np.sort(random_state.permutation(rows.n_rows)[:ROWS_TO_ESTIMATE])
 
 
 def _steps_between(settings: Settings, n_rows: int, n_outputs: int) -> int:
