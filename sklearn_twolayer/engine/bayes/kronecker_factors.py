@@ -26,9 +26,9 @@ from .evidence import TINY
 MOST_CORRELATED = 1000
 """Columns whose correlations are taken into account: an eigendecomposition of 0.2 s."""
 
-ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2**21
+ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 256, 2**21
 """Rows for which features, slopes and curvatures are held in double precision, and how many numbers
-these may be."""
+these may be. With more rows memory goes back to the system after each block: twice the time."""
 
 
 @dataclass(frozen=True)
