@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import engine
 from ._constraints import check_parameters
 from ._inspection import InspectionMixin
+from ._members import MembersMixin
 from ._parallel import parallel
 from ._scoring import rating, takes_weights
 from ._table import TableMixin
@@ -38,7 +39,7 @@ def can_go_on(estimator):
     return solver is None or solver.incremental
 
 
-class BaseTwoLayer(TableMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta):
     """A network with one hidden layer behind the scikit-learn API."""
 
     @abstractmethod

@@ -331,6 +331,12 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     n_members_ : int
         Number of networks that were averaged; 1 if there is but one.
 
+    members_ : list of dict
+        What each of them is: its ``"solver"``, ``"encoding"``, ``"hidden_size"``, ``"activation"``
+        and ``"skip"``, its ``"weight"`` in the average, and its ``"posterior"``: ``"full"`` by
+        Laplace's approximation on the whole curvature, ``"kronecker"`` by the factors of its
+        layers, or None.
+
     dtype_ : str
         The precision in which the (leading) network was trained, ``"float32"`` or ``"float64"``.
 

@@ -111,7 +111,7 @@ def test_what_is_printed_says_the_same_at_last(capfd):
 def test_other_numbers_of_jobs_are_refused(estimator, n_jobs):
     model = estimator(n_jobs=n_jobs)
     X = frame(N_ROWS)
-    with pytest.raises((ValueError, TypeError), match="^n_jobs must be None or an integer other"):
+    with pytest.raises((ValueError, TypeError), match=r"^n_jobs must be None or an integer other"):
         model.fit(X, targets(X, estimator))
     assert not hasattr(model, "coefs_")
 
