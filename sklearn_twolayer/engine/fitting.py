@@ -43,7 +43,8 @@ class _Job:
     phase: str
 
     def __call__(self) -> Fit:
-        return run(self.plan, self.training, RandomState(self.seed), phase=self.phase)
+        rows = self.training.alone()
+        return run(self.plan, rows, RandomState(self.seed), phase=self.phase)
 
 
 def fit(

@@ -5,7 +5,7 @@ out once, or one time, where there are many. Weights are those that predict them
 and the same predictions tell how far the probabilities are to be moderated.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -222,27 +222,35 @@ def moderation_without(
     plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
 ) -> Moderation:
     """The moderation that suits training rows best, each being left out by one Newton step."""
-    loss, n_rows = plans[0].task.loss, trainings[0].rows.n_rows
+    loss = plans[0].task.loss
     if any(plan.alpha_by == "given" for plan in plans):
         # a variance that the caller's prior allows is not one that the data have left
         return Moderation(variance_fraction=0.0)
     if not all(isinstance(p.covariance, np.ndarray) for p in posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)
+    return choose_moderation(loss, _left_out(plans, trainings, posteriors, a))
+
+
+def _left_out(
+    plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
+) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Blocks of (Z2, covariance, Y, weights) of training rows that the average does not know."""
+    loss, n_rows = plans[0].task.loss, trainings[0].rows.n_rows
     n = min(n_rows, _rows_to_moderate(plans[0]))
     index = np.linspace(0, n_rows - 1, n).astype(np.intp)
-    parts = []
     members = [
         (outputs_of(plan.network(), p.theta, p.covariance), training.rows)
         for plan, training, p in zip(plans, trainings, posteriors, strict=True)
     ]
-    for block in blocks(plans[0].shape, len(index)):
-        rows, told = index[block], []
-        for outputs, of_member in members:
-            X, Y, w = of_member.take(rows)
-            weights = np.full(X.n_rows, of_member.copies) if w is None else w * of_member.copies
-            told.append(leave_one_out(loss, *outputs.of_rows(X), Y, weights))
-        parts.append((*combine(iter(told), a), Y, weights))
-    return choose_moderation(loss, parts)
+    widest = max((plan.shape for plan in plans), key=lambda shape: shape.size)
+    for block in blocks(widest, len(index)):
+        rows = index[block]
+        Y, weights = _targets(trainings[0].rows.part(rows))
+        told = (
+            leave_one_out(loss, *outputs.of_rows(of_member.take(rows)[0]), Y, weights)
+            for outputs, of_member in members
+        )
+        yield (*combine(told, a), Y, weights)
 
 
 def _shortened(plan: Plan, ratio: float) -> Plan:

@@ -1,6 +1,6 @@
 """Preparation of the rows of a fit: measured, scaled and cast, once for all its training runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,11 @@ class Training:
     weight: float
     validation: ArrayRows | None = None
     ranges: Ranges | None = None
+
+    def alone(self) -> "Training":
+        """The same for a run at the same time as others, which has buffers of its own."""
+        validation = None if self.validation is None else self.validation.alone()
+        return replace(self, rows=self.rows.alone(), validation=validation)
 
     def part(self, index: Array) -> "Training":
         """Some of the rows, in the same units."""

@@ -1,5 +1,6 @@
 """Which runs there are, and what becomes of them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import training
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine import fitting as module
 from sklearn_twolayer.engine.bayes.ensemble import member_weights
+from sklearn_twolayer.engine.data import encoded, sources
 from sklearn_twolayer.engine.fitting import Member, average
 from sklearn_twolayer.engine.held_out import Weighting
 from sklearn_twolayer.engine.preparation import prepare
@@ -177,6 +179,25 @@ def test_no_network_depends_on_how_the_others_are_made(rng):
     for ours, theirs in zip(*(end.coefs + end.intercepts for end in ends), strict=True):
         assert_array_equal(ours, theirs)
     assert ends[0].random_state.randint(2**31) == ends[1].random_state.randint(2**31)
+
+
+@pytest.mark.parametrize("encoding", ["linear", "piecewise_linear"])
+@pytest.mark.parametrize("large", [0, 2**26])
+def test_networks_that_are_trained_at_the_same_time_do_not_meet(encoding, large, monkeypatch, rng):
+    """Threads share the rows, but no buffer."""
+    monkeypatch.setattr(encoded, "LARGE", large)
+    monkeypatch.setattr(sources, "LARGE", large)
+    asked = {"solver": "adam", "encoding": encoding, "standardize": False}
+    plan = planned(rng, n_rows=2_000, n_members=4, max_iter=3, hidden_size=20, **asked)
+
+    def four_at_a_time(calls):
+        with ThreadPoolExecutor(4) as pool, np.errstate(all="ignore"):
+            return list(pool.map(lambda call: call(), calls))
+
+    plan = replace(plan, n_folds=0)
+    ends = [engine.fit(plan, RandomState(0), parallel=p) for p in (list_of, four_at_a_time)]
+    for ours, theirs in zip(*(end.coefs for end in ends), strict=True):
+        assert_array_equal(ours, theirs)
 
 
 def list_of(calls):

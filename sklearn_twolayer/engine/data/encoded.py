@@ -164,12 +164,18 @@ class EncodedSource:
 
     def part(self, index: Array) -> "EncodedSource":
         """Some of the rows."""
-        part = copy(self)
-        part.X, part.buffer = subset(self.X, index), self._empty(0)
+        part = self.alone()
+        part.X = subset(self.X, index)
         part.compact = None if self.compact is None else self.compact[index]
         part.X1 = None if self.X1 is None else self.X1[index]
         part.wide_columns = None if self.wide_columns is None else self.wide_columns[index]
         return part
+
+    def alone(self) -> "EncodedSource":
+        """The same rows for a run at the same time as others, which has a buffer of its own."""
+        alone = copy(self)
+        alone.buffer = self._empty(0)
+        return alone
 
     def _dense(self, index: Index, compact: Array | None) -> DenseInputs:
         """The columns that are written out."""

@@ -66,6 +66,12 @@ class ArrayRows:
             part.sum_weights = float(part.weights.sum(dtype=np.float64))
         return part
 
+    def alone(self) -> "ArrayRows":
+        """The same rows for a run at the same time as others."""
+        alone = copy(self)
+        alone.source = self.source.alone()
+        return alone
+
     def reduce(self, kernel: Kernel, theta: Array) -> list:
         """``kernel(theta, X, Y, w)`` summed over blocks of rows; it returns a tuple of sums."""
         totals: list = []

@@ -121,11 +121,16 @@ class DenseSource:
 
     def part(self, index: Array) -> "DenseSource":
         """Some of the rows: copied if they are in memory, else gathered when they are read."""
-        part = copy(self)
-        part.X, part.buffer = subset(self.X, index), self._empty(0)
-        part.gathered = np.empty((0, self.X.shape[1]), self.X.dtype)
+        part = self.alone()
+        part.X = subset(self.X, index)
         part.X1 = None if self.X1 is None else self.X1[index]
         return part
+
+    def alone(self) -> "DenseSource":
+        """The same rows for a run at the same time as others, which has buffers of its own."""
+        alone = copy(self)
+        alone.buffer, alone.gathered = self._empty(0), np.empty((0, self.X.shape[1]), self.X.dtype)
+        return alone
 
     def _load(self, index: Index, out: Array) -> None:
         """Standardise rows into `out`, in float64: a large mean would cost float32 its digits."""
@@ -179,6 +184,10 @@ class SparseSource:
         part = copy(self)
         part.X = self.X[index]
         return part
+
+    def alone(self) -> "SparseSource":
+        """The same rows: there are no buffers."""
+        return self
 
     def take(self, index: Index) -> SparseInputs:
         """The rows at `index`."""

@@ -1,0 +1,469 @@
+"""Rows held out: which they are, what they say of kinds of networks, and how sure labels are."""
+
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.random import RandomState
+from numpy.testing import assert_allclose, assert_array_equal
+
+import training
+from sklearn_twolayer import engine
+from sklearn_twolayer.engine import held_out as module
+from sklearn_twolayer.engine.bayes.ensemble import combine
+from sklearn_twolayer.engine.bayes.moderation import Moderation, choose_moderation, leave_one_out
+from sklearn_twolayer.engine.bayes.predictive import OutputCovariance
+from sklearn_twolayer.engine.fitting import one_after_the_other
+from sklearn_twolayer.engine.held_out import moderation_without, weigh
+from sklearn_twolayer.engine.plan import make_plan
+from sklearn_twolayer.engine.preparation import Training, prepare
+from sklearn_twolayer.engine.settings import Settings
+from sklearn_twolayer.engine.solvers.solution import Posterior
+
+EXACT = Settings(solver="lm", hidden_size=4)
+BATCHES = Settings(solver="adam", hidden_size=8, encoding="piecewise_linear", dtype="float32")
+GIVEN = Settings(solver="lbfgs", hidden_size=6, alpha=1.0)
+
+
+def quantities(n_rows, seed=0, noise=0.3):
+    rng = RandomState(seed)
+    X = rng.randn(n_rows, 3)
+    return X, np.sin(2 * X[:, [0]]) + X[:, [1]] + noise * rng.randn(n_rows, 1)
+
+
+def labels(n_rows, seed=0):
+    X, Z = quantities(n_rows, seed)
+    return X, np.digitize(Z[:, 0], [-0.7, 0.7])
+
+
+def planned(X, Y, settings, weights=None):
+    """The plans of some kinds for the same rows, and the rows prepared for each."""
+    loss, n_outputs = ("squared_error", Y.shape[1]) if Y.ndim == 2 else ("log_loss", 3)
+    plans = [make_plan(training.task(X, Y, weights, n_outputs, loss, asked)) for asked in settings]
+    return plans, [prepare(plan) for plan in plans]
+
+
+def some(trial):
+    """What a trial may say, without the work."""
+    n, k = trial.held_out.n_rows, trial.plan.shape.n_outputs
+    return module._Told(np.zeros((n, k)), np.ones(n), np.tile(np.eye(k), (min(n, 10), 1, 1)))
+
+
+@pytest.fixture
+def trials_of():
+    """The trials that are made to weigh kinds."""
+
+    def trials_of(plans, trainings, n_folds):
+        made = []
+
+        def parallel(trials):
+            made.extend(trials)
+            return [some(trial) for trial in trials]
+
+        weigh(plans, trainings, n_folds, RandomState(0), parallel)
+        return made
+
+    return trials_of
+
+
+def numbers(rows, of_all):
+    """Which rows these are, by their targets, which all differ."""
+    return np.searchsorted(np.sort(of_all.Y[:, 0]), rows.Y[:, 0])
+
+
+@pytest.mark.parametrize("n_rows", [20, 23, 101])
+def test_in_five_folds_each_row_is_held_out_once(n_rows, trials_of):
+    plans, trainings = planned(*quantities(n_rows), [EXACT, GIVEN])
+    trials = trials_of(plans, trainings, 5)
+    assert len(trials) == 10
+    everything, whole = np.arange(n_rows), trainings[0].rows
+    held_out = [numbers(trial.held_out, whole) for trial in trials[::2]]
+    assert_array_equal(np.sort(np.concatenate(held_out)), everything)
+    assert {len(rows) for rows in held_out} <= {n_rows // 5, n_rows // 5 + 1}
+    for first, second, rows in zip(trials[::2], trials[1::2], held_out, strict=True):
+        # no network has met the rows that it is asked for, and all are asked for the same
+        kept = numbers(first.kept.rows, whole)
+        assert_array_equal(np.sort(np.concatenate([kept, rows])), everything)
+        assert_array_equal(second.held_out.Y, first.held_out.Y)
+        assert_array_equal(second.kept.rows.Y, first.kept.rows.Y)
+        assert (first.plan, second.plan) == tuple(plans)
+
+
+def test_folds_are_drawn_anywhere(trials_of):
+    """Rows of a table are often sorted: neither a head nor a comb may be held out."""
+    plans, trainings = planned(*quantities(200), [EXACT, GIVEN])
+    order = np.argsort(trainings[0].rows.Y[:, 0])
+    for trial in trials_of(plans, trainings, 5)[::2]:
+        places = np.sort(order[numbers(trial.held_out, trainings[0].rows)])
+        assert np.ptp(places) > 100 and len(set(np.diff(places))) > 2
+
+
+def test_seeds_and_names_differ_from_trial_to_trial(trials_of):
+    plans, trainings = planned(*quantities(50), [EXACT, GIVEN])
+    trials = trials_of(plans, trainings, 5)
+    assert len({trial.seed for trial in trials}) == 10
+    assert [t.phase for t in trials[::2]] == [f"fold {i} of 5" for i in range(1, 6)]
+
+
+def test_of_many_rows_one_part_is_held_out_of_some(trials_of, monkeypatch):
+    monkeypatch.setattr(module, "MOST_HELD_OUT", 100)
+    monkeypatch.setattr(module, "MOST_KEPT", 700)
+    plans, trainings = planned(*quantities(1_200), [EXACT, BATCHES])
+    exact, batches = trials_of(plans, trainings, 1)
+    assert exact.phase == batches.phase == "trial"
+    held_out, kept = (numbers(r, trainings[0].rows) for r in (exact.held_out, exact.kept.rows))
+    assert (len(held_out), len(kept)) == (100, 700)
+    assert len(np.unique(np.concatenate([held_out, kept]))) == 800
+    # steps by curvature are as many as ever, epochs of mini-batches fewer
+    assert exact.plan is plans[0]
+    expected = 0.3 * plans[1].settings.max_iter * (1_200 / 700) ** 0.5
+    assert batches.plan.settings.max_iter == round(expected)
+
+
+def test_a_fifth_is_held_out_where_no_limit_is_met(trials_of):
+    plans, trainings = planned(*quantities(1_200), [EXACT, BATCHES])
+    exact, _ = trials_of(plans, trainings, 1)
+    assert (exact.held_out.n_rows, exact.kept.rows.n_rows) == (240, 960)
+    # the prior is divided by the weight of the rows that are left
+    assert_allclose(exact.kept.weight, 960)
+
+
+# what kinds weigh
+
+
+def test_a_kind_that_is_right_in_sample_only_has_no_weight():
+    X, Y = quantities(80, noise=1.0)
+    memory = Settings(solver="lm", hidden_size=30, alpha=1e-6, max_iter=100)
+    plans, trainings = planned(X, Y, [EXACT, memory])
+    in_sample = [engine.fit(plan, RandomState(0)).monitor.loss_curve[-1] for plan in plans[1:]]
+    assert in_sample[0] < 0.01  # of a variance of one half
+    found = weigh(plans, trainings, 5, RandomState(0), one_after_the_other)
+    assert_array_equal(found.weights, [1, 0])
+    # whichever comes first
+    found = weigh(plans[::-1], trainings[::-1], 5, RandomState(0), one_after_the_other)
+    assert_array_equal(found.weights, [0, 1])
+    assert found.moderation is None
+
+
+@pytest.mark.parametrize("draw", [quantities, labels])
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_the_order_of_calls_does_not_matter(draw, n_folds):
+    """Backwards, or two at a time: every bit is the same, and so are the numbers drawn."""
+    plans, trainings = planned(*draw(60), [EXACT, BATCHES, GIVEN])
+
+    def backwards(calls):
+        return [call() for call in reversed(calls)][::-1]
+
+    def two_at_a_time(calls):
+        with ThreadPoolExecutor(2) as pool, np.errstate(all="ignore"):
+            return list(pool.map(lambda call: call(), calls))
+
+    found = []
+    for parallel in (one_after_the_other, backwards, two_at_a_time):
+        random_state = RandomState(0)
+        of_calls = weigh(plans, trainings, n_folds, random_state, parallel)
+        found.append((of_calls.weights.tobytes(), of_calls.moderation, random_state.rand()))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("draw", [quantities, labels])
+def test_weights_of_rows_are_copies(draw):
+    X, Y = draw(40)
+    copies = RandomState(1).randint(1, 4, 40)
+    settings = [EXACT, GIVEN]
+    weighted = planned(X, Y, settings, copies.astype(float))
+    copied = planned(X.repeat(copies, axis=0), Y.repeat(copies, axis=0), settings)
+    first, second = (weigh(*p, 5, RandomState(0), one_after_the_other) for p in (weighted, copied))
+    assert_array_equal(first.weights, second.weights)
+    assert first.moderation == second.moderation
+
+
+@pytest.fixture
+def two_of_which_one_is_clean():
+    X, Y = quantities(100)
+    plan = make_plan(training.task(X, Y, None, 1, "squared_error", Settings()))
+    assert [kind.is_clean for kind in plan.kinds] == [False, True]
+    return plan.kinds
+
+
+def outputs_of_loss(ratio, n_rows=100):
+    """Errors of the first of two kinds, and of another whose loss is so much of the first's."""
+    errors = np.ones((n_rows, 1))
+    return np.array([errors, -(ratio**0.5) * errors])
+
+
+@pytest.mark.parametrize("economical", [False, True])
+def test_a_network_without_noise_counts_only_where_it_halves_the_loss(
+    two_of_which_one_is_clean, economical
+):
+    data = np.zeros((100, 1)), np.ones(100), economical
+    above = module._stacked(two_of_which_one_is_clean, outputs_of_loss(0.51), *data)
+    assert_array_equal(above, [1, 0])
+    below = module._stacked(two_of_which_one_is_clean, outputs_of_loss(0.49), *data)
+    assert below[1] > 0.5
+    # another kind of the same loss need not: only what began without noise is under suspicion
+    noisy = [replace(plan, begin="noise") for plan in two_of_which_one_is_clean]
+    assert module._stacked(noisy, outputs_of_loss(0.51), *data)[1] > 0.05
+
+
+def test_once_noise_is_refuted_what_was_believed_of_it_is_too(two_of_which_one_is_clean):
+    """Ten rows that spoke for the first kind no longer do."""
+    data = np.zeros((15, 1)), np.ones(15), False
+    found = module._stacked(two_of_which_one_is_clean, outputs_of_loss(0.4, 15), *data)
+    equal = [replace(plan, prior=1.0) for plan in two_of_which_one_is_clean]
+    expected = module._stacked(equal, outputs_of_loss(0.4, 15), *data)
+    assert_array_equal(found, expected)
+
+
+def test_the_first_is_there_even_if_it_is_clean(two_of_which_one_is_clean):
+    _, clean = two_of_which_one_is_clean
+    data = np.zeros((50, 1)), np.ones(50), False
+    found = module._stacked([clean, clean], outputs_of_loss(0.9, 50), *data)
+    assert_array_equal(found, [1, 0])
+
+
+@pytest.mark.parametrize(("noise", "is_clean"), [(0.0, True), (0.5, False)])
+def test_noise_is_found_where_it_is(noise, is_clean):
+    rng = RandomState(0)
+    X = rng.rand(60, 2)
+    Y = np.sin(3 * X[:, [0]]) * X[:, [1]] + noise * rng.randn(60, 1)
+    settings = Settings(n_members=2, hidden_size=10)
+    kinds = make_plan(training.task(X, Y, None, 1, "squared_error", settings)).kinds
+    trainings = [prepare(kind) for kind in kinds]
+    found = weigh(kinds, trainings, 5, RandomState(0), one_after_the_other)
+    assert (found.weights[1] > 0) == is_clean
+
+
+def test_rows_of_which_nobody_knows_count_for_less():
+    told = [
+        [module._Told(np.zeros((3, 1)), np.array(v), np.zeros((0, 1, 1)))]
+        for v in (
+            [1.0, 2.0, 100.0],
+            [1.0, 8.0, 10_000.0],
+        )
+    ]
+    found = module._variances(told)
+    assert_allclose(found, np.array([1, 4, 1000]) / 335)
+
+
+DIVERGED = {
+    "the first": [None, "fits", "fits"],
+    "the last, in one fold": ["fits", "fits", "once"],
+    "all but one": [None, "fits", None],
+    "all": [None, None, None],
+}
+
+
+@pytest.mark.parametrize("draw", [quantities, labels])
+@pytest.mark.parametrize("kinds", DIVERGED.values(), ids=DIVERGED)
+def test_what_diverged_has_no_weight(draw, kinds):
+    plans, trainings = planned(*draw(50), [EXACT, GIVEN, EXACT])
+
+    def parallel(calls):
+        told = [call() for call in calls]
+        for number in range(len(told)):
+            kind = kinds[number % 3]
+            if kind is None or (kind == "once" and number == 5):
+                told[number] = None
+        return told
+
+    found = weigh(plans, trainings, 5, RandomState(0), parallel).weights
+    if not any(kinds):
+        return assert_allclose(found, 1 / 3)
+    for weight, kind in zip(found, kinds, strict=True):
+        assert kind == "fits" or weight == 0
+    assert_allclose(found.sum(), 1)
+
+
+def test_a_network_that_diverges_says_nothing():
+    X, Y = quantities(50)
+    settings = Settings(solver="sgd", alpha=0.0, learning_rate_init=1e30, max_iter=3)
+    (plan,), (rows,) = planned(X, Y, [settings])
+    part = rows.part(np.arange(40))
+    with np.errstate(all="ignore"):
+        found = module._Trial(plan, part, rows.rows.part(np.arange(40, 50)), 0, "")()
+    assert found is None
+
+
+def test_a_trial_says_what_its_network_says_of_rows_it_does_not_know():
+    X, Y = quantities(60)
+    (plan,), (rows,) = planned(X, np.hstack([Y, Y**2]), [replace(EXACT, store_posterior=False)])
+    kept, others = rows.part(np.arange(50)), rows.rows.part(np.arange(50, 60))
+    told = module._Trial(plan, kept, others, 3, "")()
+    posterior = module.run(plan, kept, RandomState(3)).solution.posterior
+    outputs = OutputCovariance(plan.network(), posterior.theta, posterior.covariance)
+    Z2, covariance = outputs.of_rows(others.take(slice(None))[0])
+    assert_allclose(told.Z2, Z2)
+    noisy = covariance + np.diag(posterior.noise)
+    assert_allclose(told.variance, np.trace(noisy, axis1=1, axis2=2))
+    # quantities are not moderated
+    assert told.covariance.shape == (0, 2, 2)
+
+
+# how sure labels are
+
+
+def test_labels_are_moderated_by_the_same_rows(monkeypatch):
+    plans, trainings = planned(*labels(60), [EXACT, GIVEN])
+    told, parts = [], []
+
+    def parallel(calls):
+        told.extend(call() for call in calls)
+        return told
+
+    def choose(loss, blocks):
+        parts.extend(blocks)
+        return Moderation(0.5, 0.25)
+
+    monkeypatch.setattr(module, "choose_moderation", choose)
+    found = weigh(plans, trainings, 5, RandomState(0), parallel)
+    assert found.moderation == Moderation(0.5, 0.25)
+    assert len(parts) == 5
+    for fold, (Z2, covariance, Y, weights) in enumerate(parts):
+        both = told[2 * fold : 2 * fold + 2]
+        expected = combine(((one.Z2, one.covariance) for one in both), found.weights)
+        assert_allclose(Z2, expected[0])
+        assert_allclose(covariance, expected[1])
+        assert len(Y) == len(weights) == 12
+    classes = np.sort(np.concatenate([Y for _, _, Y, _ in parts]))
+    assert_array_equal(classes, np.sort(trainings[0].rows.Y))
+
+
+def test_the_moderation_is_that_under_which_they_are_likeliest():
+    plans, trainings = planned(*labels(60), [EXACT, GIVEN])
+    told = []
+
+    def parallel(calls):
+        told.extend(call() for call in calls)
+        return told
+
+    found = weigh(plans, trainings, 5, RandomState(0), parallel)
+    order = RandomState(0).permutation(60)
+    folds = np.array_split(order, 5)
+    both = [told[2 * i : 2 * i + 2] for i in range(5)]
+    blocks = [
+        (
+            *combine(((one.Z2, one.covariance) for one in pair), found.weights),
+            trainings[0].rows.Y[rows],
+            np.ones(len(rows)),
+        )
+        for pair, rows in zip(both, folds, strict=True)
+    ]
+    assert found.moderation == choose_moderation(plans[0].task.loss, blocks)
+
+
+@pytest.mark.parametrize(("numbers", "expected"), [(10**7, 12), (9 * 7, 7), (1, 1)])
+def test_covariances_are_kept_of_some_rows_only(numbers, expected, monkeypatch):
+    monkeypatch.setattr(module, "NUMBERS_TO_MODERATE", numbers)
+    plans, trainings = planned(*labels(60), [EXACT, GIVEN])
+    kept = []
+
+    def parallel(calls):
+        found = [call() for call in calls]
+        kept.extend(found)
+        return found
+
+    weigh(plans, trainings, 5, RandomState(0), parallel)
+    assert {told.covariance.shape for told in kept} == {(expected, 3, 3)}
+    assert {told.Z2.shape for told in kept} == {(12, 3)}
+
+
+def a_posterior(plan, rng, covariance=None):
+    size = plan.shape.size
+    covariance = 0.1 * np.eye(size) if covariance is None else covariance
+    return Posterior(rng.randn(size), covariance, np.ones(1), np.ones(3), 1.0, 0.0)
+
+
+def test_under_a_given_prior_labels_are_not_moderated(rng):
+    """A variance that the caller's prior allows is not one that the data have left."""
+    plans, trainings = planned(*labels(40), [EXACT, GIVEN])
+    posteriors = [a_posterior(plan, rng) for plan in plans]
+    found = moderation_without(plans, trainings, posteriors, np.full(2, 0.5))
+    assert found == Moderation(1.0, 0.0)
+
+
+def test_by_kronecker_factors_a_tenth_of_the_variance_counts(rng):
+    plans, trainings = planned(*labels(40), [EXACT, replace(BATCHES, encoding="auto")])
+    posteriors = [a_posterior(plans[0], rng), a_posterior(plans[1], rng, covariance="factors")]
+    found = moderation_without(plans, trainings, posteriors, np.full(2, 0.5))
+    assert found == Moderation(1.0, 0.1)
+
+
+@pytest.fixture
+def left_out(monkeypatch):
+    """Z2, covariance and weights of all rows, as moderation is chosen by them."""
+
+    def left_out(plans, trainings, posteriors, a):
+        parts = []
+
+        def choose(loss, blocks):
+            parts.extend(blocks)
+            return Moderation()
+
+        monkeypatch.setattr(module, "choose_moderation", choose)
+        moderation_without(plans, trainings, posteriors, a)
+        Z2, covariance, _, weights = zip(*parts, strict=True)
+        return [np.concatenate(each) for each in (Z2, covariance, weights)]
+
+    return left_out
+
+
+def test_one_copy_is_left_out_of_those_that_a_weight_stands_for(left_out, rng):
+    X, Y = labels(40)
+    copies = rng.randint(1, 6, 40)
+    (plan,), (rows,) = planned(X, Y, [EXACT], copies.astype(float))
+    posterior = a_posterior(plan, rng)
+    *ours, weights = left_out([plan], [rows], [posterior], np.ones(1))
+    assert_allclose(weights, plan.task.weights)
+    # each row as often as it counts, with a weight of one
+    index = np.arange(40).repeat(plan.task.weights.astype(int))
+    task = replace(plan.task, X=plan.task.X[index], Y=plan.task.Y[index], weights=None)
+    copied = prepare(replace(plan, task=task))
+    *theirs, weights = left_out([plan], [copied], [posterior], np.ones(1))
+    assert_allclose(weights, 1)
+    for found, expected in zip(ours, theirs, strict=True):
+        assert_allclose(found[index], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_of_an_average_each_member_leaves_the_row_out(left_out, rng):
+    plans, trainings = planned(*labels(40), [EXACT, replace(EXACT, hidden_size=2)])
+    posteriors, a = [a_posterior(plan, rng) for plan in plans], np.array([0.7, 0.3])
+    Z2, covariance, _ = left_out(plans, trainings, posteriors, a)
+    X, Y, _ = trainings[0].rows.take(slice(None))
+    told = (
+        leave_one_out(
+            plan.task.loss,
+            *OutputCovariance(plan.network(), p.theta, p.covariance).of_rows(X),
+            Y,
+            np.ones(40),
+        )
+        for plan, p in zip(plans, posteriors, strict=True)
+    )
+    expected = combine(told, a)
+    assert_allclose(Z2, expected[0], rtol=1e-9)
+    assert_allclose(covariance, expected[1], rtol=1e-9, atol=1e-12)
+
+
+def test_rows_are_left_out_block_by_block(rng):
+    """Three times the rows take no more memory at a time: there are no covariances of all."""
+    peaks = []
+    for n_rows in (650, 1_950):
+        X, Y = rng.randn(n_rows, 2), rng.randint(20, size=n_rows)
+        settings = Settings(solver="lm", hidden_size=1)
+        plan = make_plan(training.task(X, Y, None, 20, "log_loss", settings))
+        rows, size = prepare(plan), plan.shape.size
+        posterior = Posterior(rng.randn(size), np.eye(size), np.ones(1), np.ones(20), 1.0, 0.0)
+        tracemalloc.start()
+        moderation_without([plan] * 2, [rows] * 2, [posterior] * 2, np.array([0.5, 0.5]))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_parts_of_rows_are_in_the_units_of_all(rng):
+    (_,), (rows,) = planned(*quantities(50), [EXACT])
+    part = rows.part(np.arange(10))
+    assert isinstance(part, Training) and part.scaling is rows.scaling
+    assert_array_equal(part.rows.Y, rows.rows.Y[:10])
