@@ -25,6 +25,8 @@ FRONT = (
     "recipe",
 )
 """The same for the files before the wings, which import no front."""
+NEVER = (("solvers", "bayes"), ("model", "solvers"), ("data", "model"))
+"""The arrows that would be most tempting."""
 LEAVES = ("settings", "numerics")
 """Anything in the engine may import these, and they import nothing of it."""
 ABOVE = (
@@ -49,6 +51,9 @@ ABOVE = (
 )
 """What stands above the door, in rows: a file may import from the rows below its own."""
 FILES = sorted(PACKAGE.rglob("*.py"))
+OF_THE_ENGINE = sorted((PACKAGE / "engine").rglob("*.py"))
+LONGEST_FILE, LONGEST_FUNCTION = 300, 40
+"""Lines of the engine that are read at a time; docstrings of functions do not count."""
 
 
 def module_name(path):
@@ -165,3 +170,28 @@ def test_wings_hold_files():
 def test_no_module_is_a_drawer():
     drawers = sorted(PACKAGE.rglob("util*.py"))
     assert not drawers, f"name {drawers} after the one thing it is about, or split it"
+
+
+@pytest.mark.parametrize(("importer", "imported"), NEVER)
+def test_no_arrow_points_back(importer, imported):
+    of_wing = [path for path in OF_THE_ENGINE if path.parent.name == importer]
+    targets = {place(m) for path in of_wing for m in imported_modules(path) if m.startswith(DOOR)}
+    assert targets and imported not in targets
+    assert complaint(f"{DOOR}.{importer}.a", f"{DOOR}.{imported}.b")
+
+
+@pytest.mark.parametrize("path", OF_THE_ENGINE, ids=module_name)
+def test_files_and_functions_are_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert n_lines(node) <= LONGEST_FUNCTION, node.name
+
+
+def n_lines(function):
+    n = function.end_lineno - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        n -= first.end_lineno - first.lineno + 1
+    return n

@@ -56,9 +56,20 @@ def run(
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
-    # what a later call may go on from
+    continuation = _continuation(plan, training, solution, monitor, start)
+    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, plan.settings)
+
+
+def _continuation(
+    plan: Plan,
+    training: Training,
+    solution: Solution,
+    monitor: Monitor,
+    start: Continuation | None,
+) -> Continuation:
+    """What a later call may go on from."""
     n_rows = (solution.n_iter - monitor.begin_iter) * plan.n_rows
-    continuation = Continuation(
+    return Continuation(
         solution.theta,
         training.scaling,
         plan.settings.solver,
@@ -71,7 +82,6 @@ def run(
         plan.encoding,
         ranges=merged(training.ranges, start.ranges) if start else training.ranges,
     )
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, plan.settings)
 
 
 def _add_posterior(alpha: float | Array, objective: Objective, solution: Solution) -> None:

@@ -134,8 +134,8 @@ def test_a_fifth_is_held_out_where_no_limit_is_met(trials_of):
 
 
 def test_a_kind_that_is_right_in_sample_only_has_no_weight():
-    X, Y = quantities(80, noise=1.0)
-    memory = Settings(solver="lm", hidden_size=30, alpha=1e-6, max_iter=100)
+    X, Y = quantities(150, noise=1.0)
+    memory = Settings(solver="lm", hidden_size=40, alpha=1e-6, max_iter=100)
     plans, trainings = planned(X, Y, [EXACT, memory])
     in_sample = [engine.fit(plan, RandomState(0)).monitor.loss_curve[-1] for plan in plans[1:]]
     assert in_sample[0] < 0.01  # of a variance of one half

@@ -149,3 +149,106 @@ def test_rows_that_all_differ_stay_unweighted(X, Y, storage):
     order = np.lexsort(merged_Y.T)
     assert_array_equal(merged_Y[order], Y[np.lexsort(Y.T)])
     assert_array_equal(dense(merged_X)[order], X[np.lexsort(Y.T)])
+
+
+# the order of merged rows
+
+
+def with_missing(X, rng):
+    X = X.copy()
+    X[rng.rand(*X.shape) < 0.2] = np.nan
+    return X
+
+
+TABLES = {
+    "dense": lambda X, rng: X,
+    "missing values": with_missing,
+    "sparse": lambda X, rng: sparse.csr_array(X),
+    "single precision": lambda X, rng: X.astype(np.float32),
+}
+every_table = pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+of_labels = pytest.mark.parametrize("labels", [False, True], ids=["numbers", "labels"])
+
+
+def targets(Y, labels, rng):
+    return rng.randint(3, size=N_ROWS) if labels else Y
+
+
+def check_alike(found, expected):
+    """The same rows in the same order, to the last bit."""
+    for ours, theirs in zip(found, expected, strict=True):
+        if theirs is None:
+            assert ours is None
+        else:
+            assert_array_equal(dense(ours), dense(theirs))
+
+
+@every_table
+@of_labels
+@weighted
+def test_rows_in_any_order_are_merged_into_the_same(X, Y, make, labels, with_weights, rng):
+    X, Y = make(X, rng), targets(Y, labels, rng)
+    weights = rng.randint(1, 5, N_ROWS).astype(float) if with_weights else None
+    expected = merge_equal_rows(X, Y, weights)
+    for _ in range(3):
+        order = rng.permutation(N_ROWS)
+        of_order = None if weights is None else weights[order]
+        check_alike(merge_equal_rows(X[order], Y[order], of_order), expected)
+
+
+@every_table
+@of_labels
+def test_copies_in_any_order_are_merged_like_weights(X, Y, make, labels, rng):
+    X, Y, copies = make(X, rng), targets(Y, labels, rng), rng.randint(1, 4, N_ROWS)
+    expected = merge_equal_rows(X, Y, copies.astype(float))
+    repeated = rng.permutation(np.arange(N_ROWS).repeat(copies))
+    check_alike(merge_equal_rows(X[repeated], Y[repeated], None), expected)
+
+
+@pytest.mark.parametrize(
+    ("factors", "offsets"),
+    [([2, 0.25, 1024], [0, 0, 0]), ([3, 0.1, 7e5], [0, 0, 0]), ([3, 0.1, 7e5], [-5, 40, 1e3])],
+    ids=["powers of two", "factors", "factors and offsets"],
+)
+@every_table
+def test_units_have_no_part_in_the_order(X, Y, make, factors, offsets, rng):
+    X = make(X, rng)
+    if sparse.issparse(X):
+        offsets = 0  # sparse columns are not centred
+    other = (
+        sparse.csr_array(X * np.array(factors))
+        if sparse.issparse(X)
+        else (X * np.array(factors) + offsets).astype(X.dtype)
+    )
+    first, Y1, _ = merge_equal_rows(X, Y, None)
+    second, Y2, _ = merge_equal_rows(other, Y, None)
+    assert_array_equal(Y2, Y1)  # all targets differ: they tell the rows
+    assert_allclose(dense(second), dense(first) * factors + offsets, rtol=1e-4)
+
+
+def test_units_of_targets_have_no_part_in_the_order(X, Y):
+    _, expected, _ = merge_equal_rows(X, Y, None)
+    _, found, _ = merge_equal_rows(X, Y * [100, 0.03] + [7, -2], None)
+    assert_allclose(found, expected * [100, 0.03] + [7, -2], rtol=1e-12)
+
+
+@every_table
+def test_the_order_is_not_that_of_a_column(X, Y, make, rng):
+    """Batches without shuffling are to see all kinds of rows."""
+    X = rng.randn(N_ROWS, 3)
+    merged_X, merged_Y, _ = merge_equal_rows(make(X, rng), Y, None)
+    columns = np.column_stack([dense(merged_X), merged_Y])
+    places = np.arange(N_ROWS)
+    for x in columns.T:
+        known = ~np.isnan(x)
+        assert abs(np.corrcoef(x[known], places[known])[0, 1]) < 0.95
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, 1e300, -1e308])
+def test_a_column_that_has_no_deviation_has_no_say(X, Y, value):
+    constant = X.copy()
+    X[:, 1], constant[:, 1] = 0, value
+    with np.errstate(all="ignore"):  # as estimators have it
+        _, expected, _ = merge_equal_rows(X, Y, None)
+        _, found, _ = merge_equal_rows(constant, Y, None)
+    assert_array_equal(found, expected)
