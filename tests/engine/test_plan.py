@@ -323,8 +323,29 @@ def test_networks_that_go_on_stay_what_they_are(rng):
     assert [k.shape.n_hidden for k in again.kinds] == [m.choices.hidden_size for m in start.members]
     assert all(k.encoding is m.encoding for k, m in zip(again.kinds, start.members, strict=True))
     assert all(k.settings.max_iter == 3 for k in again.kinds) and again.n_folds == 0
+    # those of mini-batches as long as at first
+    longer = make_plan(replace(task, settings=Settings()), start).kinds
+    epochs = [k.settings.max_iter for k in longer if k.settings.solver == "adam"]
+    assert epochs == [n_epochs(150, 64, has_knots=True)]
     with pytest.raises(ValueError, match=r"n_members=17 differs from the fitted number"):
         make_plan(replace(task, settings=Settings(n_members=17)), start)
+
+
+def test_as_many_networks_as_were_asked_for_at_first_go_on_as_those_that_were_kept(rng):
+    X, settings = rng.randn(150, 3), Settings(n_members=3, max_iter=2)
+    task = training.task(X, np.sin(X[:, [0]]), None, 1, "squared_error", settings)
+    start = engine.fit(make_plan(task), RandomState(0)).continuation
+    kept = replace(start, members=start.members[:2], member_weights=np.array([0.5, 0.5]))
+    for _ in range(2):
+        plan = make_plan(task, kept)
+        assert len(plan.kinds) == 2
+        kept = engine.fit(plan, RandomState(0), kept).continuation
+    for n_members in (2, "auto"):
+        assert (
+            len(make_plan(replace(task, settings=Settings(n_members=n_members)), kept).kinds) == 2
+        )
+    with pytest.raises(ValueError, match=r"n_members=4 differs from the fitted number of .* 2"):
+        make_plan(replace(task, settings=Settings(n_members=4)), kept)
 
 
 REFUSED = {
