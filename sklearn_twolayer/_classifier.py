@@ -441,7 +441,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     >>> round(classifier.score(X_test, y_test), 2)
     0.97
     >>> classifier.predict_proba(X_test[23:25]).round(1)
-    array([[0. , 1. , 0. ],
+    array([[1. , 0. , 0. ],
            [0. , 0.2, 0.8]])
 
     A table as it is, with a category and missing values, for one network alone:

@@ -46,7 +46,7 @@ def test_in_a_grid_search_on_two_processes():
 @pytest.mark.parametrize(
     ("estimator", "load", "enough"),
     [
-        (TwoLayerClassifier(random_state=0), load_breast_cancer, 0.95),
+        (TwoLayerClassifier(n_members=1, random_state=0), load_breast_cancer, 0.95),
         (TwoLayerRegressor(10, alpha=100.0, random_state=0), load_diabetes, 0.4),
     ],
     ids=["classifier", "regressor"],

@@ -17,7 +17,7 @@ ENCODINGS = ["linear", "piecewise_linear"]
 
 # a few iterations from the same draw tell more than an optimum would
 WAYS = {
-    "default": {"max_iter": 15},
+    "default": {"max_iter": 15, "n_members": 2},
     "lbfgs": {"solver": "lbfgs", "alpha": 1.0, "max_iter": 20},
     "lm": {"solver": "lm", "alpha": 1.0, "max_iter": 10},
     "adam": {"solver": "adam", "alpha": 1.0, "max_iter": 10, "batch_size": 10_000},
@@ -32,7 +32,7 @@ either_estimator = pytest.mark.parametrize("estimator", [TwoLayerRegressor, TwoL
 
 def model(estimator, way, encoding, **options):
     settings = {"encoding": encoding, "random_state": 0, **WAYS[way], **options}
-    return estimator(**settings) if way == "default" else estimator(5, **settings)
+    return estimator(5, **settings)
 
 
 def check_same(found, expected, way):

@@ -441,3 +441,39 @@ def test_trials_on_many_rows_are_short(monkeypatch, rng):
     # of mini-batches three tenths, and on so much fewer rows as have the root of their number
     assert trials == [("adam", 1000, round(0.3 * 10 * (MANY_ROWS / 1000) ** 0.5)), ("lm", 1000, 10)]
     assert model.t_ == model.n_iter_ * MANY_ROWS
+
+
+def test_messages_name_the_most_iterations_that_auto_became(capsys):
+    X, y = (array[:30] for array in load_diabetes(return_X_y=True))
+    endless = {"learning_rate": "constant", "n_iter_no_change": np.inf, "random_state": 0}
+    model = TwoLayerRegressor(3, solver="adam", verbose=True, **endless)
+    with pytest.warns(ConvergenceWarning, match=r"stopped after max_iter=219 iterations"):
+        model.fit(X, y)
+    assert model.n_iter_ == round(40 * 30**0.5) == 219
+    assert "219 iterations, stopped at max_iter=219" in capsys.readouterr().out
+
+
+def test_what_tells_of_one_network_tells_of_that_of_largest_weight():
+    X, y = (array[::3] for array in load_iris(return_X_y=True))
+    model = TwoLayerClassifier(random_state=0).fit(X, y)
+    kept = model._state
+    leading = kept["members"][np.argmax(kept["member_weights"])]
+    choices = leading["choices"]
+    assert len({member["solver"] for member in kept["members"]}) > 1
+    assert model.solver_ == leading["solver"]
+    assert (model.hidden_size_, model.skip_) == (choices["hidden_size"], choices["skip"])
+    assert model.dtype_ == leading["theta"].dtype
+    assert model.loss_curve_ == leading["loss_curve"]
+    n_hidden = sum(member["choices"]["hidden_size"] for member in kept["members"])
+    assert model.coefs_[0].shape == (4, n_hidden)
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam", "lbfgs"])
+@pytest.mark.parametrize("task", [TASKS["binary"], TASKS["one target"]])
+def test_several_networks_may_stop_early(task, solver):
+    X, y = (array[:120] for array in task.data())
+    model = task.estimator(3, solver=solver, n_members=2, early_stopping=True, random_state=0)
+    model.fit(X, y)
+    assert model.n_members_ == 2
+    assert model.solver_ == ("adam" if solver == "auto" else solver)
+    assert model.validation_scores_ is not None

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, _base
+from sklearn_twolayer.engine.bayes.extrapolation import measure, rows_outside
 
 POSTERIORS = {
     "exact": {"solver": "lm"},
@@ -387,3 +388,12 @@ def test_rows_as_far_as_numbers_go(posterior, dtype):
     margin = LIMIT * np.ptp(y)
     found = model.predict(far)
     assert ((found >= y.min() - margin - 1e-4) & (found <= y.max() + margin + 1e-4)).all()
+
+
+def test_rows_of_single_precision_may_come_again_before_they_were_rounded():
+    X, y = rows()
+    ranges = measure(X.astype(np.float32), y[:, None])
+    for container in (np.asarray, sparse.csr_array):
+        assert len(rows_outside(container(X), ranges)) == 0
+    beyond = X.max(axis=0) * (1 + 3 * np.finfo(np.float32).eps)
+    assert_array_equal(rows_outside(np.diag(beyond - X[0]) + X[0], ranges), [0, 1, 2])

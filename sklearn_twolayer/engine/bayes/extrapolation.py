@@ -50,9 +50,7 @@ def measure(X: Any, Y: Array, n_levels: Array | None = None) -> Ranges:
             rows = X[block]
             low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
     if X.dtype == np.float32:
-        # the same rows may come again in double precision, before they were rounded
-        low = np.nextafter(low, -np.inf, dtype=np.float32, casting="same_kind")
-        high = np.nextafter(high, np.inf, dtype=np.float32, casting="same_kind")
+        low, high = low.astype(np.float32), high.astype(np.float32)
     if n_levels is not None:
         low, high = np.where(n_levels == NUMBER, [low, high], np.nan)
     return Ranges(low, high, Y.min(axis=0), Y.max(axis=0))
@@ -109,7 +107,7 @@ def limited(prediction: Array, ranges: Ranges) -> Array:
 
 def rows_outside(X: Any, ranges: Ranges) -> Array:
     """The numbers of the rows that have a number outside the range of its column."""
-    low, high = _bounds(ranges, X.dtype)
+    low, high = _limits(ranges, X.dtype)
     if sparse.issparse(X):
         return np.unique(_outside_of_sparse(X, low, high))
     if isinstance(X, Encoded):
@@ -166,6 +164,16 @@ def drawn_in(X: Any, ranges: Ranges) -> Any:
 def _clipped(x: Array, low: Array, high: Array) -> Array:
     """Comparisons with NaN are false: unlike `np.clip`, this leaves bounds of NaN alone."""
     return np.where(x < low, low, np.where(x > high, high, x))
+
+
+def _limits(ranges: Ranges, dtype: np.dtype) -> tuple[Array, Array]:
+    """Bounds beyond which a number is outside."""
+    if ranges.low.dtype == np.float32 and dtype == np.float64:
+        # the rows of training may come again as they were before they were rounded
+        one_less = np.nextafter(ranges.low, np.float32(-np.inf))
+        one_more = np.nextafter(ranges.high, np.float32(np.inf))
+        return one_less.astype(np.float64), one_more.astype(np.float64)
+    return _bounds(ranges, dtype)
 
 
 def _bounds(ranges: Ranges, dtype: np.dtype) -> tuple[Array, Array]:
