@@ -20,7 +20,8 @@ compared with an exact one. Columns of categories of many levels, and all column
 very many, are taken for uncorrelated: there A is its diagonal.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +58,18 @@ class Factors:
     B: Array
     C: Array
     errors: Array
+
+    def means(self) -> dict[str, Array]:
+        """All that are means over rows, the errors among them."""
+        return {name: getattr(self, name) for name in MEANS} | {"errors": self.errors / self.n}
+
+    def after(self, earlier: Mapping[str, Array], fraction: float) -> "Factors":
+        """Of a stream: means over the rows so far, of which these are a fraction."""
+        means = {k: (1 - fraction) * earlier[k] + fraction * v for k, v in self.means().items()}
+        return replace(self, **{**means, "errors": means["errors"] * self.n})
+
+
+MEANS = ("A", "A_alone", "G", "B", "C")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ rows that are asked are the same ones throughout, as many as it takes to tell.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.random import RandomState
@@ -40,8 +41,14 @@ class EvidenceObjective(Objective):
     """
 
     def __init__(
-        self, objective: Objective, prior: Prior, beta: Array | None, random_state: RandomState
+        self,
+        objective: Objective,
+        prior: Prior,
+        beta: Array | None,
+        random_state: RandomState,
+        earlier: Mapping[str, Array] | None = None,
     ):
+        """`earlier` is what a stream has told before these rows, see `Factors.means`."""
         network, rows = objective.network, objective.rows
         super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
         self.plain, self.prior, self.precision = network, prior, prior.precision
@@ -49,6 +56,7 @@ class EvidenceObjective(Objective):
         self.beta = np.ones(network.shape.n_outputs if noisy else 1) if beta is None else beta
         self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
+        self.earlier, self.fraction = earlier, _fraction_of_stream(self)
         self.n_steps, self.steps_between, self.has_estimated = 0, STEPS_BETWEEN, False
         self._follow()
 
@@ -70,7 +78,8 @@ class EvidenceObjective(Objective):
     def factors(self, theta: Array) -> Factors:
         """What the rows say around theta."""
         n = min(self.total_weight, MOST_ROWS)
-        return factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+        found = factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+        return found.after(self.earlier, self.fraction) if self.earlier else found
 
     def laplace(self, theta: Array) -> KroneckerLaplace:
         """The posterior around theta."""
@@ -101,6 +110,12 @@ class EvidenceObjective(Objective):
             self._narrow.clear()
 
 
+def _fraction_of_stream(objective: Objective) -> float:
+    """What these rows count beside earlier ones; those from before the last half are forgotten."""
+    weight = objective.rows.sum_weights * objective.rows.copies
+    return min(1.0, weight / min(0.5 * objective.total_weight, ROWS_TO_ESTIMATE))
+
+
 def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
     if rows.n_rows <= ROWS_TO_ESTIMATE:
         return slice(0, rows.n_rows)
@@ -121,7 +136,7 @@ def solve(
     before = State() if state is None else state
     beta, precision = before.get("beta"), before.get("precision", np.ones(shape.n_groups))
     prior = relevance_prior(shape, precision)
-    adaptive = EvidenceObjective(objective, prior, beta, random_state)
+    adaptive = EvidenceObjective(objective, prior, beta, random_state, before.get("factors"))
     if SOLVERS[settings.solver].incremental:
         n_rows = objective.rows.n_rows
         n_steps = settings.max_iter * n_rows / batch_size(settings, n_rows)
@@ -141,15 +156,18 @@ def solve(
     found.state["precision"], found.state["beta"] = adaptive.precision, adaptive.beta
     found.state["since_estimate"] = adaptive.n_steps
     if found.status is not Status.DIVERGED:
-        found.posterior = posterior(adaptive, found.theta)
+        laplace = adaptive.laplace(found.theta)
+        found.posterior = _posterior(adaptive, laplace)
+        if adaptive.fraction < 1 and found.posterior is not None:
+            # a chunk alone may have fewer rows than columns
+            found.state["factors"] = laplace.factors.means()
     if found.posterior is not None:
         found.value = -found.posterior.log_evidence
     return found
 
 
-def posterior(objective: EvidenceObjective, theta: Array) -> Posterior | None:
-    """The posterior around theta under the precisions so far; None where it is not finite."""
-    laplace = objective.laplace(theta)
+def _posterior(objective: EvidenceObjective, laplace: KroneckerLaplace) -> Posterior | None:
+    """The posterior under the precisions so far; None where it is not finite."""
     gamma, value = laplace.gamma(), laplace.log_evidence
     if not math.isfinite(value):
         return None
@@ -181,4 +199,4 @@ def posterior_of_given(
         laplace = KroneckerLaplace(found, adaptive.plain, prior, adaptive.precision, adaptive.beta)
         adaptive.beta = bounded(laplace.estimate().beta, adaptive.beta)
         adaptive.precision = given / (1 / adaptive.beta).mean()
-    return posterior(adaptive, theta)
+    return _posterior(adaptive, adaptive.laplace(theta))
