@@ -104,7 +104,9 @@ def test_many_partial_fits_are_one_fit(kind, solver, container, with_weights, sh
     model.partial_fit(X, kind.y, **kind.first, **weights)
     for _ in range(N_EPOCHS - 1):
         model.partial_fit(X, kind.y, **weights)
-    check_same(model, expected, kind.X)
+    # a stream has met as many rows as there were calls, and is surer of what lies outside them
+    inside = weights.get("sample_weight", np.ones(N_ROWS)) > 0
+    check_same(model, expected, kind.X[inside])
 
 
 @every_kind
@@ -605,3 +607,65 @@ def test_learning_goes_on_after_a_divergence_at_a_lower_rate(kind, solver, metho
         for _ in range(20):
             learn(kind.X, kind.y)
     assert loss_of(model, kind) < 0.9 * expected
+
+
+class TestStreamsUnderTheEvidence:
+    """Chunks may be smaller than what it takes to tell: each adds to what the others have told."""
+
+    @staticmethod
+    def rows(n_rows, n_columns):
+        rng = np.random.RandomState(0)
+        X = rng.randn(n_rows, n_columns)
+        return X, np.sin(2 * X[:, 0]) + X[:, 1] + 0.5 * rng.randn(n_rows)
+
+    @staticmethod
+    def stream(X, y, size, **options):
+        model = TwoLayerRegressor(10, solver="adam", random_state=0, **options)
+        for start in range(0, len(X), size):
+            model.partial_fit(X[start : start + size], y[start : start + size])
+        return model
+
+    def test_end_like_one_fit(self):
+        X, y = self.rows(5000, 3)
+        model = self.stream(X[:4000], y[:4000], 50, learning_rate_init=0.02, batch_size=10)
+        whole = TwoLayerRegressor(10, solver="adam", max_iter=20, random_state=0)
+        whole.fit(X[:4000], y[:4000])
+        assert model.noise_variance_ == pytest.approx(whole.noise_variance_, rel=0.35)
+        assert np.abs(np.log(model.alpha_ / whole.alpha_)).max() < np.log(5)
+        for each in (model, whole):
+            prediction, deviation = each.predict(X[4000:], return_std=True)
+            inside = np.abs(prediction - y[4000:]) < 1.645 * deviation
+            assert 0.86 < inside.mean() < 0.94
+
+    def test_know_more_than_their_last_chunk(self):
+        """Ten rows alone would leave most directions of twenty columns to the prior."""
+        X, y = self.rows(2000, 20)
+        model = self.stream(X[:1500], y[:1500], 10, learning_rate_init=0.01)
+        whole = TwoLayerRegressor(10, solver="adam", max_iter=20, random_state=0)
+        whole.fit(X[:1500], y[:1500])
+        of_function = [
+            np.median(each.predict(X[1500:], return_std=True)[1] ** 2) - each.noise_variance_
+            for each in (model, whole)
+        ]
+        assert of_function[0] < 3 * of_function[1]
+
+    def test_forget_what_was_told_in_other_units(self):
+        X, y = self.rows(200, 3)
+        model = self.stream(X[:150], y[:150], 50)
+        model.partial_fit(1e3 * X[150:] + 500, y[150:])
+        state = engine.restore(model._state)
+        U = (1e3 * X[150:] + 500 - state.scaling.X.mean) / state.scaling.X.scale
+        assert_allclose(state.state["factors"]["A"][:-1, :-1], U.T @ U / 50, rtol=1e-9)
+        assert np.isfinite(model.predict(X, return_std=True)[1]).all()
+
+    def test_say_how_sure_they_are_after_each_chunk(self):
+        X, y = self.rows(120, 3)
+        model = TwoLayerRegressor(10, random_state=0)
+        for chunk in (slice(0, 1), slice(1, 30), slice(30, 120)):
+            model.partial_fit(X[chunk], y[chunk])
+            _, deviation = model.predict(X, return_std=True)
+            assert (deviation**2 >= model.noise_variance_).all()
+        labels = TwoLayerClassifier(10, random_state=0).partial_fit(X, y > 0, classes=[False, True])
+        first = labels.decision_function(X)
+        labels.moderate = False
+        assert (np.abs(first) < np.abs(labels.decision_function(X))).all()

@@ -107,6 +107,8 @@ def _initial(
         return theta, _as_found(plan, training, theta) if plan.alpha_by == "evidence" else None
     # the solver changes its state in place, and the earlier fit's is not to change
     state = {k: _copy(v, dtype) for k, v in start.state.items()}
+    if not start.scaling.is_near(training.scaling):
+        state.pop("factors", None)  # they are in the units of before
     return theta, State(**state)  # type: ignore[typeddict-item]
 
 

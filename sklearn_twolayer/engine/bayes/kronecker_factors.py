@@ -10,8 +10,8 @@ where (x) is the Kronecker product (Martens and Grosse 2015). Columns of categor
 and all columns where there are very many, are taken for uncorrelated: there A, and B, are diagonal.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,6 +71,18 @@ class Factors:
         """Whether anything can be made of them."""
         parts = self.theta, self.G, self.B, self.B_alone, self.C, self.errors
         return all(bool(np.isfinite(part).all()) for part in parts)
+
+    def means(self) -> dict[str, Array]:
+        """All that are means over rows, the errors among them."""
+        of_layers = {name: getattr(self, name) for name in ("G", "B", "B_alone", "C")}
+        return vars(self.inputs) | of_layers | {"errors": self.errors / self.n}
+
+    def after(self, earlier: Mapping[str, Array], fraction: float) -> "Factors":
+        """Of a stream: means over the rows so far, of which these are a fraction."""
+        means = {k: (1 - fraction) * earlier[k] + fraction * v for k, v in self.means().items()}
+        inputs, errors = InputFactor(means["A"], means["alone"]), means["errors"] * self.n
+        G, B, alone, C = (means[name] for name in ("G", "B", "B_alone", "C"))
+        return replace(self, inputs=inputs, G=G, B=B, B_alone=alone, C=C, errors=errors)
 
 
 def input_factor(rows: ArrayRows, index: Index, n_columns: int, n_wide: int) -> InputFactor:

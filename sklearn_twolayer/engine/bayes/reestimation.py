@@ -6,6 +6,7 @@ rows that are asked are the same ones throughout, as many as it takes to tell.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,9 @@ class EvidenceObjective(Objective):
         beta: Array | None,
         random_state: RandomState,
         steps_between: int = STEPS_BETWEEN,
+        earlier: Mapping[str, Array] | None = None,
     ):
+        """`earlier` is what a stream has told before these rows, see `Factors.means`."""
         network, rows = objective.network, objective.rows
         super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
         self.plain, self.prior, self.precision = network, prior, prior.precision
@@ -71,6 +74,7 @@ class EvidenceObjective(Objective):
         self.beta = np.ones(n_noises) if beta is None else beta
         self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
+        self.earlier, self.fraction = earlier, _fraction_of_stream(self)
         self.n_steps, self.steps_between, self.has_estimated = 0.0, steps_between, False
         self._follow()
 
@@ -101,7 +105,8 @@ class EvidenceObjective(Objective):
         """The posterior around theta, None where nothing is finite."""
         # n is the weight of all rows, be it that of copies or of a stream
         n = min(self.total_weight, MOST_ROWS)
-        return self.around(factors(self.plain, theta, self.rows, self.index, n, self.inputs))
+        found = factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+        return self.around(found.after(self.earlier, self.fraction) if self.earlier else found)
 
     def around(self, found: Factors) -> KroneckerLaplace | None:
         """The same where the factors are known."""
@@ -132,6 +137,12 @@ class EvidenceObjective(Objective):
             relative = self.beta * (1 / self.beta).mean()
             self.network = replace(self.plain, loss=with_noise(self.plain.loss, relative))
             self._narrow.clear()
+
+
+def _fraction_of_stream(objective: Objective) -> float:
+    """What these rows count beside earlier ones; those from before the last half are forgotten."""
+    weight = objective.rows.sum_weights * objective.rows.copies
+    return min(1.0, weight / min(0.5 * objective.total_weight, ROWS_TO_ESTIMATE))
 
 
 def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
@@ -174,8 +185,12 @@ def solve(
         adaptive.adapt(found.theta, math.inf)
     found.state["precision"], found.state["beta"] = adaptive.precision, adaptive.beta
     found.state["since_estimate"] = adaptive.n_steps
-    if not failed:
-        found.posterior = posterior(adaptive, found.theta)
+    laplace = None if failed else adaptive.laplace(found.theta)
+    if laplace is not None:
+        found.posterior = _posterior(adaptive, laplace)
+        if adaptive.fraction < 1 and found.posterior is not None:
+            # a chunk alone may have fewer rows than columns
+            found.state["factors"] = laplace.factors.means()
     if found.posterior is not None:
         found.value = -found.posterior.log_evidence
     return found
@@ -192,16 +207,11 @@ def _going_on(
     prior = relevance_prior(shape, precision.astype(np.float64))
     beta = None if beta is None else beta.astype(np.float64)
     steps = _steps_between(settings, objective.rows.n_rows, shape.n_outputs)
-    adaptive = EvidenceObjective(objective, prior, beta, random_state, steps)
+    earlier = before.get("factors")
+    adaptive = EvidenceObjective(objective, prior, beta, random_state, steps, earlier)
     # chunks of a stream may be smaller than what lies between two estimates
     adaptive.n_steps = before.get("since_estimate", 0.0)
     return adaptive
-
-
-def posterior(objective: EvidenceObjective, theta: Array) -> Posterior | None:
-    """The posterior around theta under the precisions so far; None where it is not finite."""
-    laplace = objective.laplace(theta)
-    return None if laplace is None else _posterior(objective, laplace)
 
 
 def posterior_of_given(

@@ -14,6 +14,9 @@ from ..numerics import Array
 
 ELEMENTS_PER_BLOCK = 2**15
 
+NEAR = 0.1
+"""Of a deviation, by which units may differ that are much alike."""
+
 LARGE_OFFSET = 2.0**10
 """Deviations from zero beyond which rounding a column to float32 would be felt: 1e-4 of one."""
 
@@ -59,6 +62,15 @@ class Moments:
         off = np.maximum(np.abs(self.mean), np.abs(self.deviation - 1))
         return bool((off <= tolerance).all())
 
+    def is_near(self, other: "Moments") -> bool:
+        """Whether no mean and no deviation differs by more than a tenth of the deviation."""
+        scale, of_other = self.scale, other.scale
+        same, limit = scale == of_other, NEAR * self.deviation
+        deviates = np.abs(self.deviation - other.deviation) > limit
+        deviates |= np.abs(self.mean - other.mean) > limit
+        deviates |= np.isinf(scale) | np.isinf(of_other)
+        return not bool((deviates & ~(same & (self.mean == other.mean))).any())
+
     def merged(self, other: "Moments", fraction: float | Array) -> "Moments":
         """Moments of both sets of rows, `fraction` of the weight being the other's.
 
@@ -103,6 +115,10 @@ class Scaling:
         """Like the scale of X, but 1 for a constant target."""
         scale = self.Y.scale
         return np.where(np.isinf(scale), 1, scale)
+
+    def is_near(self, other: "Scaling") -> bool:
+        """Whether no mean and no deviation differs by more than a tenth of the deviation."""
+        return self.X.is_near(other.X) and self.Y.is_near(other.Y)
 
     def merged(self, other: "Scaling") -> "Scaling":
         """Measured on the rows of both."""

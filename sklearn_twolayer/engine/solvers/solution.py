@@ -38,7 +38,8 @@ class State(TypedDict, total=False):
 
     Of a stochastic solver the epochs and rows so far, what an adaptive rate was divided by, and
     what its update rule remembers, and when each level of many was visited last; of the evidence
-    the precisions of prior and noise, and the steps since they were estimated.
+    the precisions of prior and noise, the steps since they were estimated, and what the rows of a
+    stream have told so far.
     """
 
     epoch: int
@@ -56,6 +57,7 @@ class State(TypedDict, total=False):
     precision: Array
     beta: Array
     since_estimate: float
+    factors: dict[str, Array]
 
 
 @dataclass
