@@ -415,9 +415,11 @@ def test_short_chunks_of_a_stream_add_up_to_estimates(solver, rng):
 
 def test_runs_of_mini_batches_have_a_number_of_estimates():
     settings = Settings(solver="adam", max_iter=50, batch_size=100)
-    assert module._steps_between(settings, 100_000) == 50 * 1000 / module.ESTIMATES
-    assert module._steps_between(settings, 300) == STEPS_BETWEEN
-    assert module._steps_between(replace(settings, solver="lbfgs"), 100_000) == STEPS_BETWEEN
+    assert module._steps_between(settings, 100_000, 1) == 50 * 1000 / module.ESTIMATES
+    assert module._steps_between(settings, 300, 1) == STEPS_BETWEEN
+    # each takes a product for every output
+    assert module._steps_between(settings, 100_000, 50) == 50 * 1000 / 10
+    assert module._steps_between(replace(settings, solver="lbfgs"), 100_000, 1) == STEPS_BETWEEN
 
 
 # where alpha is given ---------------------------------------------------------------------------
