@@ -15,7 +15,7 @@ from .solvers.levenberg_marquardt import LARGEST
 CHEAP = 1e9
 """Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
 
-CHEAP_TO_REPEAT = 5e7
+CHEAP_TO_REPEAT = 1e8
 """The same for a fit that is repeated: several starts, and five folds."""
 
 CHEAP_BESIDE_BATCHES = {True: 3e8, False: 1e8}
@@ -132,14 +132,12 @@ def _smooth_kinds(asked: Settings, table: Table) -> list[Kind]:
     few, exact = table.n_rows < ROWS_FOR_BATCHES, exact_pays(asked, table)
     stochastic = _by_evidence(asked, "adam", "linear", "signal")
     if not exact:
-        if table.has_noise or table.n_rows >= ROWS_FOR_SEVERAL:
-            return [stochastic]
-        return [stochastic, _confident(asked)]
+        return [stochastic] if table.has_noise or not few else [stochastic, _confident(asked)]
     cheap = cost_of_exact(asked, table) <= CHEAP_TO_REPEAT
     smooth = _by_evidence(asked, "lm", "linear", "noise", SEVERAL if few and cheap else 1)
     smooth = replace(smooth, prior=PRIOR_OF_EXACT[table.has_noise])
     if not table.has_noise:
-        return [smooth, _confident(asked)]
+        return [smooth, _confident(asked)] if few else [smooth]
     if table.n_rows >= ROWS_FOR_KNOTS:
         return [smooth]
     # without noise few points tell all: where the evidence begins decides whether it sees that
