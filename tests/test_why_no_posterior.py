@@ -29,7 +29,7 @@ def message_of(model):
 
 CAUSES = {
     "not wanted": ({"store_posterior": False}, "the fit was with store_posterior=False"),
-    "too wide": ({"hidden_size": 7, "solver": "lbfgs"}, "more than 6 hidden units or outputs"),
+    "too wide": ({"hidden_size": 7, "solver": "lbfgs"}, "there are 7 hidden units, more than 6"),
 }
 
 
@@ -42,6 +42,19 @@ def test_the_true_cause_is_named_whatever_is_set_later(options, expected, monkey
     model.set_params(**TwoLayerRegressor(4, max_iter=2).get_params())
     assert message_of(model) == expected
     assert quietly(model.fit, X, y).predict(X, return_std=True)[1].shape == y.shape
+
+
+def test_many_outputs_have_no_error_bars(monkeypatch):
+    """The evidence takes pairs of them in each row."""
+    monkeypatch.setattr(plan, "MOST_OUTPUTS", 2)
+    Y = np.column_stack([y, -y, y**2])
+    for call in ("fit", "partial_fit"):
+        model = TwoLayerRegressor(4, max_iter=2, random_state=0)
+        quietly(getattr(model, call), X, Y)
+        assert message_of(model) == "there are 3 outputs, more than 2" and model.alpha_ == 1
+        two = TwoLayerRegressor(4, max_iter=2, random_state=0)
+        quietly(getattr(two, call), X, Y[:, :2])
+        assert two.predict(X, return_std=True)[1].shape == (40, 2)
 
 
 def has_error_bars(model):

@@ -13,10 +13,12 @@ from sklearn_twolayer import engine
 from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.plan import FEW_ROWS, MOST_PARAMETERS, make_plan
 from sklearn_twolayer.engine.recipe import (
+    CHEAP_TO_REPEAT,
     FEW_UNITS,
     MANY_UNITS,
     MORE_UNITS,
     ROWS_FOR_MORE,
+    cost_of_curvature,
     is_auto,
     n_epochs,
 )
@@ -287,11 +289,34 @@ def test_how_many_networks_of_each_kind_are_averaged(n_rows, asked, expected):
         (1_000, {"n_members": 1}, 0),
         (1_000, {"hidden_size": 3}, 0),
         (1_000, {"alpha": 1.0}, 0),
-        (1_000, {"solver": "lm", "n_members": 2}, 5),
+        # of one kind there is nothing to weigh, and quantities are not moderated
+        (1_000, {"solver": "lm", "n_members": 2}, 0),
     ],
 )
 def test_rows_are_held_out_where_there_is_something_to_weigh(n_rows, asked, expected):
     assert planned(n_rows, **asked).n_folds == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "n_outputs", "n_folds"), [("squared_error", 3, 0), ("log_loss", 3, 5)]
+)
+def test_rows_are_held_out_for_the_moderation_of_classes(loss, n_outputs, n_folds, rng):
+    X, Y = rng.randn(60, 2), rng.randn(60, 3)
+    settings = Settings(solver="adam", n_members=2)
+    Y = Y.argmax(axis=1) if loss == "log_loss" else Y
+    assert make_plan(training.task(X, Y, None, n_outputs, loss, settings)).n_folds == n_folds
+
+
+def test_costly_networks_are_tried_once():
+    columns = next(
+        d
+        for d in range(1, 500)
+        if cost_of_curvature(500, Shape(d, 10, 1, True).size) > CHEAP_TO_REPEAT
+    )
+    assert planned(500, columns - 1).n_folds == 5
+    assert planned(500, columns).n_folds == 1
+    # where no network is exact, steps cost next to nothing
+    assert planned(500, columns, solver="adam", n_members=2, alpha="auto").n_folds == 0
 
 
 def test_copies_do_not_make_a_table_larger():

@@ -7,6 +7,7 @@ from sklearn_twolayer.engine.model.parameters import Shape
 from sklearn_twolayer.engine.recipe import (
     CHEAP,
     CHEAP_BESIDE_BATCHES,
+    CHEAP_TO_REPEAT,
     FEWEST_EPOCHS,
     STEPS,
     STEPS_WITH_KNOTS,
@@ -261,7 +262,18 @@ def test_the_size_of_mini_batches(n_rows, size):
     ("n_rows", "expected"), [(1, 0), (19, 0), (20, 5), (1_000, 5), (1_001, 1), (10**6, 1)]
 )
 def test_rows_are_held_out_where_there_are_enough(n_rows, expected):
-    assert n_folds(n_rows) == expected
+    assert n_folds(n_rows, 0.0) == n_folds(n_rows, CHEAP_TO_REPEAT) == expected
+    # but once where steps are costly
+    assert n_folds(n_rows, 1.01 * CHEAP_TO_REPEAT) == min(expected, 1)
+
+
+@pytest.mark.parametrize("has_noise", [False, True])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_costly_networks_have_one_start(has_noise, n_outputs):
+    most = most_columns(500, 10, n_outputs, CHEAP_TO_REPEAT)
+    for more, n_members in ((0, 3), (1, 1)):
+        smooth, *_ = kinds(Settings(), table(500, has_noise, most + more, n_outputs))
+        assert (smooth.settings.solver, smooth.n_members) == ("lm", n_members)
 
 
 @pytest.mark.parametrize("value", [1.0, 3, None, "tanh", np.ones(2), np.array(["auto"]), False])
