@@ -88,8 +88,17 @@ def test_fitted_attributes(task, solver, alpha):
 @every_task
 def test_the_best_iteration_is_the_one_of_least_loss(task):
     X, y = task.data()
-    model = task.estimator(7, solver="lbfgs", random_state=0).fit(X, y)
+    model = task.estimator(7, solver="lbfgs", alpha=1.0, random_state=0).fit(X, y)
     assert model.best_iter_ == 1 + np.argmin(model.loss_curve_)
+
+
+@every_task
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_where_the_evidence_chooses_alpha_the_last_iteration_is_kept(task, solver):
+    X, y = task.data()
+    model = task.estimator(3, solver=solver, max_iter=12, random_state=0).fit(X, y)
+    assert model.best_iter_ == model.n_iter_ == len(model.loss_curve_)
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
