@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kinds
-from kinds import every, five_kinds
+from kinds import every, every_solver, five_kinds
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 
 N_ROWS = 120
@@ -86,10 +86,21 @@ class TestWhatIsFound:
         model = estimator(random_state=0).fit(X, y)
         has_skip = model.n_outputs_ == 1
         assert (model.skip_coef_ is not None) == has_skip
-        assert model.coefs_[0].shape == (X.shape[1], 30)  # three networks of ten units
-        assert (model.solver_, model.activation_) == ("lm", "tanh")
-        assert model.alpha_.shape == (X.shape[1] + 2 + has_skip,)
-        assert (model.alpha_ > 0).all()
+        kinds_of_networks = {("lm", "tanh", 10, None)}  # the evidence is exact
+        if estimator is TwoLayerClassifier:
+            kinds_of_networks |= {("lbfgs", "relu", 100, 1.0)}
+        members = engine.restore(model._state).members
+        found = [(m.solver, m.choices.activation, m.choices.hidden_size, m.alpha) for m in members]
+        assert set(found) == kinds_of_networks
+        assert model.coefs_[0].shape == (X.shape[1], sum(n_units for _, _, n_units, _ in found))
+        # attributes tell of the network of largest weight
+        largest = members[np.argmax(model._state["member_weights"])]
+        assert (model.solver_, model.t_) == (largest.solver, largest.n_seen)
+        if model.solver_ == "lm":
+            assert model.alpha_.shape == (X.shape[1] + 2 + has_skip,)
+            assert (model.alpha_ > 0).all()
+        else:
+            assert model.alpha_ == 1.0
         assert isinstance(model.log_evidence_, float)
         assert type(model.n_effective_parameters_) is float
         assert model.n_outputs_ < model.n_effective_parameters_ < n_parameters(model)
@@ -104,23 +115,40 @@ class TestWhatIsFound:
         assert TwoLayerRegressor(random_state=0).fit(X, noise).n_effective_parameters_ < 30
 
     @every_kind
-    @pytest.mark.parametrize("options", [{"alpha": 1.0}, {"alpha": 0.0}, {"solver": "adam"}])
-    def test_nothing_without_evidence(self, estimator, X, y, options):
-        model = quietly(estimator(4, max_iter=5, random_state=0, **options), X, y)
-        assert model.alpha_ == options.get("alpha", 1.0)
-        assert model.log_evidence_ is None
-        assert model.n_effective_parameters_ is None
+    @pytest.mark.parametrize("alpha", [1.0, 0.0])
+    @every_solver
+    def test_around_a_prior_of_the_caller(self, estimator, X, y, alpha, solver):
+        options = {"max_iter": 20, "solver": solver, "alpha": alpha, "random_state": 0}
+        model = quietly(estimator(4, **options), X, y)
+        assert model.alpha_ == alpha
+        assert isinstance(model.log_evidence_, float)
+        assert 0 < model.n_effective_parameters_ <= n_parameters(model)
         if estimator is TwoLayerRegressor:
-            assert model.noise_variance_ is None
+            # that of the errors, some of which the parameters have taken up
+            errors = np.mean((model.predict(X) - y) ** 2, axis=0)
+            assert (errors * 0.99 < model.noise_variance_).all()
+            assert (model.noise_variance_ < 1.5 * errors).all()
+
+    @every_kind
+    @every_solver
+    def test_by_every_solver(self, estimator, X, y, solver):
+        model = quietly(estimator(4, solver=solver, max_iter=20, random_state=0), X, y)
+        assert (model.solver_, model.activation_) == (solver, "tanh")
+        has_skip = model.skip_coef_ is not None
+        assert model.alpha_.shape == (X.shape[1] + 2 + has_skip,)
+        assert (model.alpha_ > 0).all()
+        assert 0 < model.n_effective_parameters_ < n_parameters(model)
+        assert np.isfinite(model.log_evidence_)
 
     @every_kind
     def test_nothing_is_left_of_it_by_a_fit_without(self, estimator, X, y):
         model = estimator(4, random_state=0).fit(X, y)
         quietly(model.set_params(alpha=1.0), X, y)
-        assert model.log_evidence_ is None
-        assert model._predictive is None
         fresh = quietly(clone(model), X, y)
-        assert_array_equal(model.predict(X), fresh.predict(X))
+        assert model.alpha_ == fresh.alpha_ == 1.0
+        for name in FOUND:
+            assert getattr(model, name) == getattr(fresh, name)
+        assert_array_equal(outputs(model, X), outputs(fresh, X))
 
     @every_kind
     def test_without_a_posterior_all_else_is_the_same(self, estimator, X, y):
@@ -133,13 +161,16 @@ class TestWhatIsFound:
         assert len(pickle.dumps(slim)) < len(pickle.dumps(model))
 
     @every_kind
-    def test_validation_rows_choose_instead(self, estimator, X, y):
-        model = estimator(4, random_state=0)
-        quietly(model, X, y, X_val=X[:30], y_val=y[:30])
-        assert model.alpha_ == 1.0
-        assert model.solver_ == "lbfgs"
-        quietly(model.set_params(early_stopping=True), X, y)
-        assert model.log_evidence_ is None
+    def test_beside_validation_rows(self, estimator, X, y):
+        model = estimator(4, random_state=0, max_iter=20)
+        for options in ({"X_val": X[:30], "y_val": y[:30]}, {}):
+            quietly(model, X, y, **options)
+            assert model.solver_ == "adam"
+            assert model.alpha_.shape == (X.shape[1] + 2,)
+            assert len(model.validation_scores_) == model.n_iter_
+            assert np.isfinite(model.log_evidence_)
+            assert np.isfinite(outputs(model, X)).all()
+            model.set_params(early_stopping=True)
 
 
 class TestNoise:
@@ -168,6 +199,13 @@ class TestNoise:
         vector = TwoLayerRegressor(5, random_state=0).fit(X, y)
         column = TwoLayerRegressor(5, random_state=0).fit(X, y[:, None])
         assert_array_equal(column.noise_variance_, [vector.noise_variance_])
+
+
+COVERING = {
+    "untouched": {},
+    **{name: {"solver": name, "hidden_size": 20} for name in ("adam", "lbfgs", "lm")},
+    "given": {"alpha": 10.0, "hidden_size": 20, "activation": "tanh"},
+}
 
 
 class TestDeviations:
@@ -223,21 +261,34 @@ class TestDeviations:
         assert 0 < excess[1] < 0.2 * excess[0]
 
     @pytest.mark.parametrize("n_targets", [1, 2])
-    def test_cover_new_targets(self, n_targets):
+    @pytest.mark.parametrize("options", COVERING.values(), ids=COVERING)
+    def test_cover_new_targets(self, n_targets, options):
         X, Y = quantities(n_targets, n_rows=1500, noise=0.5)
-        model = TwoLayerRegressor(random_state=0).fit(X[:500], Y[:500])
+        model = quietly(TwoLayerRegressor(random_state=0, **options), X[:500], Y[:500])
         prediction, deviation = model.predict(X[500:], return_std=True)
         inside = np.abs(prediction - Y[500:]) < 1.645 * deviation
         assert_allclose(inside.mean(axis=0), 0.9, atol=0.04)
+
+    @pytest.mark.parametrize("options", COVERING.values(), ids=COVERING)
+    def test_widen_the_farther_outside(self, options):
+        # but for corners, where all columns leave their ranges alike and tanh units are constant
+        X, y = quantities(n_rows=500)
+        model = quietly(TwoLayerRegressor(random_state=0, **options), X, y)
+        middle, half = (X.max(axis=0) + X.min(axis=0)) / 2, np.ptp(X, axis=0) / 2
+        directions = np.random.RandomState(1).randn(50, 3)
+        directions /= np.abs(directions).max(axis=1, keepdims=True)
+        of_times = [
+            np.median(model.predict(middle + times * 2 * half * directions, return_std=True)[1])
+            for times in (0.25, 2, 10)
+        ]
+        assert of_times[0] < of_times[1] < of_times[2]
 
     @pytest.mark.parametrize(
         ("options", "named"),
         [
             ({"store_posterior": False}, r"store_posterior=False"),
-            ({"alpha": 1.0}, r"alpha=1\.0"),
-            ({"alpha": np.ones(5)}, r"array alpha"),
-            ({"solver": "adam"}, r"solver='adam'"),
-            ({"early_stopping": True}, r"early_stopping=True"),
+            ({"store_posterior": False, "alpha": 1.0}, r"store_posterior=False"),
+            ({"store_posterior": False, "solver": "adam"}, r"store_posterior=False"),
         ],
     )
     def test_need_a_posterior(self, options, named):
@@ -301,8 +352,8 @@ class TestAlphaOfTheCaller:
         if estimator is TwoLayerClassifier:
             model.moderate = False
         before, n_iter = raw_outputs(model, X), model.n_iter_
-        quietly(model.set_params(alpha=model.alpha_), X, y)
-        assert model.log_evidence_ is None
+        quietly(model.set_params(alpha=(given := model.alpha_)), X, y)
+        assert_array_equal(model.alpha_, given)
         assert model.n_iter_ > n_iter
         moved = np.sqrt(np.mean((raw_outputs(model, X) - before) ** 2))
         # probabilities; or units of y, in which the noise is 0.3 (alpha_ knows one for all targets)
@@ -441,13 +492,15 @@ class TestStarts:
 
     @every_kind
     @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
-    def test_another_solver_goes_on_without_a_posterior(self, estimator, X, y, solver):
+    def test_another_solver_goes_on_under_the_evidence(self, estimator, X, y, solver):
         model = quietly(estimator(5, warm_start=True, random_state=0), X, y)
         quietly(model.set_params(solver=solver, max_iter=3), X, y)
-        assert (model.alpha_, model.log_evidence_, model._predictive) == (1.0, None, None)
-        assert model.activation_ == "tanh"
+        assert (model.solver_, model.activation_) == (solver, "tanh")
+        assert model.alpha_.shape == (X.shape[1] + 2 + (model.n_outputs_ == 1),)
+        assert model.n_iter_ > 3
+        assert np.isfinite(outputs(model, X)).all()
         quietly(model.set_params(solver="lm"), X, y)
-        assert model.log_evidence_ is not None
+        assert np.isfinite(model.log_evidence_)
 
     def test_a_short_budget_is_warned_of(self):
         X, y = quantities()
@@ -609,7 +662,12 @@ class TestProbabilities:
     def test_that_are_not_moderated_are_the_networks(self, X, y):
         model = TwoLayerClassifier(moderate=False, random_state=0).fit(X, y)
         (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
-        raw = np.tanh(X @ W1 + b1) @ W2 + b2
+        units = {"tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
+        choices = [member.choices for member in engine.restore(model._state).members]
+        ends = np.cumsum([each.hidden_size for each in choices])
+        Z1 = np.split(X @ W1 + b1, ends[:-1], axis=1)
+        A1 = [units[each.activation](Z) for each, Z in zip(choices, Z1, strict=True)]
+        raw = np.concatenate(A1, axis=1) @ W2 + b2
         if model.skip_coef_ is not None:
             raw += X @ model.skip_coef_
         assert_allclose(model.decision_function(X), np.squeeze(raw), rtol=1e-9, atol=1e-12)
