@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
-from .bayes.ensemble import combine, outputs_of
+from .bayes.ensemble import combine, member_weights, outputs_of
 from .bayes.moderation import Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.stacking import cheapest, mean_losses, stack
@@ -83,24 +83,34 @@ class _Trial:
 
     def __call__(self) -> _Told | None:
         """None of a network that has diverged."""
-        # a posterior is needed to judge, even where none is to be kept
-        plan = replace(self.plan, no_posterior="")
-        found = run(plan, self.kept, RandomState(self.seed), phase=self.phase)
-        posterior, network = found.solution.posterior, self.plan.network()
-        if posterior is None:
+        plan = self.plan
+        found = [self._of_start(self.seed + start) for start in range(plan.n_judged)]
+        posteriors = [posterior for posterior in found if posterior is not None]
+        if not posteriors:
             return None
-        outputs, n_rows = outputs_of(network, posterior.theta, posterior.covariance), 0
+        network, n_rows = plan.network(), 0
+        outputs = [outputs_of(network, p.theta, p.covariance) for p in posteriors]
+        evidence = np.array([p.log_evidence for p in posteriors])
+        weights = member_weights(evidence, self.kept.weight)
+        noise = weights @ np.array([p.noise for p in posteriors])
         parts, n_kept = [], _rows_to_moderate(self.plan)
         for rows in blocks(network.shape, self.held_out.n_rows):
-            Z2, covariance = outputs.of_rows(self.held_out.take(rows)[0])
+            X = self.held_out.take(rows)[0]
+            Z2, covariance = combine((each.of_rows(X) for each in outputs), weights)
             variance = np.einsum("ikk->i", covariance)
             # one for each row is a large thing, which only a moderation asks for
             parts.append((Z2, variance, covariance[: max(n_kept - n_rows, 0)].copy()))
             n_rows += len(Z2)
         Z2, variance, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
         if self.plan.task.loss.has_noise:
-            variance += posterior.noise.sum()
+            variance += noise.sum()
         return _Told(Z2, variance, covariance)
+
+    def _of_start(self, seed: int) -> Posterior | None:
+        # a posterior is needed to judge, even where none is to be kept
+        plan = replace(self.plan, no_posterior="")
+        found = run(plan, self.kept, RandomState(seed), phase=self.phase)
+        return found.solution.posterior
 
 
 def _rows_to_moderate(plan: Plan) -> int:

@@ -41,6 +41,9 @@ STEPS, STEPS_WITH_KNOTS, FEWEST_EPOCHS = 40, 16, 8
 SEVERAL = 3
 """Starts of a network whose evidence is exact: each ends at a mode of its own."""
 
+CHEAP_TO_JUDGE, JUDGED = 2e7, 2
+"""A step of so many multiplications is cheap enough to judge so many starts by held-out rows."""
+
 PRIOR_OF_EXACT = {True: 10.0, False: 3.0}
 """Rows that speak for networks whose evidence is exact before any is held out: for quantities, and
 for classes, of which each row tells more."""

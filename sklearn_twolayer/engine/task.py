@@ -16,7 +16,14 @@ from .model.losses import Loss
 from .model.network import Network
 from .model.parameters import Shape
 from .numerics import Array
-from .recipe import STEPS_OF_EVIDENCE, STEPS_OF_LBFGS, Begin, cost_of_curvature
+from .recipe import (
+    CHEAP_TO_JUDGE,
+    JUDGED,
+    STEPS_OF_EVIDENCE,
+    STEPS_OF_LBFGS,
+    Begin,
+    cost_of_curvature,
+)
 from .settings import Settings
 from .solvers.monitor import Monitor, Progress
 from .solvers.solution import Solution, State
@@ -106,6 +113,13 @@ class Plan:
     def is_clean(self) -> bool:
         """Whether the exact evidence begins as if there were no noise."""
         return self.is_exact and self.begin == "signal"
+
+    @property
+    def n_judged(self) -> int:
+        """Starts that are judged by held-out rows: of exact ones each ends at a mode of its own."""
+        cost = cost_of_curvature(self.task.X.shape[0], self.shape.size)
+        cheap = self.is_exact and cost <= CHEAP_TO_JUDGE
+        return min(JUDGED, self.settings.n_members) if cheap else 1
 
     @property
     def cost(self) -> float:
