@@ -90,7 +90,18 @@ def test_ranges_are_those_of_the_numbers_there_are(kind, n_rows, dtype, rng):
     found = measure(stored(kind, X), Y)
     assert_array_equal([found.low, found.high], ends(X))
     assert_array_equal([found.Y_low, found.Y_high], ends(Y))
-    assert all(of_columns.dtype == np.float64 for of_columns in vars(found).values())
+    # in the precision of the rows, which tells how far others are rounded to compare
+    assert found.low.dtype == found.high.dtype == dtype
+    assert found.Y_low.dtype == found.Y_high.dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_rows_of_single_precision_are_inside_when_they_come_again_unrounded(kind, rng):
+    X = table(kind, rng)
+    found = measure(stored(kind, X.astype(np.float32)), X[:, :1])
+    assert len(rows_outside(stored(kind, X), found)) == 0
+    beyond = X * (1 + 1e-6)  # some units in the last place of single precision
+    assert len(rows_outside(stored(kind, beyond), found)) > 0
 
 
 def test_categories_have_no_range(rng):
