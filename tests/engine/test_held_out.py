@@ -248,6 +248,26 @@ def test_rows_of_which_nobody_knows_count_for_less():
     assert_allclose(found, np.array([1, 4, 1000]) / 335)
 
 
+@pytest.mark.parametrize(("variance", "is_first"), [(1.0, False), (1e6, True)])
+def test_a_row_far_from_all_others_does_not_decide(variance, is_first):
+    """The first kind is the better one but for a row, of which either knows how little it knows."""
+    plans, trainings = planned(*quantities(50), [EXACT, GIVEN])
+
+    def parallel(trials):
+        found = []
+        for number, trial in enumerate(trials):
+            Y, is_worse = trial.held_out.Y, number % 2 == 1
+            Z2, variances = Y + (0.5 if is_worse else 0.1), np.ones(len(Y))
+            if number < 2:
+                variances[0] = variance
+                Z2[0] = Y[0] + (1.0 if is_worse else 50.0)
+            found.append(module._Told(Z2, variances, np.zeros((0, 1, 1))))
+        return found
+
+    found = weigh(plans, trainings, 5, RandomState(0), parallel).weights
+    assert (found[0] > found[1]) == is_first
+
+
 DIVERGED = {
     "the first": [None, "fits", "fits"],
     "the last, in one fold": ["fits", "fits", "once"],
