@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import training
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine import held_out as module
-from sklearn_twolayer.engine.bayes.ensemble import combine
+from sklearn_twolayer.engine.bayes.ensemble import combine, member_weights
 from sklearn_twolayer.engine.bayes.moderation import Moderation, choose_moderation, leave_one_out
 from sklearn_twolayer.engine.bayes.predictive import OutputCovariance
 from sklearn_twolayer.engine.fitting import one_after_the_other
@@ -320,6 +320,23 @@ def test_a_trial_says_what_its_network_says_of_rows_it_does_not_know():
     assert_allclose(told.variance, np.trace(noisy, axis1=1, axis2=2))
     # quantities are not moderated
     assert told.covariance.shape == (0, 2, 2)
+
+
+def test_two_starts_are_judged_as_the_average_that_they_make():
+    X, Y = quantities(60)
+    (plan,), (rows,) = planned(X, Y, [replace(EXACT, n_members=3)])
+    assert plan.n_judged == 2
+    kept, others = rows.part(np.arange(50)), rows.rows.part(np.arange(50, 60))
+    told = module._Trial(plan, kept, others, 3, "")()
+    found = [module.run(plan, kept, RandomState(seed)).solution.posterior for seed in (3, 4)]
+    weights = member_weights(np.array([p.log_evidence for p in found]), 50)
+    assert weights.min() > 0.01
+    inputs, _, _ = others.take(slice(None))
+    each = (OutputCovariance(plan.network(), p.theta, p.covariance).of_rows(inputs) for p in found)
+    Z2, covariance = combine(each, weights)
+    assert_allclose(told.Z2, Z2, rtol=1e-9)
+    noise = sum(w * p.noise[0] for w, p in zip(weights, found, strict=True))
+    assert_allclose(told.variance, covariance[:, 0, 0] + noise, rtol=1e-9)
 
 
 # how sure labels are

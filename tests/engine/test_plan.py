@@ -307,6 +307,19 @@ def test_rows_are_held_out_for_the_moderation_of_classes(loss, n_outputs, n_fold
     assert make_plan(training.task(X, Y, None, n_outputs, loss, settings)).n_folds == n_folds
 
 
+@pytest.mark.parametrize(
+    ("sizes", "asked", "expected"),
+    [
+        ((100, 5), {}, 2),
+        ((100, 5), {"n_members": 1}, 1),
+        ((100, 200), {"solver": "lm", "n_members": 3}, 1),
+        ((100, 5), {"solver": "adam", "n_members": 3}, 1),
+    ],
+)
+def test_two_starts_are_judged_where_they_are_exact_and_cheap(sizes, asked, expected):
+    assert planned(*sizes, **asked).n_judged == expected
+
+
 def test_costly_networks_are_tried_once():
     columns = next(
         d
