@@ -6,16 +6,19 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
-from sklearn_twolayer.engine import run
+from sklearn_twolayer.engine import preparation
 from sklearn_twolayer.engine.data.sources import DenseSource
 
 pytestmark = IGNORE_CONVERGENCE
+
+SINGLE = {"dtype": "float32"}
+"""Networks of different precision have the rows in either: see below."""
 
 FITS = {
     "members": (TwoLayerRegressor, load_diabetes, {}),
     "two members": (TwoLayerClassifier, load_breast_cancer, {"hidden_size": 3, "n_members": 2}),
     "restarts": (TwoLayerRegressor, load_diabetes, {"hidden_size": 3, "n_init": 3}),
-    "trials of alpha": (TwoLayerClassifier, load_digits, {"max_iter": 3}),
+    "a trial": (TwoLayerClassifier, load_digits, {"n_members": 2, "max_iter": 3, **SINGLE}),
     "mini-batches": (TwoLayerClassifier, load_breast_cancer, {"solver": "adam", "max_iter": 3}),
     "restarts of mini-batches": (
         TwoLayerRegressor,
@@ -29,7 +32,7 @@ FITS = {
 def work(monkeypatch):
     """How many rows were standardised, and of how many the moments were taken."""
     counted = {"standardised": 0, "measured": 0}
-    load, measure = DenseSource._load, run.moments
+    load, measure = DenseSource._load, preparation.moments
 
     def counting_load(source, index, out):
         counted["standardised"] += len(out)
@@ -40,7 +43,7 @@ def work(monkeypatch):
         return measure(X, weights)
 
     monkeypatch.setattr(DenseSource, "_load", counting_load)
-    monkeypatch.setattr(run, "moments", counting_moments)
+    monkeypatch.setattr(preparation, "moments", counting_moments)
     return counted
 
 
@@ -51,6 +54,13 @@ def test_each_row_is_measured_and_standardised_once(estimator, load, options, wo
     assert len(distinct) == len(X)
     estimator(random_state=0, **options).fit(X, y)
     assert work == {"standardised": len(X), "measured": len(X)}
+
+
+def test_rows_are_standardised_once_for_each_precision(work):
+    """Mini-batches of the untouched estimator are in single, its L-BFGS is in double precision."""
+    X, y = load_digits(return_X_y=True)
+    TwoLayerClassifier(n_members=2, max_iter=3, random_state=0).fit(X, y)
+    assert work == {"standardised": 2 * len(X), "measured": 2 * len(X)}
 
 
 def test_validation_rows_are_standardised_once(work):

@@ -1,7 +1,6 @@
 """What ``verbose`` prints, by its content: the phases of a fit, their pace, and how it ended."""
 
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,22 +12,22 @@ import training
 from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.engine import SOLVERS, Settings
-from sklearn_twolayer.engine.solvers.objective import Objective
+from sklearn_twolayer.engine.bayes.ensemble import outputs_of
 
 LINE = re.compile(
     r"(?:(?P<phase>\w.*?)  )?iteration {1,6}(?P<iteration>\d+)  loss +(?P<loss>\S+)"
     r"(?:  validation +\S+)?  +(?P<pace>\S+) s/iteration"
 )
-TRIALS = ["trial 1 of 3, alpha   1", "trial 2 of 3, alpha  10", "trial 3 of 3, alpha 100"]
+FOLDS = [f"fold {number} of 5" for number in range(1, 6)]
 
 
 def iris():
     return load_iris(return_X_y=True)
 
 
-def too_wide_for_the_evidence():
-    X = RandomState(0).randn(600, 60)
-    return X, X[:, 0]
+def too_many_for_folds():
+    X = RandomState(0).randn(1100, 3)
+    return X, np.abs(X[:, 0]) + X[:, 1] * X[:, 2]
 
 
 def printed(capsys):
@@ -48,12 +47,15 @@ def phases(lines):
 def test_each_member_is_named(verbose, capsys):
     model = TwoLayerClassifier(verbose=verbose, random_state=0).fit(*iris())
     lines, endings = printed(capsys)
-    assert phases(lines) == [f"member {number} of 3" for number in (1, 2, 3)]
-    firsts = [line for line in lines if line["iteration"] == "1"]
-    assert len(firsts) == 3
-    low, high = (f"{bound:.2g}" for bound in (model.alpha_.min(), model.alpha_.max()))
+    n = model.n_members_
+    assert n > 1
+    assert phases(lines) == FOLDS + [f"member {number} of {n}" for number in range(1, n + 1)]
+    # each of the two kinds is trained in each fold
+    assert len([line for line in lines if line["iteration"] == "1"]) == 10 + n
+    low, high = (f"{bound:.2g}" for bound in (np.min(model.alpha_), np.max(model.alpha_)))
+    alpha = {"lm": f"alpha by evidence ({low} to {high})", "lbfgs": "alpha 1"}[model.solver_]
     assert endings == [
-        f"TwoLayerClassifier: lm, alpha by evidence ({low} to {high}), average of 3 networks, "
+        f"TwoLayerClassifier: {model.solver_}, {alpha}, average of {n} networks, "
         f"{model.n_iter_} iterations of the best, converged"
     ]
 
@@ -63,8 +65,9 @@ def test_starts_of_members_are_named_by_both(capsys):
     options = {"n_init": 2, "n_members": 2, "max_iter": 2, "random_state": 0}
     TwoLayerClassifier(3, verbose=2, **options).fit(*iris())
     lines, (ending,) = printed(capsys)
-    assert phases(lines) == [f"member {m} of 2, start {s} of 2" for m in (1, 2) for s in (1, 2)]
-    assert [line["iteration"] for line in lines] == ["1", "2"] * 4
+    starts = [f"member {m} of 2, start {s} of 2" for m in (1, 2) for s in (1, 2)]
+    assert phases(lines) == FOLDS + starts
+    assert [line["iteration"] for line in lines] == ["1", "2"] * (2 * 5 + 4)
     assert "average of 2 networks, best of 2 starts each, 2 iterations" in ending
     assert ending.endswith("stopped at max_iter=2")
 
@@ -80,27 +83,20 @@ def test_starts_are_named(solver, capsys):
 
 
 @IGNORE_CONVERGENCE
-def test_trials_of_alpha_have_lines_of_their_own(capsys):
-    X, y = too_wide_for_the_evidence()
-    model = TwoLayerRegressor(40, max_iter=3, verbose=True, random_state=0).fit(X, y)
+def test_a_trial_has_lines_of_its_own(capsys):
+    options = {"n_members": 2, "max_iter": 3, "random_state": 0}
+    model = TwoLayerRegressor(4, verbose=2, **options).fit(*too_many_for_folds())
     lines, (ending,) = printed(capsys)
-    assert phases(lines) == [*TRIALS, "final fit"]
-    assert ending == (
-        f"TwoLayerRegressor: lbfgs, alpha by held-out rows ({model.alpha_:g}), 3 iterations, "
-        "stopped at max_iter=3"
-    )
-
-
-@IGNORE_CONVERGENCE
-def test_trials_and_starts(capsys):
-    X, y = too_wide_for_the_evidence()
-    TwoLayerRegressor(40, max_iter=2, n_init=2, verbose=True, random_state=0).fit(X, y)
-    assert phases(printed(capsys)[0]) == [*TRIALS, "start 1 of 2", "start 2 of 2"]
+    n = model.n_members_
+    assert phases(lines)[0] == "trial"
+    members = [f"member {number} of {n}" for number in range(1, n + 1)] if n > 1 else [None]
+    assert phases(lines)[1:] == members
+    assert f"{model.solver_}, alpha by evidence" in ending
 
 
 @IGNORE_CONVERGENCE
 def test_a_pace_counts_from_the_beginning_of_its_phase(monkeypatch, capsys):
-    """The clock moves by a second in every iteration and by an hour where a loss is judged."""
+    """The clock moves by a second in every iteration and by an hour where rows are predicted."""
     clock, value = SimpleNamespace(now=0.0), engine.Monitor.record
     fake = SimpleNamespace(perf_counter=lambda: clock.now)
     monkeypatch.setattr("sklearn_twolayer.engine.solvers.monitor.time", fake)
@@ -109,17 +105,17 @@ def test_a_pace_counts_from_the_beginning_of_its_phase(monkeypatch, capsys):
         clock.now += 1
         value(monitor, *args, **options)
 
-    def judged(objective, theta):
+    def asked(*args):
         clock.now += 3600
-        return judge(objective, theta)
+        return outputs_of(*args)
 
-    judge = Objective.data_loss
     monkeypatch.setattr(engine.Monitor, "record", record)
-    monkeypatch.setattr(Objective, "data_loss", judged)
-    X, y = too_wide_for_the_evidence()
-    TwoLayerRegressor(40, max_iter=3, verbose=2, random_state=0).fit(X, y)
+    monkeypatch.setattr("sklearn_twolayer.engine.held_out.outputs_of", asked)
+    options = {"n_members": 2, "max_iter": 3, "random_state": 0}
+    TwoLayerClassifier(3, verbose=2, **options).fit(*iris())
     lines, _ = printed(capsys)
-    assert [line["phase"] for line in lines] == [p for p in [*TRIALS, "final fit"] for _ in "123"]
+    assert clock.now > 10 * 3600
+    assert phases(lines)[:5] == FOLDS
     assert {float(line["pace"]) for line in lines} == {1.0}
 
 
@@ -168,15 +164,16 @@ def test_the_last_line_says_why_it_stopped(ending, capsys):
 def test_the_last_line_names_the_weights_that_are_kept(capsys):
     X, y = load_diabetes(return_X_y=True)
     rough = {"solver": "adam", "learning_rate_init": 0.3, "batch_size": len(X)}
-    model = TwoLayerRegressor(7, random_state=0, verbose=True, **rough).fit(X, y)
+    model = TwoLayerRegressor(7, alpha=1.0, random_state=0, verbose=True, **rough).fit(X, y)
     assert model.best_iter_ < model.n_iter_
     kept = f"{model.n_iter_} iterations (the weights of iteration {model.best_iter_} are kept), "
     assert kept in printed(capsys)[1][0]
 
 
-def trial_task(**options):
-    X, y = too_wide_for_the_evidence()
-    return training.task(X, y[:, None], None, 1, "squared_error", Settings(40, **options))
+def average_of(n_starts=1, n_members=2, callback=None):
+    X, y = iris()
+    settings = Settings(3, n_init=n_starts, n_members=n_members)
+    return training.task(X, y, None, 3, "log_loss", settings, callback=callback)
 
 
 def test_a_callback_may_stop_the_trials_and_then_the_fit():
@@ -186,34 +183,36 @@ def test_a_callback_may_stop_the_trials_and_then_the_fit():
         told.append((progress.phase, progress.n_iter))
         return progress.n_iter == 2
 
-    fitted = training.fit(replace(trial_task(), callback=stop))
-    assert told == [(phase, n) for phase in (TRIALS[0], "final fit") for n in (1, 2)]
+    fitted = training.fit(average_of(callback=stop))
+    assert told == [(phase, n) for phase in (FOLDS[0], "member 1 of 2") for n in (1, 2)]
     assert fitted.solution.status is engine.Status.STOPPED
-    assert fitted.continuation.alpha == 1
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_members": 3}, {"n_init": 3}, {"n_init": 2, "n_members": 2}]
+    ("options", "expected"),
+    [
+        # a fold, and then the one network that there has to be
+        ({"n_members": 3}, [1, 2, 1]),
+        ({"n_starts": 2, "n_members": 2}, [1, 2, 1]),
+        ({"n_starts": 3, "n_members": 1}, [1, 2]),
+    ],
 )
-def test_no_run_begins_after_a_callback_has_asked_to_stop(options):
-    X, y = iris()
+def test_no_run_begins_after_a_callback_has_asked_to_stop(options, expected):
     told = []
 
     def stop(progress):
         told.append(progress)
-        return len(told) == 2
+        return len(told) >= 2
 
-    settings = Settings(3, **options)
-    task = training.task(X, y, None, 3, "log_loss", settings, callback=stop)
-    fitted = training.fit(task)
-    assert [progress.n_iter for progress in told] == [1, 2]
+    fitted = training.fit(average_of(callback=stop, **options))
+    assert [progress.n_iter for progress in told] == expected
     assert fitted.solution.status is engine.Status.STOPPED
     assert fitted.continuation.n_members == 1
 
 
 def test_watching_the_trials_changes_nothing():
-    task, told = trial_task(max_iter=20), []
-    watched = training.fit(replace(task, callback=told.append))
-    alone = training.fit(task)
+    told = []
+    watched = training.fit(average_of(callback=told.append))
+    alone = training.fit(average_of())
     np.testing.assert_array_equal(watched.coefs[0], alone.coefs[0])
-    assert len(told) > 20
+    assert {progress.phase for progress in told} > set(FOLDS)

@@ -86,7 +86,7 @@ def test_of_several_kinds_go_on_as_themselves(estimator):
 
 
 def test_that_got_no_weight_are_no_reason_to_refuse():
-    """Of three networks that are asked for one is left out; whoever asks for three again goes on."""
+    """Of three networks one is left out; whoever asks for three again goes on."""
     X, y = TABLES[TwoLayerRegressor]
     model = again(TwoLayerRegressor(2, n_members=3, warm_start=True, random_state=0))
     assert model.n_members_ < 3
@@ -97,7 +97,6 @@ def test_that_got_no_weight_are_no_reason_to_refuse():
 
 @either_estimator
 def test_are_as_many_where_no_posterior_is_kept(estimator):
-    X, y = TABLES[estimator]
     kept, slim = (
         again(estimator(4, n_members=2, store_posterior=store, warm_start=True, random_state=0))
         for store in (True, False)

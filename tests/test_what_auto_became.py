@@ -11,11 +11,11 @@ pytestmark = IGNORE_CONVERGENCE
 
 NAMES = ["solver_", "activation_", "hidden_size_", "skip_", "n_members_", "dtype_"]
 CHOSEN = {
-    "evidence": ({}, ["lm", "tanh", 10, True, 3, "float64"]),
+    "evidence": ({"encoding": "linear"}, ["lm", "tanh", 10, True, 3, "float64"]),
     "one network": ({"n_members": 1}, ["lm", "tanh", 10, True, 1, "float64"]),
     "alpha given": ({"alpha": 1.0}, ["lbfgs", "relu", 100, False, 1, "float64"]),
     "lm": ({"solver": "lm", "alpha": 1.0}, ["lm", "tanh", 10, False, 1, "float64"]),
-    "adam": ({"solver": "adam"}, ["adam", "relu", 100, False, 1, "float64"]),
+    "adam": ({"solver": "adam"}, ["adam", "tanh", 100, False, 1, "float64"]),
     "as asked": (
         {"hidden_size": 4, "activation": "gelu", "skip": True, "dtype": "float32", "solver": "sgd"},
         ["sgd", "gelu", 4, True, 1, "float32"],
@@ -53,6 +53,6 @@ def test_several_classes_have_no_skip_path():
 def test_streams_and_warm_starts_tell_it_too():
     X, y = load_diabetes(return_X_y=True)
     stream = TwoLayerRegressor(5, random_state=0).partial_fit(X, y).partial_fit(X, y)
-    assert told(stream) == ["adam", "relu", 5, False, 1, "float64"]
+    assert told(stream) == ["adam", "tanh", 5, False, 1, "float64"]
     warm = TwoLayerRegressor(4, n_members=2, warm_start=True, random_state=0).fit(X, y)
     assert told(warm.fit(X, y)) == ["lm", "tanh", 4, True, 2, "float64"]

@@ -23,7 +23,8 @@ from .plan import Plan
 from .preparation import Training
 from .run import run
 from .solvers import SOLVERS
-from .solvers.solution import Posterior
+from .solvers.solution import Posterior, Status
+from .task import Fit
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
 """Makes the calls, one after the other or at the same time, and returns what they return."""
@@ -69,6 +70,7 @@ class _Told:
     Z2: Array
     variance: Array
     covariance: Array
+    is_stopped: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class _Trial:
         """None of a network that has diverged."""
         plan = self.plan
         found = [self._of_start(self.seed + start) for start in range(plan.n_judged)]
-        posteriors = [posterior for posterior in found if posterior is not None]
+        all_of_them = [fitted.solution.posterior for fitted in found]
+        posteriors = [posterior for posterior in all_of_them if posterior is not None]
         if not posteriors:
             return None
         network, n_rows = plan.network(), 0
@@ -104,13 +107,12 @@ class _Trial:
         Z2, variance, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
         if self.plan.task.loss.has_noise:
             variance += noise.sum()
-        return _Told(Z2, variance, covariance)
+        return _Told(Z2, variance, covariance, found[-1].solution.status is Status.STOPPED)
 
-    def _of_start(self, seed: int) -> Posterior | None:
+    def _of_start(self, seed: int) -> Fit:
         # a posterior is needed to judge, even where none is to be kept
         plan = replace(self.plan, no_posterior="")
-        found = run(plan, self.kept, RandomState(seed), phase=self.phase)
-        return found.solution.posterior
+        return run(plan, self.kept, RandomState(seed), phase=self.phase)
 
 
 def _rows_to_moderate(plan: Plan) -> int:
@@ -133,12 +135,13 @@ def weigh(
     held_out = np.array_split(order, HELD_OUT)[:n_folds]
     if n_folds == 1:
         held_out = [held_out[0][:MOST_HELD_OUT]]
-    found = parallel(_trials(plans, trainings, held_out, seeds, random_state))
+    found = _results(_trials(plans, trainings, held_out, seeds, random_state), parallel)
     by_kind = [found[k :: len(plans)] for k in range(len(plans))]
     known = [k for k, parts in enumerate(by_kind) if all(part is not None for part in parts)]
-    if not known:
+    if not known or len(found) < len(plans) * len(held_out):
         return Weighting(np.full(len(plans), 1 / len(plans)))
-    a, told = np.zeros(len(plans)), [by_kind[k] for k in known]
+    a = np.zeros(len(plans))
+    told = [[part for part in by_kind[k] if part is not None] for k in known]
     Y, weights = _targets(trainings[0].rows.part(np.concatenate(held_out)))
     outputs = np.array([np.concatenate([part.Z2 for part in parts]) for parts in told])
     if loss.has_noise:
@@ -167,6 +170,18 @@ def _trials(
             parts = training.part(kept), training.part(rows).rows
             trials.append(_Trial(trial, *parts, int(seed) + number, phase))
     return trials
+
+
+def _results(trials: list[_Trial], parallel: Parallel) -> list[_Told | None]:
+    """What the trials tell; after a callback has asked to stop, no other begins."""
+    if trials[0].plan.task.callback is None:
+        return parallel(trials)
+    found: list[_Told | None] = []
+    for trial in trials:
+        found.append(told := trial())
+        if told is not None and told.is_stopped:
+            break
+    return found
 
 
 def _targets(rows: ArrayRows) -> tuple[Array, Array]:
