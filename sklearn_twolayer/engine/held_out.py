@@ -70,7 +70,7 @@ class _Told:
     Z2: Array
     variance: Array
     covariance: Array
-    is_stopped: bool
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True)
