@@ -91,11 +91,36 @@ def test_the_score_at_convergence_ignores_units(table, offset, rng):
 
 def test_a_target_in_the_millions_does_not_ruin_the_regressor():
     X, y = friedman()
-    model = TwoLayerRegressor(random_state=0)
+    model = TwoLayerRegressor(n_members=1, random_state=0)
     plain = cross_val_score(model, X, y, cv=5).mean()
     large = cross_val_score(model, X, 3e5 * y + 2e6, cv=5).mean()
     assert plain > 0.9
     assert large > 0.95 * plain
+
+
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+@pytest.mark.parametrize("n_rows", [40, 160], ids=["smooth networks", "and with knots"])
+def test_units_do_not_matter_to_any_network_of_an_average(estimator, n_rows):
+    """Not where rows are ordered, cut and held out, nor to knots, nor to mini-batches."""
+    # of noise enough that no search from next to none goes on and on, which amplifies rounding
+    rng = np.random.RandomState(1)
+    X = rng.randn(n_rows, 3)
+    score = np.sin(2 * X[:, 0]) + np.abs(X[:, 1]) + 0.3 * rng.randn(n_rows)
+    y = score if estimator is TwoLayerRegressor else np.digitize(score, [0.3, 1.2])
+    X_other = (X + [5, -7, 100]) * [1e3, 1e-3, 7.3]
+    plain, model = (estimator(random_state=0) for _ in range(2))
+    plain.fit(X, y)
+    model.fit(X_other, y if estimator is TwoLayerClassifier else 3e3 * y - 700)
+    assert plain.n_members_ == model.n_members_ > 1
+    if estimator is TwoLayerClassifier:
+        expected, found = plain.predict_proba(X), model.predict_proba(X_other)
+    else:
+        expected, found = (
+            np.array(each.predict(rows, return_std=True))
+            for each, rows in ((plain, X), (model, X_other))
+        )
+        found = (found + [[700], [0]]) / 3e3
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])

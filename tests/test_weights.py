@@ -363,6 +363,49 @@ def test_what_is_chosen_untouched_does_not_depend_on_how_copies_come(n_rows):
     assert_array_equal(weighted.alpha_, copied.alpha_)
 
 
+def untouched_rows(estimator, n_rows=240, n_columns=3):
+    """So many that networks of all kinds are averaged, in single and in double precision."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(n_rows, n_columns)
+    score = np.sin(2 * X[:, 0]) + np.abs(X[:, 1]) + 0.3 * rng.randn(n_rows)
+    y = score if estimator is TwoLayerRegressor else np.digitize(score, [0.3, 1.2])
+    return X, y, rng.randint(0, 4, n_rows), rng.permutation(n_rows)
+
+
+def told(estimator, X, y, at, **weights):
+    """All that an untouched estimator says of rows."""
+    model = estimator(random_state=0).fit(X, y, **weights)
+    assert len({member["solver"] for member in model.members_}) > 1
+    if estimator is TwoLayerRegressor:
+        return np.column_stack([*model.predict(at, return_std=True), model.predict(5 * at)])
+    return np.column_stack([model.predict_proba(at), model.decision_function(5 * at)])
+
+
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+def test_weights_are_copies_to_the_last_bit_untouched(estimator):
+    X, y, copies, _ = untouched_rows(estimator)
+    repeated = np.repeat(np.arange(len(X)), copies)
+    weighted = told(estimator, X, y, X, sample_weight=copies)
+    assert_array_equal(weighted, told(estimator, X[repeated], y[repeated], X))
+    assert not np.allclose(weighted, told(estimator, X, y, X))
+
+
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+def test_the_order_of_rows_does_not_matter_untouched(estimator):
+    X, y, copies, order = untouched_rows(estimator)
+    expected = told(estimator, X, y, X, sample_weight=copies)
+    found = told(estimator, X[order], y[order], X, sample_weight=copies[order])
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
+def test_rows_of_weight_zero_are_absent_untouched(estimator):
+    X, y, copies, _ = untouched_rows(estimator)
+    wild = np.where((copies == 0)[:, None], 1e9, X)
+    expected = told(estimator, X[copies > 0], y[copies > 0], X, sample_weight=copies[copies > 0])
+    assert_array_equal(told(estimator, wild, y, X, sample_weight=copies), expected)
+
+
 @pytest.mark.parametrize("options", [{}, {"solver": "adam", "early_stopping": True}])
 def test_rows_of_weight_zero_may_be_set_aside_again(options):
     # plain float32 rows of which some are dropped, and then some held out of the rest
