@@ -107,7 +107,7 @@ def test_units_do_not_matter_to_any_network_of_an_average(estimator, n_rows):
     X = rng.randn(n_rows, 3)
     score = np.sin(2 * X[:, 0]) + np.abs(X[:, 1]) + 0.3 * rng.randn(n_rows)
     y = score if estimator is TwoLayerRegressor else np.digitize(score, [0.3, 1.2])
-    X_other = (X + [5, -7, 100]) * [1e3, 1e-3, 7.3]
+    X_other = (X + np.array([5, -7, 100])) * [1e3, 1e-3, 7.3]
     plain, model = (estimator(random_state=0) for _ in range(2))
     plain.fit(X, y)
     model.fit(X_other, y if estimator is TwoLayerClassifier else 3e3 * y - 700)
@@ -119,7 +119,7 @@ def test_units_do_not_matter_to_any_network_of_an_average(estimator, n_rows):
             np.array(each.predict(rows, return_std=True))
             for each, rows in ((plain, X), (model, X_other))
         )
-        found = (found + [[700], [0]]) / 3e3
+        found = (found + np.array([[700], [0]])) / 3e3
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 

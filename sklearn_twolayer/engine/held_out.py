@@ -85,8 +85,7 @@ class _Trial:
 
     def __call__(self) -> _Told | None:
         """None of a network that has diverged."""
-        plan = self.plan
-        found = [self._of_start(self.seed + start) for start in range(plan.n_judged)]
+        plan, found = self.plan, self._fits()
         all_of_them = [fitted.solution.posterior for fitted in found]
         posteriors = [posterior for posterior in all_of_them if posterior is not None]
         if not posteriors:
@@ -109,10 +108,16 @@ class _Trial:
             variance += noise.sum()
         return _Told(Z2, variance, covariance, found[-1].solution.status is Status.STOPPED)
 
-    def _of_start(self, seed: int) -> Fit:
+    def _fits(self) -> list[Fit]:
+        """One from each start, of which none begins after a callback has asked to stop."""
         # a posterior is needed to judge, even where none is to be kept
-        plan = replace(self.plan, no_posterior="")
-        return run(plan, self.kept, RandomState(seed), phase=self.phase)
+        plan, found = replace(self.plan, no_posterior=""), []
+        for start in range(plan.n_judged):
+            random_state = RandomState(self.seed + start)
+            found.append(run(plan, self.kept, random_state, phase=self.phase))
+            if found[-1].solution.status is Status.STOPPED:
+                break
+        return found
 
 
 def _rows_to_moderate(plan: Plan) -> int:

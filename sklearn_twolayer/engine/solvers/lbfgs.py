@@ -124,6 +124,8 @@ class _Minimizer:
             return Status.DIVERGED
         if self.monitor.stopped:
             return Status.STOPPED
+        if self.monitor.stalled and self.is_judged:
+            return Status.CONVERGED  # whatever F has become, rows that were held out do not gain
         flat = np.abs(self.here.gradient).max() <= self.settings.tol
         if flat or self.fell <= np.finfo(self.dtype).eps or self.monitor.stalled:
             return self._at_rest()
@@ -145,8 +147,14 @@ class _Minimizer:
             return False
         self.pairs.clear()
         self.here = self.at(x)
-        self.monitor.reset_patience()
+        if not self.is_judged:
+            self.monitor.reset_patience()
         return True
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a score says when to stop."""
+        return self.monitor.score is not None and self.monitor.stops_by_score
 
     @property
     def spent(self) -> bool:
