@@ -426,7 +426,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> regressor = TwoLayerRegressor(random_state=0).fit(X_train, y_train)
     >>> round(regressor.score(X_test, y_test), 2)
-    0.98
+    0.99
 
     One network alone takes a tenth of the time. How sure it is of each prediction, and how much
     noise it found (the variance was 0.25):
