@@ -22,8 +22,8 @@ either_estimator = pytest.mark.parametrize("estimator", TABLES)
 
 
 def fitted(estimator, n_fits=1, n_members=3, **options):
-    # of one kind, of which each network counts
-    options = {"warm_start": True, "random_state": 0, "solver": "lm", **options}
+    """Of one kind all networks have some weight; see below for several kinds."""
+    options = {"solver": "lm", "warm_start": True, "random_state": 0, **options}
     model = estimator(4, n_members=n_members, **options)
     return again(model, n_fits)
 
