@@ -22,7 +22,6 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
-    cost_of_curvature,
     is_auto,
     kinds,
     n_epochs,
@@ -65,8 +64,7 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
         reason = f"there are {task.n_outputs} outputs, more than {MOST_OUTPUTS}"
         plans = [replace(plan, no_posterior=reason) for plan in plans]
     n_networks = sum(plan.settings.n_members for plan in plans)
-    steps = [cost_of_curvature(task.X.shape[0], p.shape.size) for p in plans if p.is_exact]
-    folds = n_folds(task.X.shape[0], max(steps, default=0.0))
+    folds = n_folds(task.X.shape[0])
     # one kind alone is weighed against nothing; what is held out may still moderate it
     is_judged = n_networks > 1 and (len(plans) > 1 or task.loss.is_moderated)
     folds = folds if is_judged and start is None else 0

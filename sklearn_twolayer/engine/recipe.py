@@ -16,7 +16,7 @@ CHEAP = 1e9
 """Multiplications for a step by curvature, n P^2 + P^3, that pay: about 50 ms."""
 
 CHEAP_TO_REPEAT = 1e8
-"""The same for a fit that is repeated: several starts, and five folds."""
+"""The same for a fit that is repeated from several starts."""
 
 CHEAP_BESIDE_BATCHES = {True: 3e8, False: 1e8}
 """The same where mini-batches do nearly as well: for quantities, and for classes."""
@@ -214,14 +214,14 @@ def cost_of_curvature(n_rows: int, n_parameters: int) -> float:
     return float(n_rows * n_parameters**2 + n_parameters**3)
 
 
-def n_folds(n_rows: int, cost: float) -> int:
-    """How often rows are held out to weigh networks, a step of which costs so much.
+def n_folds(n_rows: int) -> int:
+    """How often rows are held out to weigh networks: never where there are too few.
 
-    Never where there are too few.
+    One part of few rows tells next to nothing, whatever it would save.
     """
     if n_rows < FEWEST_TO_HOLD_OUT:
         return 0
-    return 5 if n_rows <= ROWS_FOR_FOLDS and cost <= CHEAP_TO_REPEAT else 1
+    return 5 if n_rows <= ROWS_FOR_FOLDS else 1
 
 
 def is_auto(value: object) -> bool:
