@@ -45,7 +45,9 @@ def lbfgs(repeats):
     X, y = load_digits(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     common = {"solver": "lbfgs", "max_iter": 200, "alpha": 1e-4, "random_state": 0, "tol": 0}
-    ours = TwoLayerClassifier(100, standardize=False, n_iter_no_change=10**6, **common)
+    ours = TwoLayerClassifier(
+        100, standardize=False, n_iter_no_change=10**6, store_posterior=False, **common
+    )
     theirs = MLPClassifier((100,), **common)
     with threadpool_limits(1):
         found = alternate(
