@@ -73,7 +73,9 @@ class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, met
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
             task = self._with_validation(task, held_out, random_state)
-            plan = engine.make_plan(task, start)
+            # its products are small, and threads that others limit meanwhile may never end
+            with one_blas_thread_if_small(0):
+                plan = engine.make_plan(task, start)
             with one_blas_thread_if_small(plan.product_size):
                 fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
             self._keep(fitted, plan)
@@ -89,7 +91,8 @@ class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, met
             start = self._continuation()
             task = self._task(X, y, sample_weight, start, streaming=True, **targets)
             random_state = self._random_stream(start)
-            plan = engine.make_plan(task, start, streaming=True)
+            with one_blas_thread_if_small(0):
+                plan = engine.make_plan(task, start, streaming=True)
             with one_blas_thread_if_small(plan.product_size):
                 fitted = engine.partial_fit(plan, random_state, start)
             self._keep(fitted, plan)
