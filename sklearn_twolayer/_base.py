@@ -1,15 +1,12 @@
 """What classifier and regressor share: check, encode, one call of the engine, attributes."""
 
-import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,15 +15,15 @@ from ._constraints import check_parameters
 from ._inspection import InspectionMixin
 from ._members import MembersMixin
 from ._parallel import parallel
-from ._scoring import rating, takes_weights
 from ._table import TableMixin
 from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
     check_y,
-    held_out_rows,
     unchanged_on_error,
+    without_zero_weights,
 )
+from ._validation_rows import ValidationRowsMixin
 from ._verbose import advice, summary
 
 OUTPUTS_PER_BLOCK = 2**17
@@ -39,7 +36,9 @@ def can_go_on(estimator):
     return solver is None or solver.incremental
 
 
-class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseTwoLayer(
+    TableMixin, ValidationRowsMixin, MembersMixin, InspectionMixin, BaseEstimator, metaclass=ABCMeta
+):
     """A network with one hidden layer behind the scikit-learn API."""
 
     @abstractmethod
@@ -110,7 +109,7 @@ class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, met
             targets["streaming"] = streaming
         X, Y, weights = self._rows(X, y, sample_weight, learn=targets if start is None else None)
         self._count_classes(Y, weights, afresh=start is None or not streaming)
-        X, Y, weights = _without_zero_weights(X, Y, self._weigh(Y, weights))
+        X, Y, weights = without_zero_weights(X, Y, self._weigh(Y, weights))
         if start is None:
             X = self._arrange_levels(X, Y, weights)
         return engine.Task(
@@ -133,59 +132,12 @@ class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, met
         X = self._columns_of(X, learn is not None, "X" + suffix)
         y = check_y(self, X, y, suffix)
         weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight" + suffix)
-        X, y, weights = _without_zero_weights(X, y, weights)
+        X, y, weights = without_zero_weights(X, y, weights)
         if learn is not None:
             self._learn_targets(y, **learn)
         Y = self._encode(y)
         engine.LOSSES[self._loss].check_targets(Y, "y" + suffix)
         return X, Y, weights
-
-    def _with_validation(self, task, held_out, random_state):
-        """The task with the caller's own validation rows, with some set aside, or as it is."""
-        if held_out[0] is not None:
-            X, Y, weights = self._rows(*held_out, suffix="_val")
-            validation = _without_zero_weights(X, Y, self._weigh(Y, weights))
-            missing = task.has_missing or engine.has_missing(validation[0])
-            task = replace(task, validation=validation, has_missing=missing)
-        elif any(part is not None for part in held_out):
-            raise ValueError("y_val and sample_weight_val need X_val, got X_val=None")
-        elif self.early_stopping:
-            task = self._split(task, random_state)
-        return task if task.validation is None else self._judged(task)
-
-    def _split(self, task, random_state):
-        """Set rows aside for validation, where there are enough to tell anything."""
-        train, test = held_out_rows(
-            task.X.shape[0], self.validation_fraction, self._stratification(task.Y), random_state
-        )
-        if test is None:
-            if self.verbose:
-                print("early_stopping: too few rows to set any aside for validation")
-            return task
-        (X, Y, weights), validation = (_take(task, rows) for rows in (train, test))
-        return replace(task, X=X, Y=Y, weights=weights, validation=validation)
-
-    def _judged(self, task):
-        """The task with the score that `scoring` asks for, on its validation rows."""
-        task = replace(task, early_stopping=self.early_stopping)
-        if self.scoring == "loss":
-            return task
-        scorer = check_scoring(self, scoring=self.scoring)
-        X, Y, weights = task.validation
-        X, y = X if sparse.issparse(X) else X[:], self._decode(Y)
-        options = {"sample_weight": weights} if takes_weights(scorer) else {}
-        snapshot = copy.copy(self)
-        # the rows no longer have the names the caller gave their columns
-        vars(snapshot).pop("feature_names_in_", None)
-        snapshot._columns = None  # categories are codes by now
-
-        def score(*weights):
-            snapshot._keep_weights(*weights)
-            if not np.isfinite(snapshot._raw_prediction(X)).all():
-                return -np.inf
-            return rating(self.scoring, scorer, snapshot, X, y, options)
-
-        return replace(task, score=score)
 
     def _continuation(self):
         """What an earlier call left to go on from, or None."""
@@ -332,18 +284,3 @@ class BaseTwoLayer(TableMixin, MembersMixin, InspectionMixin, BaseEstimator, met
         # scikit-learn's common checks then round X to integers
         tags.input_tags.categorical = self.categorical_features is not None
         return tags
-
-
-def _without_zero_weights(X, y, weights):
-    """Rows that count for nothing do not take part in anything."""
-    if weights is None or weights.all():
-        return X, y, weights
-    kept = np.flatnonzero(weights)
-    if len(kept) == 0:
-        raise ValueError("sample_weight times class_weight must not be zero for all rows")
-    return engine.subset(X, kept), y[kept], weights[kept]
-
-
-def _take(task, rows):
-    weights = None if task.weights is None else task.weights[rows]
-    return engine.subset(task.X, rows), task.Y[rows], weights

@@ -12,7 +12,7 @@ class MembersMixin:
     def members_(self) -> list[dict[str, Any]]:
         """A record of each network that is averaged; see the attributes of the class."""
         fitted = engine.restore(self._state)
-        members = fitted.members or [fitted]
+        members = fitted.networks
         weights = [1.0] if fitted.member_weights is None else fitted.member_weights
         covariances = [None] * len(members)
         if self._predictive is not None:

@@ -10,6 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import validate_data
 
+from . import engine
+
 MatrixLike = ArrayLike | sparse.spmatrix | sparse.sparray
 """What X, or y of several columns, may be: also a DataFrame, which converts to an array."""
 
@@ -142,6 +144,16 @@ def _kind(label):
 
 FEWEST_TO_VALIDATE = 10
 """Fewer rows than this say nothing about when to stop."""
+
+
+def without_zero_weights(X, y, weights):
+    """Rows that count for nothing do not take part in anything."""
+    if weights is None or weights.all():
+        return X, y, weights
+    kept = np.flatnonzero(weights)
+    if len(kept) == 0:
+        raise ValueError("sample_weight times class_weight must not be zero for all rows")
+    return engine.subset(X, kept), y[kept], weights[kept]
 
 
 def held_out_rows(n_rows, fraction, labels, random_state):

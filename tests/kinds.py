@@ -36,3 +36,15 @@ def five_kinds(labels, several_labels, quantities):
 def every(kinds):
     """A mark that runs a test with (estimator, X, y) of every kind."""
     return pytest.mark.parametrize(("estimator", "X", "y"), kinds.values(), ids=kinds)
+
+
+TARGETS = {
+    "one target": ("squared_error", 1),
+    "two targets": ("squared_error", 2),
+    "two classes": ("binary_log_loss", 1),
+    "two labels": ("binary_log_loss", 2),
+    "three classes": ("log_loss", 3),
+}
+"""The kinds of targets as the engine knows them: a loss and a number of outputs."""
+
+every_target = pytest.mark.parametrize(("loss", "n_outputs"), TARGETS.values(), ids=TARGETS)

@@ -34,7 +34,7 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection", "_members", "_table"),
+    ("_inspection", "_members", "_table", "_validation_rows"),
     ("_columns",),
     ("_frames",),
     ("_parallel",),

@@ -669,3 +669,21 @@ class TestStreamsUnderTheEvidence:
         first = labels.decision_function(X)
         labels.moderate = False
         assert (np.abs(first) < np.abs(labels.decision_function(X))).all()
+
+
+@pytest.mark.parametrize("solver", ["lm", "lbfgs", "adam"])
+def test_weights_under_a_given_prior_are_where_the_evidence_goes_on(solver):
+    """It keeps what they have learnt, and begins with the noise that they leave."""
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-2, 2, (200, 2))
+    y = np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.03 * rng.standard_normal(200)
+    model = TwoLayerRegressor(10, solver="lm", alpha=0.01, warm_start=True, random_state=0)
+    model.fit(X, y)
+    error = np.mean((y - model.predict(X)) ** 2)
+    # Adam at its usual rate would take long steps first
+    model.set_params(solver=solver, alpha="auto", max_iter=1, learning_rate_init=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert np.mean((y - model.predict(X)) ** 2) < 3 * error
+    assert error / 3 < model.noise_variance_ < 3 * error

@@ -55,14 +55,13 @@ def widest_encoding(members: list[Continuation]) -> Encoding | None:
 
 def widest_member(fitted: Continuation) -> Continuation:
     """The member on whose encoded columns the raw weights of an average act."""
-    members = fitted.members or [fitted]
-    widest = widest_encoding(members)
-    return next(member for member in members if member.encoding is widest)
+    widest = widest_encoding(fitted.networks)
+    return next(member for member in fitted.networks if member.encoding is widest)
 
 
 def activation_of(fitted: Continuation) -> tuple[list[str], list[int]]:
     """The activation of each member's hidden units, and how many they are."""
-    choices = [member.choices for member in fitted.members or [fitted]]
+    choices = [member.choices for member in fitted.networks]
     return [each.activation for each in choices], [each.hidden_size for each in choices]
 
 
@@ -126,7 +125,7 @@ def outputs_and_covariance(
 
     Both are in standardised units and float64: (rows, Z2, (n_rows, n_outputs, n_outputs)).
     """
-    members = [member for member in fitted.members or [fitted]]
+    members = fitted.networks
     tables = [_table_for(member, X) for member in members]
     networks = [network_of(m, loss, t.shape[1]) for m, t in zip(members, tables, strict=True)]
     posteriors = zip(predictive.thetas, predictive.covariances, strict=True)

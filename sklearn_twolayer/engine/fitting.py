@@ -67,9 +67,7 @@ def fit(
     if n_init == n_members == 1:
         return average(plan, [Member(plan, trainings[0], run(plan, trainings[0], random_state))])
     weighting = Weighting(np.full(len(plan.kinds), 1 / len(plan.kinds)))
-    # with validation rows there is one kind, and trials without them would be others
-    is_enough = plan.task.validation is None and trainings[0].rows.n_rows >= 2 * plan.n_folds
-    if plan.n_folds and is_enough:
+    if plan.n_folds:
         weighting = weigh(plan.kinds, trainings, plan.n_folds, random_state, parallel)
     # a seed each: no run depends on how many numbers those before it have drawn
     seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
@@ -93,10 +91,8 @@ def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | Non
         training = prepare(plan)
         found = run(plan, training, random_state, phase="partial_fit", keep_best=False)
         return average(plan, [Member(plan, training, found)])
-    members = start.members or [start]
-    trainings = [
-        prepare(kind, member.scaling) for kind, member in zip(plan.kinds, members, strict=True)
-    ]
+    each = zip(plan.kinds, start.networks, strict=True)
+    trainings = [prepare(kind, member.scaling) for kind, member in each]
     return _going_on(plan, trainings, random_state, start, "partial_fit", keep_best=False)
 
 
@@ -173,7 +169,7 @@ def _going_on(
     keep_best: bool = True,
 ) -> Fit:
     """The average anew, each of its networks going on as itself; or the one network there is."""
-    members, starts = [], start.members or [start]
+    members, starts = [], start.networks
     weights = np.ones(1) if start.member_weights is None else start.member_weights
     for number, (kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
         of_member = _phase(member=(number, start.n_members)) or phase

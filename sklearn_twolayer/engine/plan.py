@@ -15,10 +15,7 @@ from .model.losses import Loss
 from .model.network import block_size
 from .model.parameters import Shape
 from .recipe import (
-    FEW_UNITS,
-    MANY_UNITS,
-    MORE_UNITS,
-    ROWS_FOR_MORE,
+    HIGHEST_RATE,
     USUAL_ALPHA,
     Kind,
     Table,
@@ -27,6 +24,7 @@ from .recipe import (
     n_epochs,
     n_folds,
     usual_batch_size,
+    usual_units,
 )
 from .settings import Settings
 from .solvers import SOLVERS
@@ -63,11 +61,7 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     if not has_few_outputs:
         reason = f"there are {task.n_outputs} outputs, more than {MOST_OUTPUTS}"
         plans = [replace(plan, no_posterior=reason) for plan in plans]
-    n_networks = sum(plan.settings.n_members for plan in plans)
-    folds = n_folds(task.X.shape[0])
-    # one kind alone is weighed against nothing; what is held out may still moderate it
-    is_judged = n_networks > 1 and (len(plans) > 1 or task.loss.is_moderated)
-    folds = folds if is_judged and start is None else 0
+    folds = _folds(plans, task) if start is None else 0
     first, others = plans[0], plans[1:]
     if first.alpha_by == "evidence":
         # beside networks that have a posterior all do, even where none is to be kept
@@ -75,12 +69,23 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     return replace(first, others=tuple(others), n_folds=folds)
 
 
+def _folds(plans: list[Plan], task: Task) -> int:
+    """How often rows are held out.
+
+    One kind alone is weighed against nothing, though what is held out may still moderate it; and
+    validation rows judge already.
+    """
+    n_networks = sum(plan.settings.n_members for plan in plans)
+    is_judged = n_networks > 1 and (len(plans) > 1 or task.loss.is_moderated)
+    return n_folds(task.X.shape[0]) if is_judged and task.validation is None else 0
+
+
 def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> list[Plan]:
     """The plan of each network that goes on.
 
     ValueError where another number of them is asked for.
     """
-    asked, members = task.settings, start.members or [start]
+    asked, members = task.settings, start.networks
     has_a_say = start.n_asked > 1 or is_auto(asked.alpha)
     # some of those that were asked for may have got no weight
     if has_a_say and asked.n_members not in ("auto", len(members), start.n_asked):
@@ -106,7 +111,6 @@ def _table(task: Task) -> Table:
         n_columns = n_columns if encoding is None else int(encoding.sizes.sum())
     return Table(
         X.shape[0],
-        X.shape[1],
         n_columns,
         task.n_outputs,
         not sparse.issparse(X),
@@ -245,12 +249,12 @@ def _definite(
     size = size if is_auto(asked.batch_size) else int(asked.batch_size)
     definite: dict[str, Any] = {
         "solver": solver,
-        "hidden_size": _hidden_size(solver, n_rows),
+        "hidden_size": usual_units(solver, n_rows),
         "activation": "tanh" if averaged or solver == "lm" else "relu",
         "skip": by_evidence and task.n_outputs == 1 and solver == "lm",
         "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",
-        "learning_rate_init": 0.02 if cycle else 0.001,
+        "learning_rate_init": HIGHEST_RATE if cycle else 0.001,
         "max_iter": n_epochs(n_rows, size, asked.encoding == "piecewise_linear") if cycle else 1000,
         "batch_size": size,
     }
@@ -278,9 +282,3 @@ def _check_size(shape: Shape) -> None:
             f"hidden_size={shape.n_hidden} makes {shape.size} parameters, X having "
             f"{shape.n_features} columns: they must be at most {MOST_PARAMETERS:.0e}"
         )
-
-
-def _hidden_size(solver: str, n_rows: int) -> int:
-    if solver != "lm":
-        return MANY_UNITS
-    return FEW_UNITS if n_rows < ROWS_FOR_MORE else MORE_UNITS

@@ -38,6 +38,12 @@ ROWS_FOR_SEVERAL = 10_000
 STEPS, STEPS_WITH_KNOTS, FEWEST_EPOCHS = 40, 16, 8
 """Mini-batches for each root of the number of rows."""
 
+SMALL_BATCH, LARGE_BATCH = 64, 256
+"""Rows of a mini-batch: few rows allow more steps so, many go faster in larger products."""
+
+HIGHEST_RATE = 0.02
+"""What the rate of a cycle rises to."""
+
 SEVERAL = 3
 """Starts of a network whose evidence is exact: each ends at a mode of its own."""
 
@@ -79,7 +85,6 @@ class Table:
     """What the recipe goes by: `n_encoded` counts columns encoded, but without knots."""
 
     n_rows: int
-    n_columns: int
     n_encoded: int
     n_outputs: int
     is_dense: bool
@@ -93,9 +98,12 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
     free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
     if not free:
         begin: Begin = "noise" if asked.solver == "lm" else "signal"
-        return [Kind(asked, begin, _n_members_of(asked, table))]
+        # a given prior leaves nothing to tell networks apart by
+        alone = not is_auto(asked.alpha) or is_auto(asked.n_members)
+        return [Kind(asked, begin, 1 if alone else int(asked.n_members))]
     if table.has_validation:
-        found = [_stochastic(asked, table, asked.encoding)]
+        encoding = "piecewise_linear" if _has_knots(asked, table) else "linear"
+        found = [_by_evidence(asked, "adam", encoding, "signal")]
     else:
         found = _usual_kinds(asked, table)
     if not is_auto(asked.n_members):
@@ -105,7 +113,7 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
 
 
 def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
-    """So many that steps grow with the root of the rows, of which each is a visited less often."""
+    """As many as make steps grow with the root of the rows: of more rows each is met less often."""
     per_root = STEPS_WITH_KNOTS if has_knots else STEPS
     n_steps = per_root * n_rows**0.5
     return max(FEWEST_EPOCHS, round(n_steps * min(batch_size, n_rows) / n_rows))
@@ -113,17 +121,21 @@ def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
 
 def usual_batch_size(n_rows: int) -> int:
     """Rows of a mini-batch."""
-    return 64 if n_rows < 2000 else 256
+    return SMALL_BATCH if n_rows < ROWS_FOR_BATCHES else LARGE_BATCH
+
+
+def usual_units(solver: str, n_rows: int) -> int:
+    """Hidden units of a network."""
+    if solver != "lm":
+        return MANY_UNITS
+    return FEW_UNITS if n_rows < ROWS_FOR_MORE else MORE_UNITS
 
 
 def _usual_kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds that suit the table, the first being the one to take alone."""
     smooth = asked.encoding in ("auto", "linear")
-    knots = asked.encoding == "piecewise_linear"
-    if is_auto(asked.encoding):
-        knots = table.is_dense and table.n_rows >= ROWS_FOR_KNOTS
     found = _smooth_kinds(asked, table) if smooth else []
-    if knots:
+    if _has_knots(asked, table):
         several = 2 if table.n_rows >= ROWS_FOR_SEVERAL else 1
         piecewise = _by_evidence(asked, "adam", "piecewise_linear", "signal", several)
         found = [piecewise, *found] if several > 1 else [*found, piecewise]
@@ -161,11 +173,11 @@ def _by_evidence(asked: Settings, solver: str, encoding: str, begin: Begin, n: i
     return Kind(replace(asked, solver=solver, encoding=encoding, dtype=dtype), begin, n)
 
 
-def _stochastic(asked: Settings, table: Table, encoding: str) -> Kind:
-    if is_auto(encoding):
-        knots = table.is_dense and table.n_rows >= ROWS_FOR_KNOTS
-        encoding = "piecewise_linear" if knots else "linear"
-    return _by_evidence(asked, "adam", encoding, "signal")
+def _has_knots(asked: Settings, table: Table) -> bool:
+    """Whether some network is to be piecewise linear; sparse rows that are asked to are refused."""
+    if is_auto(asked.encoding):
+        return table.is_dense and table.n_rows >= ROWS_FOR_KNOTS
+    return bool(asked.encoding == "piecewise_linear")
 
 
 def _cycled(found: list[Kind], n: int) -> list[Kind]:
@@ -175,15 +187,6 @@ def _cycled(found: list[Kind], n: int) -> list[Kind]:
         kind = single[i % len(single)]
         single[i % len(single)] = replace(kind, n_members=kind.n_members + 1)
     return [kind for kind in single if kind.n_members]
-
-
-def _n_members_of(asked: Settings, table: Table) -> int:
-    """Networks to average where the solver is given."""
-    if not is_auto(asked.alpha):
-        return 1
-    if not is_auto(asked.n_members):
-        return int(asked.n_members)
-    return 1
 
 
 def exact_pays(asked: Settings, table: Table) -> bool:
@@ -200,7 +203,7 @@ def cost_of_exact(asked: Settings, table: Table) -> float:
 def _size_of_exact(asked: Settings, table: Table) -> int:
     n_hidden = asked.hidden_size
     if is_auto(n_hidden):
-        n_hidden = FEW_UNITS if table.n_rows < ROWS_FOR_MORE else MORE_UNITS
+        n_hidden = usual_units("lm", table.n_rows)
     skip = table.n_outputs == 1 if is_auto(asked.skip) else bool(asked.skip)
     return Shape(table.n_encoded, int(n_hidden), table.n_outputs, skip).size
 

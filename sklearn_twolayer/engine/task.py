@@ -164,9 +164,14 @@ class Continuation:
     n_asked: int = 1
 
     @property
+    def networks(self) -> list["Continuation"]:
+        """The networks that are averaged, or the one there is."""
+        return self.members or [self]
+
+    @property
     def n_members(self) -> int:
         """Networks that are averaged."""
-        return max(len(self.members), 1)
+        return len(self.networks)
 
 
 def preserve(continuation: Continuation) -> dict[str, Any]:

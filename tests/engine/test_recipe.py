@@ -60,7 +60,7 @@ every_table = pytest.mark.parametrize(("n_rows", "has_noise", "expected"), TABLE
 
 def table(n_rows, has_noise=True, n_columns=5, n_outputs=1, **others):
     is_usual = {"is_dense": True, "has_validation": False, "has_curvature": True}
-    sizes = n_rows, n_columns, n_columns, n_outputs
+    sizes = n_rows, n_columns, n_outputs
     return Table(*sizes, **{**is_usual, **others}, has_noise=has_noise)
 
 

@@ -8,6 +8,7 @@ few of them tell, the weights stay near those of the prior.
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 
 from ..model.losses import Loss
 from ..numerics import Array
@@ -32,15 +33,15 @@ def stack(loss: Loss, outputs: Array, Y: Array, weights: Array, prior: Array) ->
         unit = max(2 * min(_loss(loss, Z2, Y, weights)[0] for Z2 in outputs) / n, 1e-12)
 
     def objective(log_ratios: Array) -> tuple[float, Array]:
-        a = _softmax(log_ratios)
+        a = softmax(log_ratios)
         value, gradient = _loss(loss, np.tensordot(a, outputs, 1), Y, weights)
-        of_a = np.tensordot(outputs, gradient, 2) / unit
-        value = value / unit - float(prior @ np.log(a))
-        of_a -= prior / a
-        return value, a * (of_a - a @ of_a)
+        value = value / unit - float(prior @ log_softmax(log_ratios))
+        of_a = a * np.tensordot(outputs, gradient, 2) / unit
+        # da_m / dx_n = a_m (1_mn - a_n), whatever the loss
+        return value, of_a - a * of_a.sum() - prior + a * prior.sum()
 
     found = minimize(objective, np.log(prior / prior.sum()), jac=True, method="L-BFGS-B")
-    return pruned(_softmax(found.x))
+    return pruned(softmax(found.x))
 
 
 def cheapest(
@@ -77,11 +78,6 @@ def pruned(a: Array) -> Array:
     """Without members that hardly count."""
     a = np.where(a < LEAST_WEIGHT, 0.0, a)
     return np.asarray(a / a.sum())
-
-
-def _softmax(x: Array) -> Array:
-    e = np.exp(np.clip(x - x.max(), -50, 0))
-    return np.asarray(e / e.sum())
 
 
 def _loss(loss: Loss, Z2: Array, Y: Array, weights: Array) -> tuple[float, Array]:

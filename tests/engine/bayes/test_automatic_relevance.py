@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import training
+from kinds import every_target
 from sklearn_twolayer.engine.bayes import automatic_relevance as module
 from sklearn_twolayer.engine.bayes.evidence import POOLING, Estimate, relevance_prior
 from sklearn_twolayer.engine.data.rows import ArrayRows
@@ -20,14 +21,6 @@ from sklearn_twolayer.engine.solvers.objective import Objective
 from sklearn_twolayer.engine.solvers.solution import Status
 
 N_ROWS, N_FEATURES, N_HIDDEN = 80, 3, 4
-KINDS = {
-    "one target": ("squared_error", 1),
-    "two targets": ("squared_error", 2),
-    "two classes": ("binary_log_loss", 1),
-    "two labels": ("binary_log_loss", 2),
-    "three classes": ("log_loss", 3),
-}
-every_kind = pytest.mark.parametrize(("loss", "n_outputs"), KINDS.values(), ids=KINDS)
 either_skip = pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 
 
@@ -66,7 +59,7 @@ def solve(network, X, Y, weights=None, total=None, theta=None, state=None, **opt
     return module.solve(objective, theta, settings, monitor, RandomState(0), state)
 
 
-@every_kind
+@every_target
 @either_skip
 def test_priors_are_of_columns_biases_outputs_and_the_path_past_them(loss, n_outputs, skip, table):
     network = network_of(loss, n_outputs, skip)
@@ -144,7 +137,7 @@ def test_begins_at_the_logistic_regression_of_largest_evidence(rng):
     assert beta == 1
 
 
-@every_kind
+@every_target
 def test_begins_at_a_linear_model_whatever_the_outputs(loss, n_outputs, table):
     X, Y = table(loss, n_outputs)
     network = network_of(loss, n_outputs, skip=True)
@@ -174,7 +167,7 @@ def test_begins_almost_linear_and_leaves_the_draw_alone(skip, rng):
     assert (beta is None) == (not skip)
 
 
-@every_kind
+@every_target
 def test_weights_are_copies(loss, n_outputs, table, rng):
     """Rows in another order, however often, may not matter: a few steps from one start."""
     X, Y = table(loss, n_outputs)
@@ -201,7 +194,7 @@ def test_the_curve_is_of_the_evidence_per_unit_of_weight(loss, n_outputs, table,
     assert_allclose(fitted.monitor.loss_curve[-1] * weights.sum(), -evidence, rtol=1e-9)
 
 
-@every_kind
+@every_target
 def test_the_mode_and_its_precisions_are_kept_together(loss, n_outputs, table):
     network = network_of(loss, n_outputs)
     X, Y = table(loss, n_outputs)
@@ -217,7 +210,7 @@ def test_the_mode_and_its_precisions_are_kept_together(loss, n_outputs, table):
     assert 0 < found.n_effective_parameters < size
 
 
-@every_kind
+@every_target
 @pytest.mark.parametrize("max_iter", [2, 20, 100])
 def test_the_last_iteration_is_the_one_that_is_kept(loss, n_outputs, max_iter, table):
     network = network_of(loss, n_outputs)
@@ -231,7 +224,7 @@ def test_the_last_iteration_is_the_one_that_is_kept(loss, n_outputs, max_iter, t
     assert monitor.loss_curve[-1] == solution.value / N_ROWS
 
 
-@every_kind
+@every_target
 def test_going_on_from_the_end_changes_little(loss, n_outputs, table):
     network = network_of(loss, n_outputs)
     X, Y = table(loss, n_outputs)

@@ -7,6 +7,7 @@ from scipy.linalg import null_space
 from sklearn.datasets import load_diabetes, load_wine, make_friedman1, make_regression
 
 from encoded_tables import TABLES
+from kinds import every_target
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine.bayes import automatic_relevance
 from sklearn_twolayer.engine.bayes import kronecker_factors as module
@@ -34,14 +35,6 @@ from sklearn_twolayer.engine.solvers.monitor import Monitor
 from sklearn_twolayer.engine.solvers.objective import Objective
 
 N_ROWS, N_FEATURES, N_HIDDEN = 70, 4, 3
-KINDS = {
-    "one target": ("squared_error", 1),
-    "three targets": ("squared_error", 3),
-    "two classes": ("binary_log_loss", 1),
-    "two labels": ("binary_log_loss", 2),
-    "three classes": ("log_loss", 3),
-}
-every_kind = pytest.mark.parametrize(("loss", "n_outputs"), KINDS.values(), ids=KINDS)
 either_skip = pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 
 
@@ -217,7 +210,7 @@ def test_blocks_of_a_linear_network_are_exact(n_outputs, skip, weighted, rng, dr
 
 
 @either_skip
-@every_kind
+@every_target
 def test_blocks_of_rows_alike_are_exact(loss, n_outputs, skip, rng, draw_targets):
     network, _, theta = draw(loss, n_outputs, rng, draw_targets, skip)
     X = np.repeat(rng.randn(1, N_FEATURES), N_ROWS, axis=0)
@@ -232,7 +225,7 @@ def test_blocks_of_rows_alike_are_exact(loss, n_outputs, skip, rng, draw_targets
     compare(network, rows, theta, prior, beta, n, laplace, dense)
 
 
-@every_kind
+@every_target
 def test_blocks_of_units_alike_in_all_rows_are_exact(loss, n_outputs, rng, draw_targets):
     """W1 = 0 leaves S, C and b alike, whatever the rows are."""
     network, rows, theta = draw(loss, n_outputs, rng, draw_targets, weights=0.2 + rng.rand(N_ROWS))
@@ -296,7 +289,7 @@ def from_means(network, rows, theta, n, n_joint):
 
 @pytest.mark.parametrize("n_joint", [N_FEATURES, 0], ids=["correlated", "uncorrelated"])
 @either_skip
-@every_kind
+@every_target
 def test_is_the_posterior_of_the_products(
     loss, n_outputs, skip, n_joint, rng, draw_targets, monkeypatch
 ):
@@ -364,7 +357,7 @@ def everything(network, theta, rows, prior, beta, **options):
 @pytest.mark.parametrize("most", [1000, 0], ids=["correlated", "uncorrelated"])
 @pytest.mark.parametrize("centred", [False, True], ids=["not centred", "centred"])
 @either_skip
-@every_kind
+@every_target
 def test_sparse_rows_give_what_dense_rows_give(
     loss, n_outputs, skip, centred, most, rng, draw_targets, monkeypatch
 ):
@@ -385,7 +378,7 @@ def test_sparse_rows_give_what_dense_rows_give(
 
 
 @either_skip
-@every_kind
+@every_target
 def test_single_precision_costs_its_rounding_only(loss, n_outputs, skip, rng, draw_targets):
     network, _, theta = draw(loss, n_outputs, rng, draw_targets, skip)
     theta = theta.astype(np.float32)
@@ -403,7 +396,7 @@ def test_single_precision_costs_its_rounding_only(loss, n_outputs, skip, rng, dr
 
 
 @either_skip
-@every_kind
+@every_target
 def test_weights_are_copies(loss, n_outputs, skip, rng, draw_targets):
     copies = rng.randint(1, 4, size=N_ROWS)
     network, rows, theta = draw(loss, n_outputs, rng, draw_targets, skip)
@@ -421,7 +414,7 @@ def test_weights_are_copies(loss, n_outputs, skip, rng, draw_targets):
     assert_allclose(ours.log_evidence, theirs.log_evidence, rtol=1e-10)
 
 
-@every_kind
+@every_target
 def test_some_rows_speak_for_all(loss, n_outputs, rng, draw_targets):
     network, rows, theta = draw(loss, n_outputs, rng, draw_targets, weights=0.2 + rng.rand(N_ROWS))
     prior, beta = precisions(network, rng)

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.datasets import make_friedman1
 
 import training
+from kinds import every_target
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine.bayes import reestimation as module
 from sklearn_twolayer.engine.bayes.evidence import LARGEST_PRECISION, relevance_prior
@@ -32,14 +33,6 @@ from sklearn_twolayer.engine.solvers.solution import Status
 
 N_ROWS, N_FEATURES, N_HIDDEN = 90, 3, 4
 FOLLOWING = sorted(set(SOLVERS) - {"lm"})
-KINDS = {
-    "one target": ("squared_error", 1),
-    "two targets": ("squared_error", 2),
-    "two classes": ("binary_log_loss", 1),
-    "two labels": ("binary_log_loss", 2),
-    "three classes": ("log_loss", 3),
-}
-every_kind = pytest.mark.parametrize(("loss", "n_outputs"), KINDS.values(), ids=KINDS)
 every_solver = pytest.mark.parametrize("solver", FOLLOWING)
 SHORT = {"max_iter": 30, "batch_size": 20, "learning_rate": "constant", "learning_rate_init": 0.01}
 """Enough mini-batches for a few estimates."""
@@ -84,7 +77,7 @@ def fit(X, Y, loss, n_outputs, weights=None, seed=0, **options):
 # the function that is minimised -----------------------------------------------------------------
 
 
-@every_kind
+@every_target
 def test_is_the_log_posterior_divided_by_the_noise(loss, n_outputs, rng):
     """F n / (mean noise) = sum_k beta_k E_k + 1/2 sum_g precision_g |theta_g|^2."""
     network, weights = network_of(loss, n_outputs, skip=True), 0.5 + rng.rand(N_ROWS)
@@ -114,7 +107,7 @@ def test_is_the_log_posterior_divided_by_the_noise(loss, n_outputs, rng):
         assert_allclose(gradient[i], slope, rtol=1e-5, atol=1e-8)
 
 
-@every_kind
+@every_target
 def test_the_precisions_are_those_that_the_posterior_suggests(loss, n_outputs, rng):
     network = network_of(loss, n_outputs)
     rows = ArrayRows(*table(loss, n_outputs, rng))
@@ -202,7 +195,7 @@ def test_as_many_rows_are_asked_as_it_takes(n_rows, rng):
     assert F.laplace(rng.randn(network.shape.size)).factors.n == n_rows
 
 
-@every_kind
+@every_target
 def test_weights_are_copies(loss, n_outputs, rng):
     """A single estimate, and the penalty; weights come relative to their mean."""
     copies = rng.randint(1, 4, size=N_ROWS)
@@ -223,7 +216,7 @@ def test_weights_are_copies(loss, n_outputs, rng):
         assert_allclose(getattr(of_ours, name), getattr(of_theirs, name), rtol=1e-10)
 
 
-@every_kind
+@every_target
 def test_weights_are_copies_for_a_solver_of_all_rows(loss, n_outputs, rng):
     copies = rng.randint(1, 4, size=N_ROWS)
     X, Y = table(loss, n_outputs, rng)
@@ -255,7 +248,7 @@ def test_sparse_rows_give_what_dense_rows_give(solver, rng):
 
 
 @every_solver
-@every_kind
+@every_target
 def test_every_solver_ends_with_a_posterior(loss, n_outputs, solver, rng):
     network = network_of(loss, n_outputs)
     rows = ArrayRows(*table(loss, n_outputs, rng))
@@ -425,7 +418,7 @@ def test_runs_of_mini_batches_have_a_number_of_estimates():
 # where alpha is given ---------------------------------------------------------------------------
 
 
-@every_kind
+@every_target
 @pytest.mark.parametrize("several", [False, True], ids=["one alpha", "one for each group"])
 def test_of_a_given_alpha_the_noise_alone_is_estimated(loss, n_outputs, several, rng):
     network = network_of(loss, n_outputs, skip=True)
