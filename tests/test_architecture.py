@@ -19,6 +19,7 @@ FRONT = (
     "held_out",
     "averaging",
     "run",
+    "borrowing",
     "preparation",
     "plan",
     "task",

@@ -9,7 +9,9 @@ from numpy.random import RandomState
 
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
+from .borrowing import of_squared_error, residuals
 from .held_out import Parallel, Weighting, moderation_without, weigh
+from .model.quantile_losses import weighted_quantiles
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training, prepare
@@ -61,6 +63,7 @@ def fit(
     where an earlier fit ended, an average network by network.
     """
     trainings = _prepare(plan.kinds)
+    plan = _with_definite_loss(plan, trainings[0], random_state)
     if start is not None:
         return _going_on(plan, trainings, random_state, start)
     n_init, n_members = plan.settings.n_init, sum(k.settings.n_members for k in plan.kinds)
@@ -89,11 +92,34 @@ def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | Non
     """
     if start is None:
         training = prepare(plan)
+        plan = _with_definite_loss(plan, training)
         found = run(plan, training, random_state, phase="partial_fit", keep_best=False)
         return average(plan, [Member(plan, training, found)])
     each = zip(plan.kinds, start.networks, strict=True)
     trainings = [prepare(kind, member.scaling) for kind, member in each]
+    plan = _with_definite_loss(plan, trainings[0])
     return _going_on(plan, trainings, random_state, start, "partial_fit", keep_best=False)
+
+
+def _with_definite_loss(
+    plan: Plan, training: Training, random_state: RandomState | None = None
+) -> Plan:
+    """The plan with the parameters of its loss in standardised units.
+
+    Where one goes by the noise, the residuals of a network for squared errors tell it; in a stream
+    those of a constant do.
+    """
+    loss, rows = plan.task.loss.in_units_of(training.scaling.Y_scale), training.rows
+    if loss.follows_noise:
+        weights, errors = rows.weights_of_rows(), rows.Y.astype(np.float64)
+        if random_state is None:
+            errors = errors - weighted_quantiles(errors, weights, 0.5)
+        else:
+            pilot = of_squared_error(plan)
+            found = run(pilot, training, random_state, phase="pilot")
+            errors = residuals(pilot.network(), rows, found.solution.theta)
+        loss = loss.for_noise(errors, weights)
+    return plan.with_loss(loss)
 
 
 def _prepare(plans: Sequence[Plan]) -> list[Training]:

@@ -23,7 +23,7 @@ from .plan import Plan
 from .preparation import Training
 from .run import run
 from .solvers import SOLVERS
-from .solvers.solution import Posterior, Status
+from .solvers.solution import Posterior, Solution, Status
 from .task import Fit
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
@@ -85,12 +85,12 @@ class _Trial:
 
     def __call__(self) -> _Told | None:
         """None of a network that has diverged."""
-        plan, found = self.plan, self._fits()
-        all_of_them = [fitted.solution.posterior for fitted in found]
-        posteriors = [posterior for posterior in all_of_them if posterior is not None]
+        found = self._fits()
+        known = [_posterior(self.plan, fitted.solution) for fitted in found]
+        posteriors = [posterior for posterior in known if posterior is not None]
         if not posteriors:
             return None
-        network, n_rows = plan.network(), 0
+        network, n_rows = self.plan.network(), 0
         outputs = [outputs_of(network, p.theta, p.covariance) for p in posteriors]
         evidence = np.array([p.log_evidence for p in posteriors])
         weights = member_weights(evidence, self.kept.weight)
@@ -118,6 +118,14 @@ class _Trial:
             if found[-1].solution.status is Status.STOPPED:
                 break
         return found
+
+
+def _posterior(plan: Plan, solution: Solution) -> Posterior | None:
+    """That of a network, or what stands for it where the loss has none."""
+    if plan.task.loss.link != "increments" or solution.status is Status.DIVERGED:
+        return solution.posterior
+    none = np.zeros(0)
+    return Posterior(solution.theta, None, none, none, 0.0, 0.0)
 
 
 def _rows_to_moderate(plan: Plan) -> int:
