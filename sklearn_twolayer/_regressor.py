@@ -11,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
+from ._intervals import IntervalsMixin
 from ._validation import MatrixLike, numbers_fit_a_float
 
 
-class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
+class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     """A neural network with one hidden layer that predicts quantities.
 
     It scales its columns and targets itself, minimises the penalised squared error, and acts on raw

@@ -42,7 +42,7 @@ from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation
 from .model.gradient_check import numerical_gradient
 from .model.initializers import INITIALIZERS
-from .model.losses import LOSSES
+from .model.losses import LOSSES, LocatedLoss
 from .model.network import raw_prediction
 from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
@@ -63,6 +63,7 @@ from .task import (
     restore,
     restore_predictive,
     restore_ranges,
+    restore_residuals,
 )
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "Encoded",
     "Encoding",
     "Fit",
+    "LocatedLoss",
     "Moderation",
     "Monitor",
     "Plan",
@@ -107,6 +109,7 @@ __all__ = [
     "restore",
     "restore_predictive",
     "restore_ranges",
+    "restore_residuals",
     "side_by_side_activation",
     "softmax",
     "softplus",

@@ -9,7 +9,7 @@ classes need no one-hot matrix. Losses of several outputs are summed, in value, 
 curvature alike.
 """
 
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -63,6 +63,26 @@ class NoisyLoss(Loss, Protocol):
         ...
 
 
+@runtime_checkable
+class LocatedLoss(Loss, Protocol):
+    """A loss of quantities, which knows where new ones are to be expected, and how scattered.
+
+    - ``is_skewed``: whether they scatter differently above and below the location;
+    - ``support``: between which numbers, in units of Y, they are.
+    """
+
+    is_skewed: bool
+    support: tuple[float, float]
+
+    def location_scale(self, Z2: Array, variance: Array, noise: Array) -> tuple[Array, Array]:
+        """Location and scale (n_rows, n_targets) of new targets, in units of standardised ones.
+
+        The raw outputs have that variance (n_rows, n_outputs), and `noise` (n_outputs,) is that of
+        targets where the loss has one.
+        """
+        ...
+
+
 def with_noise(loss: Loss, beta: Array) -> Loss:
     """The loss under a noise of known precision."""
     return cast(NoisyLoss, loss).with_noise(beta)
@@ -82,6 +102,8 @@ class SquaredError:
     has_noise = True
     has_curvature = True
     is_moderated = False
+    is_skewed = False
+    support = (-np.inf, np.inf)
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         np.subtract(Z2, Y, out=gradient)
@@ -95,6 +117,9 @@ class SquaredError:
 
     def check_targets(self, Y: Array, name: str) -> None:
         """All are admitted."""
+
+    def location_scale(self, Z2: Array, variance: Array, noise: Array) -> tuple[Array, Array]:
+        return Z2, np.sqrt(variance + noise)
 
     def with_noise(self, beta: Array) -> "NoisySquaredError":
         """The same for targets of known noise."""
