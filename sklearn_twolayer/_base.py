@@ -227,7 +227,7 @@ class BaseTwoLayer(
         self.alpha_ = posterior.alpha if given is None and posterior is not None else given
         self.n_effective_parameters_ = getattr(posterior, "n_effective_parameters", None)
         self.log_evidence_ = getattr(posterior, "log_evidence", None)
-        self._noise = fitted.noise if self._loss_at_fit.has_noise else None
+        self._noise = None if self._loss_at_fit.is_moderated else fitted.noise
         # a pickle holds no types of ours
         self._predictive = None if predictive is None else engine.preserve_predictive(predictive)
 

@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
+from ._intervals import IntervalsMixin
 from ._scoring import fraction_explained
 from ._validation import MatrixLike, numbers_fit_a_float
 
 
-class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
+class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     """A neural network with one hidden layer that predicts quantities.
 
     It scales its columns and targets itself, minimises the penalised squared error or another
@@ -825,7 +826,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     @property
     def noise_variance_(self) -> float | np.ndarray | None:
         """Variance of the noise of y, or None; see the attributes of the class."""
-        if self._noise is None or self._loss_at_fit.link != "identity":
+        loss = self._loss_at_fit
+        if self._noise is None or not loss.has_noise or loss.link != "identity":
             return None
         with np.errstate(all="ignore"):
             variance = np.square(np.sqrt(self._noise) * self._unit_of_y)

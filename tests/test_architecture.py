@@ -16,6 +16,7 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "left_out",
     "held_out",
     "averaging",
     "run",
@@ -35,7 +36,7 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection", "_members", "_table", "_validation_rows"),
+    ("_inspection", "_intervals", "_members", "_table", "_validation_rows"),
     ("_columns",),
     ("_frames",),
     ("_parallel",),

@@ -42,6 +42,7 @@ from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation
 from .model.gradient_check import numerical_gradient
 from .model.initializers import INITIALIZERS
+from .model.loss import LocatedLoss
 from .model.losses import LOSSES, loss_with, noise_variance
 from .model.network import raw_prediction
 from .model.parameters import Shape
@@ -63,6 +64,7 @@ from .task import (
     restore,
     restore_predictive,
     restore_ranges,
+    restore_residuals,
 )
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "Encoded",
     "Encoding",
     "Fit",
+    "LocatedLoss",
     "Moderation",
     "Monitor",
     "Plan",
@@ -109,6 +112,7 @@ __all__ = [
     "restore",
     "restore_predictive",
     "restore_ranges",
+    "restore_residuals",
     "side_by_side_activation",
     "softmax",
     "softplus",

@@ -26,7 +26,7 @@ from .recipe import USUAL_ALPHA
 from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.objective import Objective
-from .solvers.solution import Posterior, State
+from .solvers.solution import Posterior, Solution, State, Status
 from .task import Fit
 
 FULL_BATCH_STEPS = 200
@@ -53,6 +53,16 @@ class Beginning:
 def is_likelihood(loss: Loss) -> bool:
     """Whether the curvature of the loss tells how sure weights are."""
     return loss.has_curvature and not loss.borrows_prior
+
+
+def posterior_of(plan: Plan, solution: Solution) -> Posterior | None:
+    """That of a network, or weights alone where the loss tells nothing of how sure they are."""
+    loss = plan.task.loss
+    if solution.posterior is not None or solution.status is Status.DIVERGED or is_likelihood(loss):
+        return solution.posterior
+    # targets scatter alike everywhere, in units of their own
+    noise = np.ones(plan.task.n_targets)
+    return Posterior(solution.theta, None, np.ones(1), noise, 0.0, 0.0)
 
 
 def of_squared_error(plan: Plan) -> Plan:

@@ -9,8 +9,10 @@ from numpy.random import RandomState
 
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
-from .borrowing import of_squared_error, residuals
-from .held_out import Parallel, Weighting, moderation_without, weigh
+from .bayes.residuals import Residuals
+from .borrowing import of_squared_error, posterior_of, residuals
+from .held_out import Parallel, Weighting, weigh
+from .left_out import moderation_without, residuals_without
 from .model.quantile_losses import weighted_quantiles
 from .numerics import Array
 from .plan import Plan
@@ -201,35 +203,53 @@ def _going_on(
         of_member = _phase(member=(number, start.n_members)) or phase
         found = run(kind, training, random_state, starts[number], of_member, keep_best)
         members.append(Member(kind, training, found, weights[number]))
-    found = average(plan, members)
+    found = average(plan, members, earlier=start.residuals)
     return replace(found, continuation=replace(found.continuation, n_asked=start.n_asked))
 
 
-def average(plan: Plan, members: list[Member], weighting: Weighting | None = None) -> Fit:
-    """The average of members, with a posterior where they have one; the best tells the rest."""
-    known = [m.fitted.solution.posterior is not None for m in members]
-    if any(known):
+def average(
+    plan: Plan,
+    members: list[Member],
+    weighting: Weighting | None = None,
+    earlier: Residuals | None = None,
+) -> Fit:
+    """The average of members, with a posterior where they have one; the best tells the rest.
+
+    `earlier` are residuals from before the members went on.
+    """
+    known = [posterior_of(m.plan, m.fitted.solution) for m in members]
+    posteriors = [posterior for posterior in known if posterior is not None]
+    if posteriors:
         # a network that diverged has no posterior, and does not count beside others that have
-        members = [m for m, is_known in zip(members, known, strict=True) if is_known]
+        members = [m for m, of_member in zip(members, known, strict=True) if of_member is not None]
     weights = np.array([m.weight for m in members])
     weights = weights / weights.sum()
     fits = [m.fitted for m in members]
     found = side_by_side(fits, weights) if len(fits) > 1 else fits[0]
-    posteriors = [f.solution.posterior for f in fits if f.solution.posterior is not None]
     if not posteriors:
         return found
-    found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
-    if not plan.settings.store_posterior:
+    told = [m.plan for m in members], [m.training for m in members], posteriors, weights
+    residuals = weighting.residuals if weighting else _still_valid(earlier, plan)
+    residuals = residuals or residuals_without(*told)
+    continuation = replace(found.continuation, residuals=residuals)
+    noise = weights @ np.array([p.noise for p in posteriors])
+    found = replace(found, noise=noise, continuation=continuation)
+    if not plan.settings.store_posterior or any(p.covariance is None for p in posteriors):
         return found
     thetas, covariances = [p.theta for p in posteriors], [p.covariance for p in posteriors]
     predictive = Predictive(thetas, covariances, weights)
     if plan.task.loss.is_moderated:
         moderation = weighting.moderation if weighting else None
-        if moderation is None:
-            plans, trainings = [m.plan for m in members], [m.training for m in members]
-            moderation = moderation_without(plans, trainings, posteriors, weights)
+        moderation = moderation or moderation_without(*told)
         predictive = replace(predictive, **vars(moderation))
     return replace(found, predictive=predictive)
+
+
+def _still_valid(residuals: Residuals | None, plan: Plan) -> Residuals | None:
+    """Residuals of an earlier fit, if its rows were held out and its scale was of the same kind."""
+    if residuals is None or not residuals.by_held_out:
+        return None
+    return residuals if residuals.with_variance == (not plan.no_posterior) else None
 
 
 def _phase(**places: tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ from numpy.random import RandomState
 from .bayes.ensemble import Predictive
 from .bayes.extrapolation import Ranges
 from .bayes.kronecker import KroneckerCovariance
+from .bayes.residuals import Residuals
 from .data.encoding import Encoding
 from .data.moments import Moments
 from .data.scaling import Scaling
@@ -156,7 +157,8 @@ class Continuation:
     An average goes on as its `members`, each from what it left behind itself; `theta` is then that
     of the wide network in which the hidden units of all stand side by side. `n_asked` counts the
     networks that were trained, some of which may have got no weight. `ranges` are those of all rows
-    so far, or None where they do not matter or are not known.
+    so far, or None where they do not matter or are not known. `residuals` are those of the average
+    or of the one network, if there are any.
     """
 
     theta: Array
@@ -173,6 +175,7 @@ class Continuation:
     member_weights: Array | None = None
     ranges: Ranges | None = None
     n_asked: int = 1
+    residuals: Residuals | None = None
 
     @property
     def networks(self) -> list["Continuation"]:
@@ -191,7 +194,7 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
     members = [preserve(member) for member in continuation.members]
-    names = ("choices", "encoding", "ranges")
+    names = ("choices", "encoding", "ranges", "residuals")
     records = {name: dict(vars(state[name])) for name in names if state[name]}
     return state | histories | records | {"scaling": scaling, "members": members}
 
@@ -206,6 +209,7 @@ def restore(state: dict[str, Any]) -> Continuation:
         "choices": Choices(**state["choices"]),
         "encoding": Encoding(**state["encoding"]) if state.get("encoding") else None,
         "ranges": restore_ranges(state),
+        "residuals": restore_residuals(state),
         "members": members,
     }
     return Continuation(**{**state, **typed})
@@ -214,6 +218,11 @@ def restore(state: dict[str, Any]) -> Continuation:
 def restore_ranges(state: dict[str, Any]) -> Ranges | None:
     """The ranges of what `preserve` was given; None where it is older than they are."""
     return Ranges(**state["ranges"]) if state.get("ranges") else None
+
+
+def restore_residuals(state: dict[str, Any]) -> Residuals | None:
+    """The residuals of what `preserve` was given; None where there are none."""
+    return Residuals(**state["residuals"]) if state.get("residuals") else None
 
 
 def preserve_predictive(predictive: Predictive) -> dict[str, Any]:

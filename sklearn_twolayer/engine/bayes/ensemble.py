@@ -7,7 +7,7 @@ the number of rows: Laplace's approximation is not to be trusted to the last nat
 worse than the others should not count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,15 @@ def combine(outputs: Iterator[tuple[Array, Array]], weights: Array) -> tuple[Arr
         apart = weight**0.5 * (Z2 - mean)
         covariance += np.multiply(apart[..., :, None], apart[..., None, :], out=weighted)
     return mean, covariance
+
+
+def combine_variances(
+    outputs: Iterable[tuple[Array, Array]], weights: Array
+) -> tuple[Array, Array]:
+    """The same for variances (n_rows, n_outputs), the diagonals of such covariances."""
+    Z2, variances = (np.array(each) for each in zip(*outputs, strict=True))
+    mean = np.tensordot(weights, Z2, 1)
+    return mean, np.tensordot(weights, variances + np.square(Z2 - mean), 1)
 
 
 @dataclass(frozen=True)

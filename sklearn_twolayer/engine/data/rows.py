@@ -100,6 +100,12 @@ class ArrayRows:
         w = None if self.weights is None else rows_of(self.weights, index)
         return self.source.take(index), rows_of(self.Y, index), w
 
+    def targets(self) -> tuple[Array, Array]:
+        """Those of all rows, in double precision, and how many copies each row stands for."""
+        weights = np.ones(self.n_rows) if self.weights is None else self.weights.astype(np.float64)
+        Y = self.Y.astype(np.float64) if self.Y.dtype.kind == "f" else self.Y
+        return Y, weights * self.copies
+
 
 def merge_equal_rows(
     X: Array, Y: Array, weights: Array | None

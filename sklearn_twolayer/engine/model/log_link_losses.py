@@ -32,6 +32,8 @@ class LogLink(ForQuantities):
     link = "log"
     has_noise = True
     has_curvature = True
+    is_skewed = True
+    support = (0.0, np.inf)
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         p = self.power
@@ -77,6 +79,11 @@ class LogLink(ForQuantities):
         mean = np.maximum(weights @ Y / weights.sum(), LEAST_MEAN)
         variance = weights @ (Y - mean) ** 2 / weights.sum()
         return np.maximum(variance / mean**self.power, LEAST_DISPERSION)
+
+    def location_scale(self, Z2: Array, variance: Array, noise: Array) -> tuple[Array, Array]:
+        mean = self.inverse_link(Z2)
+        scatter = self.variance_of_mean(mean, variance) + self.noise_variance(mean, noise)
+        return mean, np.sqrt(scatter)
 
     def noise_variance(self, mean: Array, noise: Array) -> Array:
         return noise * mean**self.power

@@ -1,6 +1,6 @@
 """What a loss is: the protocol, and what most of them have in common."""
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -112,12 +112,32 @@ class NoisyLoss(Loss, Protocol):
         ...
 
 
-class ForQuantities:
-    """What losses of quantities share, unless they say otherwise."""
+@runtime_checkable
+class LocatedLoss(Loss, Protocol):
+    """A loss of quantities, which knows where new ones are to be expected, and how scattered.
+
+    - ``is_skewed``: whether they scatter differently above and below the location;
+    - ``support``: between which numbers, in units of Y, they are.
+    """
+
+    is_skewed: bool
+    support: tuple[float, float]
+
+    def location_scale(self, Z2: Array, variance: Array, noise: Array) -> tuple[Array, Array]:
+        """Location and scale (n_rows, n_targets) of new targets, in units of standardised ones.
+
+        The raw outputs have that variance (n_rows, n_outputs), and `noise` (n_outputs,) is that of
+        targets where the loss, or the one whose prior it borrows, has one.
+        """
+        ...
+
+
+class BaseLoss:
+    """What most losses have in common."""
 
     out_activation = "identity"
     labels = False
-    standardizes_target = True
+    standardizes_target = False
     link: Link = "identity"
     has_noise = False
     has_curvature = False
@@ -158,6 +178,17 @@ class ForQuantities:
 
     def for_raw_outputs(self, scale: Array) -> Any:
         return self
+
+
+class ForQuantities(BaseLoss):
+    """What losses of quantities share, unless they say otherwise."""
+
+    standardizes_target = True
+    is_skewed = False
+    support = (-np.inf, np.inf)
+
+    def location_scale(self, Z2: Array, variance: Array, noise: Array) -> tuple[Array, Array]:
+        return self.inverse_link(Z2), np.sqrt(variance + noise)
 
 
 def with_noise(loss: Loss, beta: Array) -> Loss:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..numerics import Array, sigmoid, softmax
 from .log_link_losses import Gamma, Poisson, Tweedie
-from .loss import ForQuantities, Loss, NoisyLoss, diagonal, noise_variance, with_noise
+from .loss import BaseLoss, ForQuantities, Loss, NoisyLoss, diagonal, noise_variance, with_noise
 from .quantile_losses import AbsoluteError, Huber, Pinball
 
 __all__ = ["LOSSES", "Loss", "NoisyLoss", "loss_with", "noise_variance", "with_noise"]
@@ -65,10 +65,9 @@ class NoisySquaredError(SquaredError):
         return np.broadcast_to(np.diag(self.beta), (len(Z2), len(self.beta), len(self.beta)))
 
 
-class ForClasses(ForQuantities):
+class ForClasses(BaseLoss):
     """What losses of labels share."""
 
-    standardizes_target = False
     has_curvature = True
     is_moderated = True
 

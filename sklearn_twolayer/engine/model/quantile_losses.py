@@ -68,6 +68,15 @@ class Pinball(ForQuantities):
         found[:, 1:] = unit * softplus(Z2[:, 1:] / unit)
         return np.cumsum(found, axis=1, out=found)
 
+    def location_scale(self, Z2: Array, variance: Array, noise: Array) -> tuple[Array, Array]:
+        if not np.ndim(self.quantile):
+            return super().location_scale(Z2, variance, noise)
+        # quantiles tell themselves how widely targets scatter: the middle one, and their range
+        found = self.inverse_link(Z2)
+        middle = len(self.quantile) // 2
+        between = found[:, -1:] - found[:, :1]
+        return found[:, middle : middle + 1], between if between.any() else np.ones_like(between)
+
     def n_outputs(self, n_targets: int) -> int:
         return n_targets * max(np.size(self.quantile), 1) if np.ndim(self.quantile) else n_targets
 
