@@ -217,6 +217,7 @@ CONSTRAINTS = {
     "quantile": Quantiles(),
     "power": Interval(Real, 1, 2, open_low=True, open_high=True),
     "huber_delta": Either(_AUTO, _POSITIVE),
+    "noise": Choice(("constant", "varying", "mixture")),
     "hidden_size": Either(_AUTO, Interval(Integral, 1, _MOST_UNITS)),
     "activation": Choice(("auto", *ACTIVATIONS)),
     "skip": Either(_AUTO, Flag()),

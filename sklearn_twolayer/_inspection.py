@@ -13,8 +13,9 @@ class InspectionMixin:
     def input_gradients(self, X: MatrixLike) -> np.ndarray:
         """Slopes of the raw outputs along each column, at each row: d output / d input, exactly.
 
-        For a regressor the raw output is the prediction, in units of y per unit of the column. For
-        a classifier it is the logit of the network, before the link and any moderation: one if
+        For a regressor the raw output is the prediction, in units of y per unit of the column;
+        where its `noise` is not constant, outputs behind these are logarithms of variances. For a
+        classifier it is the logit of the network, before the link and any moderation: one if
         there are two classes (in favour of the second), else one for each class, or for each label
         of multilabel y.
 
@@ -179,6 +180,11 @@ class InspectionMixin:
             is_encoded = isinstance(X, engine.Encoded)
             X = X.part(present) if is_encoded else engine.subset(X, present)
             weights = weights[present]
+        if self._loss_at_fit.knows_variance:
+            # slopes of means and of logarithms are not in the same units
+            n = self.n_outputs_ // 2
+            to_outputs = [W[:, :n] for W in to_outputs]
+            intercepts = [intercepts[0], intercepts[1][:n]]
         if self.out_activation_ == "softmax":
             to_outputs = [W - W.mean(axis=1, keepdims=True) for W in to_outputs]
         magnitude = engine.gradient_magnitude([W1, *to_outputs], intercepts, activation, X, weights)

@@ -22,11 +22,18 @@ class MembersMixin:
                 "solver": member.solver,
                 "encoding": "piecewise_linear" if _has_knots(member) else "linear",
                 **vars(member.choices),
+                **self._noise_of(member),
                 "posterior": _name_of(covariance),
                 "weight": float(weight),
             }
             for member, weight, covariance in zip(members, weights, covariances, strict=True)
         ]
+
+    def _noise_of(self, member):
+        """Whether it varies, of those that know."""
+        if not self._loss_at_fit.knows_variance:
+            return {}
+        return {"noise": "constant" if member.has_constant_noise else "varying"}
 
 
 def _has_knots(member):

@@ -28,10 +28,11 @@ original column share a prior.
 No module here imports anything but NumPy, SciPy and the standard library.
 """
 
-from .averaging import activation_of, outputs_and_covariance, widest_member
+from .averaging import activation_of, located, outputs_and_covariance, widest_member
 from .bayes.ensemble import Predictive
 from .bayes.extrapolation import draw_in
 from .bayes.moderation import Moderation, with_labels_of
+from .bayes.pooling import log_density, moments
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding, level_order
 from .data.encoding import plain as plain_encoding
@@ -99,8 +100,11 @@ __all__ = [
     "hidden_features",
     "input_gradient",
     "level_order",
+    "located",
+    "log_density",
     "loss_with",
     "make_plan",
+    "moments",
     "noise_variance",
     "numerical_gradient",
     "outputs_and_covariance",

@@ -18,7 +18,7 @@ from .data.inputs import Inputs
 from .data.moments import has_missing
 from .data.sources import source
 from .model.activations import ACTIVATIONS
-from .model.losses import Loss
+from .model.loss import LocatedLoss, Loss
 from .model.network import Network
 from .model.parameters import Shape
 from .numerics import Array
@@ -117,6 +117,38 @@ def network_of(fitted: Continuation, loss: Loss, n_columns: int) -> Network:
     blocks = None if encoding is None else encoding.blocks
     shape = Shape(n_features, choices.hidden_size, n_outputs, choices.skip, blocks)
     return Network(shape, ACTIVATIONS[choices.activation], loss)
+
+
+def located(
+    fitted: Continuation, loss: LocatedLoss, predictive: Predictive, X: Any
+) -> tuple[Array, Array, Array]:
+    """Locations and scales (n_groups, n_rows, n_targets) of new targets, and weights of groups.
+
+    Members of constant noise are one group, those of varying noise the other one: each is an
+    average, and the density of new targets is the mixture of theirs. In standardised units.
+    """
+    members, found = fitted.networks, []
+    is_constant = np.array([member.has_constant_noise for member in members])
+    for of_group in (is_constant, ~is_constant):
+        if not of_group.any():
+            continue
+        chosen = np.flatnonzero(of_group)
+        weight = predictive.weights[chosen].sum()
+        group = replace(fitted, members=[members[i] for i in chosen])
+        part = replace(
+            predictive,
+            thetas=[predictive.thetas[i] for i in chosen],
+            covariances=[predictive.covariances[i] for i in chosen],
+            weights=predictive.weights[chosen] / weight,
+        )
+        parts = [
+            loss.location_scale(Z2, np.einsum("ikk->ik", covariance), np.ones(1))
+            for _, Z2, covariance in outputs_and_covariance(group, loss, part, X)
+        ]
+        location, scale = (np.concatenate(each) for each in zip(*parts, strict=True))
+        found.append((location, scale, weight))
+    locations, scales, weights = (np.array(each) for each in zip(*found, strict=True))
+    return locations, scales, weights
 
 
 def outputs_and_covariance(

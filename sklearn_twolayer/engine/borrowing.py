@@ -73,7 +73,8 @@ def of_squared_error(plan: Plan) -> Plan:
     task = replace(task, validation=None, score=None, early_stopping=False)
     alpha_by = "evidence" if plan.alpha_by == "squared_error" else plan.alpha_by
     shape = replace(plan.shape, n_outputs=n_targets)
-    return replace(plan, task=task, alpha_by=alpha_by, shape=shape, others=())
+    definite = replace(plan, task=task, alpha_by=alpha_by, shape=shape, others=())
+    return replace(definite, has_constant_noise=False)
 
 
 def begin(plan: Plan, training: Training, found: Fit) -> Beginning:

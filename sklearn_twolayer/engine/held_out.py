@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
-from .bayes.ensemble import combine, combine_variances, member_weights, outputs_of
-from .bayes.moderation import Moderation, choose_moderation
+from .bayes.ensemble import combine, member_weights, outputs_of
+from .bayes.moderation import Moderation
 from .bayes.predictive import blocks
-from .bayes.residuals import Residuals, tabulate
-from .bayes.stacking import cheapest, mean_losses, stack
+from .bayes.residuals import Residuals
 from .borrowing import posterior_of
 from .data.rows import ArrayRows
-from .model.loss import LocatedLoss, Loss
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
@@ -27,6 +25,7 @@ from .run import run
 from .solvers import SOLVERS
 from .solvers.solution import Status
 from .task import Fit
+from .weighing import Told, moderation_of, residuals_of, weights_of_kinds
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
 """Makes the calls, one after the other or at the same time, and returns what they return."""
@@ -57,26 +56,6 @@ class Weighting:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a network says of rows that it does not know.
-
-    Z2 and its variance (n_rows, n_outputs), the noise (n_outputs,), and of some first rows the
-    covariance.
-    """
-
-    Z2: Array
-    variance: Array
-    noise: Array
-    covariance: Array
-    is_stopped: bool = False
-
-    @property
-    def total_variance(self) -> Array:
-        """Of each row's outputs and noise, added up."""
-        return np.asarray(sum(self.variance.T) + self.noise.sum())
-
-
-@dataclass(frozen=True)
 class _Trial:
     """A kind of network trained without the rows that it is then asked for."""
 
@@ -86,7 +65,7 @@ class _Trial:
     seed: int
     phase: str
 
-    def __call__(self) -> _Told | None:
+    def __call__(self) -> Told | None:
         """None of a network that has diverged."""
         found = self._fits()
         known = [posterior_of(self.plan, fitted.solution) for fitted in found]
@@ -108,7 +87,7 @@ class _Trial:
             n_rows += len(Z2)
         Z2, variance, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
         is_stopped = found[-1].solution.status is Status.STOPPED
-        return _Told(Z2, variance, noise, covariance, is_stopped)
+        return Told(Z2, variance, noise, covariance, is_stopped)
 
     def _fits(self) -> list[Fit]:
         """One from each start, of which none begins after a callback has asked to stop."""
@@ -151,12 +130,11 @@ def weigh(
     a = np.zeros(len(plans))
     told = [[part for part in by_kind[k] if part is not None] for k in known]
     Y, copies = trainings[0].rows.part(np.concatenate(held_out)).targets()
-    outputs = np.array([np.concatenate([part.Z2 for part in parts]) for parts in told])
-    weights = copies if loss.is_moderated else copies / _variances(told)
-    a[known] = _stacked([plans[k] for k in known], outputs, Y, weights, economical=n_folds == 1)
+    of_known = [plans[k] for k in known]
+    a[known] = weights_of_kinds(of_known, told, Y, copies, economical=n_folds == 1)
     if loss.is_moderated:
-        return Weighting(a, _moderation(loss, told, a[known], Y, weights))
-    return Weighting(a, residuals=_residuals(plans[0], told, a[known], Y, copies))
+        return Weighting(a, moderation_of(loss, told, a[known], Y, copies))
+    return Weighting(a, residuals=residuals_of(of_known, told, a[known], Y, copies))
 
 
 def _trials(
@@ -179,84 +157,16 @@ def _trials(
     return trials
 
 
-def _results(trials: list[_Trial], parallel: Parallel) -> list[_Told | None]:
+def _results(trials: list[_Trial], parallel: Parallel) -> list[Told | None]:
     """What the trials tell; after a callback has asked to stop, no other begins."""
     if trials[0].plan.task.callback is None:
         return parallel(trials)
-    found: list[_Told | None] = []
+    found: list[Told | None] = []
     for trial in trials:
         found.append(told := trial())
         if told is not None and told.is_stopped:
             break
     return found
-
-
-CLEAN = 0.5
-"""Of the loss of the first kind, a network that began without noise must have no more."""
-
-
-def _stacked(
-    plans: Sequence[Plan], outputs: Array, Y: Array, weights: Array, economical: bool
-) -> Array:
-    """The weights, of a network that begins without noise only where that is plainly right."""
-    loss = plans[0].task.loss
-    losses = mean_losses(loss, outputs, Y, weights)
-    admitted = [not plan.is_clean for plan in plans] | (losses < CLEAN * losses[0])
-    admitted[0] = True
-    prior = np.array([plan.prior for plan in plans])
-    if any(plan.is_clean for plan, is_in in zip(plans, admitted, strict=True) if is_in):
-        prior = np.ones(len(plans))  # what was believed before is refuted
-    data = loss, outputs[admitted], Y, weights, prior[admitted]
-    a = np.zeros(len(plans))
-    if economical:
-        # where folds are affordable, so is what they say
-        costs = np.array([plan.cost for plan in plans])
-        a[admitted] = cheapest(*data, costs[admitted])
-    else:
-        a[admitted] = stack(*data)
-    return a
-
-
-def _variances(told: list[list[_Told]]) -> Array:
-    """How uncertain each row is, whichever kind is asked, relative to the others.
-
-    A row that no kind claims to know, far from all others, is not to decide between them.
-    """
-    each = [np.concatenate([part.total_variance for part in parts]) for parts in told]
-    variances = np.exp(np.mean(np.log(np.maximum(each, TINY)), axis=0))
-    return variances / variances.mean()
-
-
-TINY = 1e-12
-
-
-def _moderation(
-    loss: Loss, told: list[list[_Told]], a: Array, Y: Array, weights: Array
-) -> Moderation:
-    parts, start = [], 0
-    for of_fold in zip(*told, strict=True):
-        n = len(of_fold[0].covariance)
-        first = combine(((part.Z2[:n], part.covariance) for part in of_fold), a)
-        rows = slice(start, start + n)
-        parts.append((*first, Y[rows], weights[rows]))
-        start += len(of_fold[0].Z2)
-    return choose_moderation(loss, parts)
-
-
-def _residuals(
-    plan: Plan, told: list[list[_Told]], a: Array, Y: Array, weights: Array
-) -> Residuals | None:
-    """Those of the average, in units of its own scale; of what is no quantity there are none."""
-    loss, with_variance = plan.task.loss, not plan.no_posterior
-    if not isinstance(loss, LocatedLoss):
-        return None
-    found = []
-    for of_fold in zip(*told, strict=True):
-        Z2, variance = combine_variances(((part.Z2, part.variance) for part in of_fold), a)
-        noise = a @ np.array([part.noise for part in of_fold])
-        found.append(loss.location_scale(Z2, variance if with_variance else 0 * variance, noise))
-    location, scale = (np.concatenate(each) for each in zip(*found, strict=True))
-    return tabulate((Y - location) / scale, weights, True, with_variance)
 
 
 def _shortened(plan: Plan, ratio: float) -> Plan:

@@ -11,9 +11,11 @@ import numpy as np
 
 from .bayes.ensemble import combine, outputs_of
 from .bayes.moderation import Moderation, choose_moderation, leave_one_out
+from .bayes.pooling import pooled
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
 from .borrowing import is_likelihood
+from .constant_noise import by_noise
 from .held_out import rows_to_moderate
 from .model.loss import LocatedLoss, Loss, with_noise
 from .numerics import Array
@@ -60,16 +62,33 @@ def residuals_without(
     loss, with_variance = plans[0].task.loss, not plans[0].no_posterior
     if not isinstance(loss, LocatedLoss):
         return None
-    noise = a @ np.array([p.noise for p in posteriors])
+    groups = by_noise(plans) if with_variance else [np.arange(len(plans))]
+    groups = [members for members in groups if a[members].any()]
     found = []
-    for Z2, covariance, Y, weights in _left_out(plans, trainings, posteriors, a, ROWS_TO_SCATTER):
-        variance = np.einsum("ikk->ik", covariance) * with_variance
-        location, scale = loss.location_scale(Z2, variance, noise)
-        found.append(((Y - location) / scale, weights))
-    residuals, weights = (np.concatenate(each) for each in zip(*found, strict=True))
+    for m in groups:
+        members = [(plans[k], trainings[k], posteriors[k]) for k in m.tolist()]
+        located = _located(members, a[m] / a[m].sum(), with_variance)
+        found.append(located[:2])
+    Y, weights = located[2:]
+    location, scale = pooled(found, [a[m].sum() for m in groups])
+    residuals = (Y - location) / scale
     if not are_exact(posteriors) and all(p.covariance is not None for p in posteriors):
         residuals /= np.sqrt(weights @ residuals**2 / weights.sum())
     return tabulate(residuals, weights, False, with_variance)
+
+
+def _located(
+    members: Sequence[tuple[Plan, Training, Posterior]], a: Array, with_variance: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Location and scale that an average has for some rows it does not know, Y and weights."""
+    plans, trainings, posteriors = zip(*members, strict=True)
+    loss, found = plans[0].task.loss, []
+    noise = a @ np.array([p.noise for p in posteriors])
+    for Z2, covariance, Y, weights in _left_out(plans, trainings, posteriors, a, ROWS_TO_SCATTER):
+        variance = np.einsum("ikk->ik", covariance) * with_variance
+        found.append((*loss.location_scale(Z2, variance, noise), Y, weights))
+    location, scale, targets, copies = (np.concatenate(each) for each in zip(*found, strict=True))
+    return location, scale, targets, copies
 
 
 def _left_out(

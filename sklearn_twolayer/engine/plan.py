@@ -13,7 +13,7 @@ from .data.encoding import Encoding, learn, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
-from .model.parameters import Shape
+from .model.parameters import Shape, check_size
 from .recipe import (
     HIGHEST_RATE,
     USUAL_ALPHA,
@@ -37,9 +37,6 @@ FEW_ROWS = 10_000
 
 MOST_OUTPUTS = 50
 """Of more the evidence, which takes pairs of them in each row, would take most of the time."""
-
-MOST_PARAMETERS = 10**9
-"""Of a network: 8 GB in double precision, and as much again several times over to train it."""
 
 
 def make_plan(task: Task, start: Continuation | None = None, streaming: bool = False) -> Plan:
@@ -89,6 +86,8 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     """
     asked, members = task.settings, start.networks
     has_a_say = start.n_asked > 1 or is_auto(asked.alpha)
+    # beside networks of constant noise there are more than were asked for
+    has_a_say = has_a_say and not task.loss.beside_constant
     # some of those that were asked for may have got no weight
     if has_a_say and asked.n_members not in ("auto", len(members), start.n_asked):
         raise ValueError(
@@ -100,7 +99,8 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     for member in members:
         settings = _as_started(asked, member, is_mixed or task.loss.borrows_prior)
         check_pair(task.loss, settings)
-        plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
+        kind = Kind(settings, has_constant_noise=member.has_constant_noise)
+        plans.append(_plan(task, n_rows, kind, member, streaming))
     return plans
 
 
@@ -118,7 +118,9 @@ def _table(task: Task) -> Table:
         not sparse.issparse(X),
         task.validation is not None,
         task.loss.has_curvature or task.loss.borrows_prior,
-        task.loss.has_noise or task.loss.borrows_prior,
+        task.loss.standardizes_target,
+        task.loss.knows_variance,
+        task.loss.beside_constant,
     )
 
 
@@ -132,7 +134,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     settings = _definite(asked, task, by_evidence, averaged, streaming)
     sizes = n_columns, int(settings.hidden_size), task.n_outputs
     shape = Shape(*sizes, bool(settings.skip), blocks, n_inputs)
-    _check_size(shape)
+    check_size(shape)
     if by_evidence and _has_no_evidence(task, settings, shape):
         by_evidence, asked = False, replace(asked, alpha=USUAL_ALPHA)
     reason = _without_posterior(task.loss, by_evidence)
@@ -152,6 +154,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
         encoding,
         kind.begin,
         kind.prior,
+        kind.has_constant_noise,
     )
 
 
@@ -289,12 +292,3 @@ def _product_size(settings: Settings, shape: Shape, n_rows: int) -> int:
     if SOLVERS[settings.solver].incremental:
         at_a_time = batch_size(settings, n_rows)
     return int(min(at_a_time, n_rows) * shape.n_features * shape.n_hidden)
-
-
-def _check_size(shape: Shape) -> None:
-    """ValueError for a network that no memory would hold."""
-    if shape.size > MOST_PARAMETERS:
-        raise ValueError(
-            f"hidden_size={shape.n_hidden} makes {shape.size} parameters, X having "
-            f"{shape.n_features} columns: they must be at most {MOST_PARAMETERS:.0e}"
-        )

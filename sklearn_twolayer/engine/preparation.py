@@ -55,8 +55,7 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     rated = task.validation is not None and task.score is None
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
     # predictions are compared with the variance of the targets, where there is such a thing
-    of_quantities = task.loss.has_noise or task.loss.borrows_prior
-    comparable = of_quantities and plan.settings.standardize
+    comparable = task.loss.standardizes_target and plan.settings.standardize
     ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
     return Training(scaling, rows, scaling.weight, validation, ranges)
 

@@ -71,13 +71,20 @@ Begin = Literal["noise", "signal"]
 class Kind:
     """A kind of network: settings of its own, where its evidence begins, and how many starts.
 
-    Before any row is held out it is believed as if `prior` rows had spoken for it.
+    Before any row is held out it is believed as if `prior` rows had spoken for it. With
+    `has_constant_noise` it is one for squared errors, beside others whose noise varies.
     """
 
     settings: Settings
     begin: Begin = "noise"
     n_members: int = 1
     prior: float = 1.0
+    has_constant_noise: bool = False
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the exact evidence begins as if there were no noise."""
+        return self.settings.solver == "lm" and self.begin == "signal"
 
 
 @dataclass(frozen=True)
@@ -91,10 +98,26 @@ class Table:
     has_validation: bool
     has_curvature: bool
     has_noise: bool
+    knows_variance: bool = False
+    beside_constant: bool = False
 
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
-    """The kinds of networks to average, the first being the one to take alone."""
+    """The kinds of networks to average, the first being the one to take alone.
+
+    Where noise varies none begins as if there were none, and it may be averaged with the kinds
+    that are usual for a constant noise.
+    """
+    found = _kinds(asked, table)
+    if not table.knows_variance:
+        return found
+    varying = [kind for kind in found if kind is found[0] or not kind.is_clean]
+    if not table.beside_constant:
+        return varying
+    return [replace(kind, has_constant_noise=True) for kind in found] + varying
+
+
+def _kinds(asked: Settings, table: Table) -> list[Kind]:
     free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
     if not free:
         begin: Begin = "noise" if asked.solver == "lm" else "signal"

@@ -14,6 +14,7 @@ from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
 from .bayes.search import all_noise
 from .borrowing import Beginning, begin, is_likelihood, of_squared_error
+from .constant_noise import mean_of, with_constant_noise
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
@@ -40,6 +41,8 @@ def run(
 
     `phase` is what callbacks are told to name the run by.
     """
+    if plan.has_constant_noise:
+        return _of_constant_noise(plan, training, random_state, start, phase, keep_best)
     # where to begin
     if plan.alpha_by == "squared_error":
         of_mean = run(of_squared_error(plan), training, random_state, phase=phase)
@@ -62,16 +65,22 @@ def run(
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
     continuation = _continuation(plan, training, solution, monitor, start)
-    return Fit(
-        coefs,
-        intercepts,
-        solution,
-        monitor,
-        continuation,
-        random_state,
-        plan.settings,
-        plan.task.loss,
-    )
+    found = solution, monitor, continuation, random_state
+    return Fit(coefs, intercepts, *found, plan.settings, plan.task.loss)
+
+
+def _of_constant_noise(
+    plan: Plan,
+    training: Training,
+    random_state: RandomState,
+    start: Continuation | None,
+    phase: str,
+    keep_best: bool,
+) -> Fit:
+    """A run for squared errors, as one of a network whose noise might vary."""
+    start = None if start is None else mean_of(plan, start)
+    found = run(of_squared_error(plan), training, random_state, start, phase, keep_best)
+    return with_constant_noise(plan, found)
 
 
 def _solver(plan: Plan) -> Callable[..., Solution]:

@@ -81,9 +81,10 @@ class Plan:
     Equal rows of the task are one where the solver takes all rows at once; `n_rows` counts them
     as they came. `alpha` is None until something has chosen it. `product_size` counts the
     multiplications in the largest matrix product to come, and `no_posterior` says why there will be
-    no posterior, if there will be none. This is the plan of one kind of network, of which there are
-    ``settings.n_members``; `others` has those of further kinds that are averaged with it, weighted
-    by what they predict of rows held out `n_folds` times.
+    no posterior, if there will be none. With `has_constant_noise` the log variances of the task's
+    loss, which may vary, are alike in all rows. This is the plan of one kind of network, of which
+    there are ``settings.n_members``; `others` has those of further kinds that are averaged with
+    it, weighted by what they predict of rows held out `n_folds` times.
     """
 
     task: Task
@@ -97,6 +98,7 @@ class Plan:
     encoding: Encoding | None = None
     begin: Begin = "noise"
     prior: float = 1.0
+    has_constant_noise: bool = False
     others: tuple["Plan", ...] = ()
     n_folds: int = 0
 
@@ -176,6 +178,7 @@ class Continuation:
     ranges: Ranges | None = None
     n_asked: int = 1
     residuals: Residuals | None = None
+    has_constant_noise: bool = False
 
     @property
     def networks(self) -> list["Continuation"]:

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import training
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine import held_out as module
+from sklearn_twolayer.engine import weighing as of_rows
 from sklearn_twolayer.engine.bayes.ensemble import combine, member_weights
 from sklearn_twolayer.engine.bayes.moderation import Moderation, choose_moderation
 from sklearn_twolayer.engine.bayes.predictive import OutputCovariance
@@ -30,7 +31,7 @@ def some(trial):
     """What a trial may say, without the work."""
     n, k = trial.held_out.n_rows, trial.plan.shape.n_outputs
     covariance = np.tile(np.eye(k), (min(n, 10), 1, 1))
-    return module._Told(np.zeros((n, k)), np.ones((n, k)), np.zeros(k), covariance)
+    return of_rows.Told(np.zeros((n, k)), np.ones((n, k)), np.zeros(k), covariance)
 
 
 @pytest.fixture
@@ -181,28 +182,28 @@ def test_a_network_without_noise_counts_only_where_it_halves_the_loss(
     two_of_which_one_is_clean, economical
 ):
     data = np.zeros((100, 1)), np.ones(100), economical
-    above = module._stacked(two_of_which_one_is_clean, outputs_of_loss(0.51), *data)
+    above = of_rows._stacked(two_of_which_one_is_clean, outputs_of_loss(0.51), *data)
     assert_array_equal(above, [1, 0])
-    below = module._stacked(two_of_which_one_is_clean, outputs_of_loss(0.49), *data)
+    below = of_rows._stacked(two_of_which_one_is_clean, outputs_of_loss(0.49), *data)
     assert below[1] > 0.5
     # another kind of the same loss need not: only what began without noise is under suspicion
     noisy = [replace(plan, begin="noise") for plan in two_of_which_one_is_clean]
-    assert module._stacked(noisy, outputs_of_loss(0.51), *data)[1] > 0.05
+    assert of_rows._stacked(noisy, outputs_of_loss(0.51), *data)[1] > 0.05
 
 
 def test_once_noise_is_refuted_what_was_believed_of_it_is_too(two_of_which_one_is_clean):
     """Ten rows that spoke for the first kind no longer do."""
     data = np.zeros((15, 1)), np.ones(15), False
-    found = module._stacked(two_of_which_one_is_clean, outputs_of_loss(0.4, 15), *data)
+    found = of_rows._stacked(two_of_which_one_is_clean, outputs_of_loss(0.4, 15), *data)
     equal = [replace(plan, prior=1.0) for plan in two_of_which_one_is_clean]
-    expected = module._stacked(equal, outputs_of_loss(0.4, 15), *data)
+    expected = of_rows._stacked(equal, outputs_of_loss(0.4, 15), *data)
     assert_array_equal(found, expected)
 
 
 def test_the_first_is_there_even_if_it_is_clean(two_of_which_one_is_clean):
     _, clean = two_of_which_one_is_clean
     data = np.zeros((50, 1)), np.ones(50), False
-    found = module._stacked([clean, clean], outputs_of_loss(0.9, 50), *data)
+    found = of_rows._stacked([clean, clean], outputs_of_loss(0.9, 50), *data)
     assert_array_equal(found, [1, 0])
 
 
@@ -220,7 +221,7 @@ def test_noise_is_found_where_it_is(noise, is_clean):
 
 def test_rows_of_which_nobody_knows_count_for_less():
     told = [
-        [module._Told(np.zeros((3, 1)), np.array(v)[:, None], np.zeros(1), np.zeros((0, 1, 1)))]
+        [of_rows.Told(np.zeros((3, 1)), np.array(v)[:, None], np.zeros(1), np.zeros((0, 1, 1)))]
         for v in (
             [1.0, 2.0, 100.0],
             [1.0, 8.0, 10_000.0],
@@ -243,7 +244,7 @@ def test_a_row_far_from_all_others_does_not_decide(variance, is_first):
             if number < 2:
                 variances[0] = variance
                 Z2[0] = Y[0] + (1.0 if is_worse else 50.0)
-            found.append(module._Told(Z2, variances, np.zeros(1), np.zeros((0, 1, 1))))
+            found.append(of_rows.Told(Z2, variances, np.zeros(1), np.zeros((0, 1, 1))))
         return found
 
     found = weigh(plans, trainings, 5, RandomState(0), parallel).weights

@@ -10,8 +10,8 @@ from scipy import sparse
 import training
 from kinds import INCREMENTAL
 from sklearn_twolayer import engine
-from sklearn_twolayer.engine.model.parameters import Shape
-from sklearn_twolayer.engine.plan import FEW_ROWS, MOST_PARAMETERS, make_plan
+from sklearn_twolayer.engine.model.parameters import MOST_PARAMETERS, Shape
+from sklearn_twolayer.engine.plan import FEW_ROWS, make_plan
 from sklearn_twolayer.engine.recipe import (
     CHEAP_TO_REPEAT,
     FEW_UNITS,

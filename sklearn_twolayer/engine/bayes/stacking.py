@@ -54,6 +54,8 @@ def cheapest(
         a = np.zeros(len(outputs))
         a[members] = stack(loss, outputs[members], Y, weights, prior[members])
         lost = _loss(loss, np.tensordot(a, outputs, 1), Y, weights)[0]
+        if loss.knows_variance:
+            lost = loss.ratio_scale(lost / weights.sum())
         return float(np.log(max(lost, TINY)) + PRICE * np.log(costs[a > 0].sum())), a
 
     kept = np.arange(len(outputs))

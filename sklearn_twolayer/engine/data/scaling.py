@@ -12,9 +12,9 @@ import numpy as np
 from ..numerics import Array
 from .moments import Moments
 
-Link = Literal["identity", "log", "increments"]
-"""How raw outputs follow the units of targets: alike, by their logarithm, or the first alike and
-the others as differences."""
+Link = Literal["identity", "log", "increments", "log_variance"]
+"""How raw outputs follow the units of targets: alike, by their logarithm, the first alike and the
+others as differences, or alike and behind all of these the logarithms of variances."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,10 @@ class Scaling:
         """Factor and offset (n_outputs,) that take standardised raw outputs to raw units."""
         if self.link == "log":
             return np.ones(n_outputs), np.log(self.Y_scale)
+        if self.link == "log_variance":
+            factor = np.concatenate([self.Y_scale, np.ones_like(self.Y_scale)])
+            offset = np.concatenate([self.Y_offset, 2 * np.log(self.Y_scale)])
+            return factor[:n_outputs], offset[:n_outputs]
         factor, offset = (np.broadcast_to(A, n_outputs) for A in (self.Y_scale, self.Y_offset))
         if self.link == "increments":
             offset = np.where(np.arange(n_outputs) == 0, offset, 0.0)

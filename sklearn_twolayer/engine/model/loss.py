@@ -20,7 +20,8 @@ class Loss(Protocol):
     - ``has_curvature``: whether ``curvature`` tells of the loss;
     - ``borrows_prior``: whether, its prior being left to the data, it is that which the evidence
       finds for squared errors of the same targets;
-    - ``is_moderated``: whether predictions take into account how uncertain the raw outputs are.
+    - ``is_moderated``: whether predictions take into account how uncertain the raw outputs are;
+    - ``knows_variance``: whether raw outputs tell how widely the targets of each row scatter.
     """
 
     out_activation: str
@@ -30,6 +31,12 @@ class Loss(Protocol):
     has_curvature: bool
     borrows_prior: bool
     is_moderated: bool
+    knows_variance: bool
+
+    @property
+    def beside_constant(self) -> bool:
+        """Whether networks of constant noise are averaged with those of the loss."""
+        ...
 
     @property
     def link(self) -> Link:
@@ -61,6 +68,14 @@ class Loss(Protocol):
 
     def unit(self, mean_loss: float) -> float:
         """What a mean loss tells of the scale of the noise: losses divided by it are in nats."""
+        ...
+
+    def ratio_scale(self, mean_loss: float) -> float:
+        """A mean loss on a scale where ratios tell how much worse another is."""
+        ...
+
+    def predictive_outputs(self, Z2: Array, variance: Array) -> Array:
+        """Raw outputs under which targets scatter as under these and their variance."""
         ...
 
     def best_constant(self, Y: Array, weights: Array) -> Array | None:
@@ -143,6 +158,8 @@ class BaseLoss:
     has_curvature = False
     borrows_prior = False
     is_moderated = False
+    knows_variance = False
+    beside_constant = False
 
     def curvature(self, Z2: Array, Y: Array) -> Array:
         """None that is known."""
@@ -159,6 +176,12 @@ class BaseLoss:
 
     def unit(self, mean_loss: float) -> float:
         return 2 * mean_loss
+
+    def ratio_scale(self, mean_loss: float) -> float:
+        return mean_loss
+
+    def predictive_outputs(self, Z2: Array, variance: Array) -> Array:
+        return Z2
 
     def best_constant(self, Y: Array, weights: Array) -> Array | None:
         return None

@@ -18,6 +18,7 @@ from ..numerics import Array, sigmoid, softmax
 from .log_link_losses import Gamma, Poisson, Tweedie
 from .loss import BaseLoss, ForQuantities, Loss, NoisyLoss, diagonal, noise_variance, with_noise
 from .quantile_losses import AbsoluteError, Huber, Pinball
+from .varying_noise import VaryingNoise
 
 __all__ = ["LOSSES", "Loss", "NoisyLoss", "loss_with", "noise_variance", "with_noise"]
 
@@ -156,6 +157,9 @@ LOSSES: dict[str, Loss] = {
 
 def loss_with(name: str, parameters: dict[str, Any]) -> Loss:
     """A loss of the table, with those of the parameters that are its own."""
+    noise = parameters.get("noise", "constant")
+    if noise != "constant":
+        return VaryingNoise(beside_constant=noise == "mixture")
     loss = LOSSES[name]
     if not is_dataclass(loss):
         return loss

@@ -14,6 +14,9 @@ import numpy as np
 
 from ..numerics import Array
 
+MOST_PARAMETERS = 10**9
+"""Of a network: 8 GB in double precision, and as much again several times over to train it."""
+
 
 class Parameters(NamedTuple):
     """Views of one theta; writing to one writes to theta."""
@@ -108,3 +111,12 @@ class Shape:
         start = (d + 1) * h
         stretches = theta[: d * h], theta[start : start + h * k]
         return (*stretches, theta[start + (h + 1) * k :]) if self.skip else stretches
+
+
+def check_size(shape: Shape) -> None:
+    """ValueError for a network that no memory would hold."""
+    if shape.size > MOST_PARAMETERS:
+        raise ValueError(
+            f"hidden_size={shape.n_hidden} makes {shape.size} parameters, X having "
+            f"{shape.n_features} columns: they must be at most {MOST_PARAMETERS:.0e}"
+        )
