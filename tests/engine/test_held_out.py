@@ -227,7 +227,7 @@ def test_rows_of_which_nobody_knows_count_for_less():
             [1.0, 8.0, 10_000.0],
         )
     ]
-    found = module._variances(told)
+    found = of_rows._variances(told)
     assert_allclose(found, np.array([1, 4, 1000]) / 335)
 
 
@@ -339,7 +339,7 @@ def test_labels_are_moderated_by_the_same_rows(monkeypatch):
         parts.extend(blocks)
         return Moderation(0.5, 0.25)
 
-    monkeypatch.setattr(module, "choose_moderation", choose)
+    monkeypatch.setattr(of_rows, "choose_moderation", choose)
     found = weigh(plans, trainings, 5, RandomState(0), parallel)
     assert found.moderation == Moderation(0.5, 0.25)
     assert len(parts) == 5
