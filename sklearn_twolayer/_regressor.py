@@ -77,7 +77,9 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
           alone.
 
         ``predict(X, return_std=True)``, :meth:`predict_interval`, :meth:`predict_quantiles` and
-        :meth:`log_predictive_density` go by it.
+        :meth:`log_predictive_density` go by it. Where it is not constant the network's outputs
+        are the means and, behind these, the logarithms of variances, and ``members_`` say which
+        ``"noise"`` each network has; of a mixture there are `n_members` of either.
 
     activation : str, default="auto"
         The function each hidden unit applies to its input, one of ``"auto"``, ``"identity"``,
@@ -249,8 +251,7 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         draws. Their average is one network with the hidden units of all, and ``coefs_`` hold them
         side by side. Where `solver` is open they are of the kinds that Notes tell of, each in turn,
         and those whose weight would be below 0.05 are left out. ``"auto"`` is as many as Notes say,
-        or 1 where `hidden_size` or `solver` is given. ``noise="mixture"`` averages so many of
-        constant noise, and so many of varying noise.
+        or 1 where `hidden_size` or `solver` is given.
 
     n_jobs : int, default=None
         Networks, restarts and held-out trials trained at the same time, by joblib; None is 1 unless
@@ -382,8 +383,7 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
 
     members_ : list of dict
         What each of them is: its ``"solver"``, ``"encoding"``, ``"hidden_size"``, ``"activation"``
-        and ``"skip"``, where `noise` is not constant which ``"noise"`` it has, its ``"weight"`` in
-        the average, and its ``"posterior"``: ``"full"`` by
+        and ``"skip"``, its ``"weight"`` in the average, and its ``"posterior"``: ``"full"`` by
         Laplace's approximation on the whole curvature, ``"kronecker"`` by the factors of its
         layers, or None.
 
@@ -415,8 +415,7 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         3: input, hidden, output.
 
     n_outputs_ : int
-        Number of outputs of the network: one for each target or quantile, and behind these, where
-        `noise` is not constant, the logarithm of the noise's variance of each target.
+        Number of outputs of the network.
 
     out_activation_ : str
         ``"identity"``, or ``"exponential"`` for a loss with a log link.
