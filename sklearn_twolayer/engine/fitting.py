@@ -10,7 +10,7 @@ from numpy.random import RandomState
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
 from .bayes.residuals import Residuals
-from .borrowing import of_squared_error, posterior_of, residuals
+from .borrowing import fit_squared_error, of_squared_error, posterior_of, residuals
 from .held_out import Parallel, Weighting, weigh
 from .left_out import moderation_without, residuals_without
 from .model.quantile_losses import weighted_quantiles
@@ -117,9 +117,11 @@ def _with_definite_loss(
         if random_state is None:
             errors = errors - weighted_quantiles(errors, weights, 0.5)
         else:
-            pilot = of_squared_error(plan)
-            found = run(pilot, training, random_state, phase="pilot")
-            errors = residuals(pilot.network(), rows, found.solution.theta)
+            pilot = fit_squared_error(
+                plan, training, lambda plan, rows: run(plan, rows, random_state, phase="pilot")
+            )
+            network = of_squared_error(plan).network()
+            errors = residuals(network, rows, pilot.solution.theta)
         loss = loss.for_noise(errors, weights)
     return plan.with_loss(loss)
 

@@ -13,7 +13,7 @@ from numpy.random import RandomState
 from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
 from .bayes.search import all_noise
-from .borrowing import Beginning, begin, is_likelihood, of_squared_error
+from .borrowing import Beginning, begin, fit_squared_error, is_likelihood
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
@@ -42,7 +42,9 @@ def run(
     """
     # where to begin
     if plan.alpha_by == "squared_error":
-        of_mean = run(of_squared_error(plan), training, random_state, phase=phase)
+        of_mean = fit_squared_error(
+            plan, training, lambda plan, rows: run(plan, rows, random_state, phase=phase)
+        )
         beginning = begin(plan, training, of_mean)
     else:
         beginning = Beginning(plan, *_initial(plan, training, random_state, start))
