@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
+from .ambiguity import shrinkage
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
 from .bayes.residuals import Residuals
@@ -203,8 +204,10 @@ def average(
     if not posteriors:
         return found
     told = [m.plan for m in members], [m.training for m in members], posteriors, weights
-    residuals = weighting.residuals if weighting else _still_valid(earlier, plan)
-    residuals = residuals or residuals_without(*told)
+    residuals = weighting.residuals if weighting else None
+    if residuals:
+        residuals = residuals.times(shrinkage(*told))
+    residuals = residuals or _still_valid(earlier, plan) or residuals_without(*told)
     continuation = replace(found.continuation, residuals=residuals)
     noise = weights @ np.array([p.noise for p in posteriors])
     found = replace(found, noise=noise, continuation=continuation)

@@ -10,7 +10,7 @@ Of a level so near the end that less than a row is beyond it, residuals tell not
 the Gaussian's quantile, or the extreme residual where that is further out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -54,6 +54,11 @@ class Residuals:
         if self._is_beyond(np.array(coverage)):
             return np.maximum(self.absolute[:, -1], ndtri((1 + coverage) / 2))
         return self._between(self.absolute, np.array([coverage]))[:, 0]
+
+    def times(self, factor: float | Array) -> "Residuals":
+        """Those of residuals that are so many times as large, for each target or for all."""
+        factor = np.reshape(factor, (-1, 1))
+        return replace(self, signed=factor * self.signed, absolute=factor * self.absolute)
 
     def _between(self, table: Array, levels: Array) -> Array:
         return np.array([np.interp(levels, self.levels, of_target) for of_target in table])

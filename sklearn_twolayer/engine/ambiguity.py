@@ -1,0 +1,86 @@
+"""Ambiguity: an average of more networks than rows were held out from is nearer to its targets.
+
+The mean squared error of an average is that of its members, on average, less their variance around
+it, their ambiguity (Krogh, Vedelsby 1995). Rows are held out from fewer networks of a kind than
+are averaged in the end: of the residuals that they tell, the ambiguity that is new takes a part
+away, while the variance of the predictive has it added.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .bayes.ensemble import combine_variances, outputs_of
+from .bayes.predictive import blocks
+from .model.losses import LocatedLoss
+from .numerics import Array
+from .plan import Plan
+from .preparation import Training
+from .solvers.solution import Posterior
+
+MOST_ROWS = 500
+"""Training rows that are asked how far networks lie apart."""
+
+
+def shrinkage(
+    plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
+) -> float | Array:
+    """What residuals (n_targets,) of the average of these members are, by those of rows held out.
+
+    With r the new ambiguity in units of the squared scale, which was right without it, the squared
+    error is now 1 - 2r of that scale, and was 1 - r; of n networks it is at least an n-th.
+    """
+    loss, with_variance = plans[0].task.loss, not plans[0].no_posterior
+    new = [_part_that_is_new(plans, plan, a) for plan in plans]
+    if not (isinstance(loss, LocatedLoss) and any(new)):
+        return 1.0
+    found, copies = [], []
+    for locations, scale, weights in _told(plans, trainings, posteriors, a, loss):
+        ambiguity = np.zeros_like(scale)
+        for plan, weight, part, location in zip(plans, a, new, locations, strict=True):
+            of_kind = a * [each is plan for each in plans]
+            centre = np.tensordot(of_kind / of_kind.sum(), locations, 1)
+            ambiguity += weight * part * np.square(location - centre)
+        found.append(ambiguity / np.square(scale))
+        copies.append(weights)
+    r = np.minimum(np.average(np.concatenate(found), 0, np.concatenate(copies)), 0.5)
+    least = min(plan.n_judged / plan.settings.n_members for plan in plans)
+    error = np.maximum((1 - 2 * r) / (1 - r), least)
+    # where the scale has no variance in it, it is as it was
+    return np.sqrt(error * (1 - r) if with_variance else error)
+
+
+def _part_that_is_new(plans: Sequence[Plan], plan: Plan, a: Array) -> float:
+    """Of the ambiguity of a kind, what those networks that rows were held out from did not have.
+
+    Of networks that vary by s around their mean, with shares p, it is s (1 - sum p^2).
+    """
+    p = a[[each is plan for each in plans]]
+    whole = 1 - np.square(p / p.sum()).sum()
+    judged = 1 - 1 / plan.n_judged
+    return float(1 - judged / whole) if whole > judged else 0.0
+
+
+def _told(
+    plans: Sequence[Plan],
+    trainings: Sequence[Training],
+    posteriors: Sequence[Posterior],
+    a: Array,
+    loss: LocatedLoss,
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Locations (n_members, n_rows, n_targets), scale by all, and weights; of blocks of rows."""
+    n_rows, noise = trainings[0].rows.n_rows, a @ np.array([p.noise for p in posteriors])
+    index = np.linspace(0, n_rows - 1, min(MOST_ROWS, n_rows)).astype(np.intp)
+    outputs = [
+        outputs_of(plan.network(), p.theta, p.covariance)
+        for plan, p in zip(plans, posteriors, strict=True)
+    ]
+    widest = max((plan.shape for plan in plans), key=lambda shape: shape.size)
+    for block in blocks(widest, len(index)):
+        each = []
+        for training, of_member in zip(trainings, outputs, strict=True):
+            Z2, covariance = of_member.of_rows(training.rows.take(index[block])[0])
+            each.append((Z2, np.einsum("ikk->ik", covariance)))
+        locations = [loss.location_scale(Z2, variance, noise)[0] for Z2, variance in each]
+        scale = loss.location_scale(*combine_variances(each, a), noise)[1]
+        yield np.array(locations), scale, trainings[0].rows.part(index[block]).targets()[1]
