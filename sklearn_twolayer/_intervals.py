@@ -155,7 +155,7 @@ class IntervalsMixin:
     def _residuals_for(self, method):
         """The residuals and the loss; ValueError where they do not tell what the method asks."""
         check_is_fitted(self)
-        loss = engine.LOSSES[self._loss]
+        loss = self._loss_at_fit
         if not isinstance(loss, engine.LocatedLoss):
             raise ValueError(
                 f"{method} needs a loss that tells how targets scatter, got {self._loss!r}"
@@ -170,14 +170,18 @@ class IntervalsMixin:
 
     def _bounds(self, X, factors, with_variance):
         """Locations and so many scales, (n_rows[, n_targets], n_levels)."""
-        loss = engine.LOSSES[self._loss]
-        units = engine.restore(self._state).scaling
+        loss, units = self._loss_at_fit, engine.restore(self._state).scaling
+        factor, offset = units.outputs(self.n_outputs_)
 
         def bounds(raw, block):
-            location = self._mean(raw, block)
-            Z2 = (raw - units.Y.mean) / units.Y_scale
+            Z2 = (raw - offset) / factor
             variance = self._variance(block) if with_variance else np.zeros(Z2.shape)
-            scale = loss.location_scale(Z2, variance, self._noise)[1] * units.Y_scale
+            location, scale = loss.location_scale(Z2, variance, self._noise)
+            if location.shape == raw.shape:
+                location = self._mean(raw, block)  # which far outside is not what it is nearby
+            else:
+                location = engine.within_range(location * units.Y_scale + units.Y_offset, raw.dtype)
+            scale = scale * units.Y_scale
             # what is finite stays so times zero
             scale = engine.within_range(scale, np.float64)[:, :, None]
             found = np.clip(location[:, :, None] + scale * factors, *loss.support)

@@ -21,6 +21,7 @@ FRONT = (
     "held_out",
     "averaging",
     "run",
+    "borrowing",
     "preparation",
     "plan",
     "task",

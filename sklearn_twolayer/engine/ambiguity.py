@@ -12,7 +12,8 @@ import numpy as np
 
 from .bayes.ensemble import combine_variances, outputs_of
 from .bayes.predictive import blocks
-from .model.losses import LocatedLoss
+from .bayes.residuals import Residuals
+from .model.loss import LocatedLoss
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
@@ -21,19 +22,25 @@ from .solvers.solution import Posterior
 MOST_ROWS = 500
 """Training rows that are asked how far networks lie apart."""
 
+TINY = 1e-300
 
-def shrinkage(
-    plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
-) -> float | Array:
-    """What residuals (n_targets,) of the average of these members are, by those of rows held out.
 
-    With r the new ambiguity in units of the squared scale, which was right without it, the squared
-    error is now 1 - 2r of that scale, and was 1 - r; of n networks it is at least an n-th.
+def narrowed(
+    residuals: Residuals,
+    plans: Sequence[Plan],
+    trainings: Sequence[Training],
+    posteriors: Sequence[Posterior],
+    a: Array,
+) -> Residuals:
+    """The residuals of the average of these members, by those of rows held out.
+
+    The squared error s^2 was what the squared scale was without the new ambiguity x s^2, which is
+    to be found in the scale now. It is 1 - x times that; of n networks it is at least an n-th.
     """
-    loss, with_variance = plans[0].task.loss, not plans[0].no_posterior
+    loss = plans[0].task.loss
     new = [_part_that_is_new(plans, plan, a) for plan in plans]
     if not (isinstance(loss, LocatedLoss) and any(new)):
-        return 1.0
+        return residuals
     found, copies = [], []
     for locations, scale, weights in _told(plans, trainings, posteriors, a, loss):
         ambiguity = np.zeros_like(scale)
@@ -41,13 +48,13 @@ def shrinkage(
             of_kind = a * [each is plan for each in plans]
             centre = np.tensordot(of_kind / of_kind.sum(), locations, 1)
             ambiguity += weight * part * np.square(location - centre)
-        found.append(ambiguity / np.square(scale))
+        squared = np.maximum(np.square(residuals.deviation * scale), TINY)
+        found.append(np.minimum(ambiguity / squared, 0.5))
         copies.append(weights)
-    r = np.minimum(np.average(np.concatenate(found), 0, np.concatenate(copies)), 0.5)
-    least = min(plan.n_judged / plan.settings.n_members for plan in plans)
-    error = np.maximum((1 - 2 * r) / (1 - r), least)
-    # where the scale has no variance in it, it is as it was
-    return np.sqrt(error * (1 - r) if with_variance else error)
+    x = np.average(np.concatenate(found), axis=0, weights=np.concatenate(copies))
+    x = x / (1 - x) if residuals.with_variance else x
+    error = np.maximum(1 - x, min(plan.n_judged / plan.settings.n_members for plan in plans))
+    return residuals.times(np.sqrt(error / (1 + x) if residuals.with_variance else error))
 
 
 def _part_that_is_new(plans: Sequence[Plan], plan: Plan, a: Array) -> float:

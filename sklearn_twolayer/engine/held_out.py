@@ -17,8 +17,9 @@ from .bayes.moderation import Moderation, choose_moderation
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
 from .bayes.stacking import cheapest, mean_losses, stack
+from .borrowing import posterior_of
 from .data.rows import ArrayRows
-from .model.losses import LocatedLoss, Loss
+from .model.loss import LocatedLoss, Loss
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
@@ -87,12 +88,12 @@ class _Trial:
 
     def __call__(self) -> _Told | None:
         """None of a network that has diverged."""
-        plan, found = self.plan, self._fits()
-        all_of_them = [fitted.solution.posterior for fitted in found]
-        posteriors = [posterior for posterior in all_of_them if posterior is not None]
+        found = self._fits()
+        known = [posterior_of(self.plan, fitted.solution) for fitted in found]
+        posteriors = [posterior for posterior in known if posterior is not None]
         if not posteriors:
             return None
-        network, n_rows = plan.network(), 0
+        network, n_rows = self.plan.network(), 0
         outputs = [outputs_of(network, p.theta, p.covariance) for p in posteriors]
         evidence = np.array([p.log_evidence for p in posteriors])
         weights = member_weights(evidence, self.kept.weight)
@@ -151,7 +152,7 @@ def weigh(
     told = [[part for part in by_kind[k] if part is not None] for k in known]
     Y, copies = trainings[0].rows.part(np.concatenate(held_out)).targets()
     outputs = np.array([np.concatenate([part.Z2 for part in parts]) for parts in told])
-    weights = copies / _variances(told) if loss.has_noise else copies
+    weights = copies if loss.is_moderated else copies / _variances(told)
     a[known] = _stacked([plans[k] for k in known], outputs, Y, weights, economical=n_folds == 1)
     if loss.is_moderated:
         return Weighting(a, _moderation(loss, told, a[known], Y, weights))

@@ -13,9 +13,10 @@ from .bayes.ensemble import combine, outputs_of
 from .bayes.moderation import Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
+from .borrowing import is_likelihood
 from .data.rows import ArrayRows
 from .held_out import rows_to_moderate
-from .model.losses import LocatedLoss, Loss, with_noise
+from .model.loss import LocatedLoss, Loss, with_noise
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
@@ -72,9 +73,15 @@ def residuals_without(
         location, scale = loss.location_scale(Z2, variance, noise)
         found.append(((Y - location) / scale, weights))
     residuals, copies = (np.concatenate(each) for each in zip(*found, strict=True))
-    if not by_validation and not are_exact(posteriors):
+    if _know_their_rows(losses, posteriors) and not by_validation:
         residuals /= 1 - _leverage(residuals, copies)
     return tabulate(residuals, copies, by_validation, with_variance)
+
+
+def _know_their_rows(losses: Sequence[Loss | None], posteriors: Sequence[Posterior]) -> bool:
+    """Whether members, of a known variance, have been asked for rows that they have met."""
+    known = zip(losses, posteriors, strict=True)
+    return any(loss is None and p.covariance is not None for loss, p in known)
 
 
 def _leverage(residuals: Array, weights: Array) -> Array:
@@ -120,7 +127,7 @@ def _told(
 def _loss_of(plan: Plan, posterior: Posterior) -> Loss | None:
     """What tells how much each row has contributed; None where no single row is known."""
     loss = plan.task.loss
-    if not are_exact([posterior]):
+    if not are_exact([posterior]) or not is_likelihood(loss):
         return None
     return with_noise(loss, 1 / posterior.noise) if loss.has_noise else loss
 

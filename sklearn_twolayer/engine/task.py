@@ -11,7 +11,8 @@ from .bayes.extrapolation import Ranges
 from .bayes.kronecker import KroneckerCovariance
 from .bayes.residuals import Residuals
 from .data.encoding import Encoding
-from .data.scaling import Moments, Scaling
+from .data.moments import Moments
+from .data.scaling import Scaling
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
 from .model.network import Network
@@ -37,7 +38,7 @@ class Task:
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
     validation rows, is NaN. `score` rates folded weights, the more the better, given as
-    ``score(coefs, intercepts, activation, origin, encoding, fill)``; without it, `validation` rows
+    ``score(coefs, intercepts, activation, encoding, scaling)``; without it, `validation` rows
     (X, Y, weights) are rated by their negated loss.
     """
 
@@ -54,6 +55,11 @@ class Task:
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
 
+    @property
+    def n_targets(self) -> int:
+        """Columns of quantities in Y, of which a loss may make several outputs each."""
+        return self.Y.shape[1] if self.Y.ndim == 2 else self.n_outputs
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -64,8 +70,8 @@ class Choices:
     skip: bool
 
 
-AlphaBy = Literal["given", "evidence"]
-"""Who chooses alpha: the caller, or the evidence."""
+AlphaBy = Literal["given", "evidence", "squared_error"]
+"""Who chooses alpha: the caller, the evidence, or the evidence for squared errors."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,11 @@ class Plan:
         """Of one network; of all that are averaged alike."""
         settings = self.settings
         return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
+
+    def with_loss(self, loss: Loss) -> "Plan":
+        """The same for another loss."""
+        others = tuple(plan.with_loss(loss) for plan in self.others)
+        return replace(self, task=replace(self.task, loss=loss), others=others)
 
     @property
     def is_exact(self) -> bool:
@@ -235,9 +246,9 @@ def restore_predictive(state: dict[str, Any]) -> Predictive:
 @dataclass(frozen=True)
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units. `settings` are those of this network, all definite. With a posterior, `noise`
-    is the noise variance of each output, and `predictive` says how sure predictions are, both in
-    standardised units.
+    act on raw units. `settings` are those of this network, all definite, as are the parameters of
+    `loss`, in standardised units. With a posterior, `noise` is the noise variance of each output,
+    and `predictive` says how sure predictions are, both in standardised units.
     """
 
     coefs: list[Array]
@@ -247,5 +258,6 @@ class Fit:
     continuation: Continuation
     random_state: RandomState
     settings: Settings
+    loss: Loss
     noise: Array | None = None
     predictive: Predictive | None = None

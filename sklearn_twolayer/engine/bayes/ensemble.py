@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from ..data.inputs import Inputs
 from ..model.network import Network
 from ..numerics import Array
 from .kronecker import KroneckerCovariance
@@ -72,10 +73,24 @@ class Predictive:
     variance_fraction: float = 1.0
 
 
+class Certain:
+    """Outputs of weights of which nothing says how sure they are: their covariance is none."""
+
+    def __init__(self, network: Network, theta: Array):
+        self.network, self.theta = network, theta.astype(np.float64)
+
+    def of_rows(self, X: Inputs) -> tuple[Array, Array]:
+        """Z2, and zeros (n_rows, n_outputs, n_outputs)."""
+        Z2 = self.network.outputs(self.theta, X).copy(order="K")
+        return Z2, np.zeros((*Z2.shape, Z2.shape[1]))
+
+
 def outputs_of(
-    network: Network, theta: Array, covariance: Array | KroneckerCovariance
-) -> OutputCovariance | KroneckerOutputs:
+    network: Network, theta: Array, covariance: Array | KroneckerCovariance | None
+) -> OutputCovariance | KroneckerOutputs | Certain:
     """What asks a network for its outputs and their covariance."""
+    if covariance is None:
+        return Certain(network, theta)
     if isinstance(covariance, KroneckerCovariance):
         return KroneckerOutputs(network, theta, covariance)
     return OutputCovariance(network, theta, covariance)

@@ -29,21 +29,23 @@ ROUNDING = 1e-9
 class Residuals:
     """Quantiles of the residuals, and of their magnitudes, (n_targets, n_levels) each.
 
-    `weight` is that of the rows, and `by_held_out` says whether these had a part in training.
-    `with_variance` tells whether the scale has the variance of the function in it, or is that of
-    the noise alone.
+    `weight` is that of the rows, and `by_held_out` says whether these had no part in training.
+    `with_variance` tells whether the scale has the variance of the function in it. Without, it is
+    one of the noise alone, if of anything: `deviation` (n_targets,), in units of it, is then the
+    root mean square of residuals, and else one.
     """
 
     levels: Array
     signed: Array
     absolute: Array
+    deviation: Array
     weight: float
     by_held_out: bool = True
     with_variance: bool = True
 
     def quantiles(self, levels: Array) -> Array:
         """Of the residuals, (n_targets, n_levels), for any levels in (0, 1)."""
-        gaussian = ndtri(levels)
+        gaussian = self.deviation[:, None] * ndtri(levels)
         found = self._between(self.signed, levels)
         above, below = self._is_beyond(levels), self._is_beyond(1 - levels)
         found = np.where(above, np.maximum(self.signed[:, [-1]], gaussian), found)
@@ -52,13 +54,14 @@ class Residuals:
     def magnitudes(self, coverage: float) -> Array:
         """What so large a part of the magnitudes of residuals is below, (n_targets,)."""
         if self._is_beyond(np.array(coverage)):
-            return np.maximum(self.absolute[:, -1], ndtri((1 + coverage) / 2))
+            return np.maximum(self.absolute[:, -1], self.deviation * ndtri((1 + coverage) / 2))
         return self._between(self.absolute, np.array([coverage]))[:, 0]
 
     def times(self, factor: float | Array) -> "Residuals":
         """Those of residuals that are so many times as large, for each target or for all."""
-        factor = np.reshape(factor, (-1, 1))
-        return replace(self, signed=factor * self.signed, absolute=factor * self.absolute)
+        of_each = np.reshape(factor, (-1, 1))
+        signed, absolute = of_each * self.signed, of_each * self.absolute
+        return replace(self, signed=signed, absolute=absolute, deviation=factor * self.deviation)
 
     def _between(self, table: Array, levels: Array) -> Array:
         return np.array([np.interp(levels, self.levels, of_target) for of_target in table])
@@ -79,8 +82,10 @@ def tabulate(
     # from below and from above they meet at the median, which is in the middle of both
     signed = np.where(LEVELS == 0.5, (lower + upper) / 2, np.where(LEVELS < 0.5, lower, upper))
     absolute = upper_quantiles(np.abs(residuals), weights, LEVELS)
-    weight = float(weights.sum())
-    return Residuals(LEVELS, signed, absolute, weight, by_held_out, with_variance)
+    weight, deviation = float(weights.sum()), np.ones(residuals.shape[1])
+    if not with_variance:
+        deviation = np.sqrt(weights @ np.square(residuals) / weight)
+    return Residuals(LEVELS, signed, absolute, deviation, weight, by_held_out, with_variance)
 
 
 def upper_quantiles(residuals: Array, weights: Array, levels: Array) -> Array:

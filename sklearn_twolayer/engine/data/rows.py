@@ -49,12 +49,18 @@ class ArrayRows:
         self.Y = Y
         if np.issubdtype(Y.dtype, np.floating):
             if scaling is not None:
-                Y = (Y - scaling.Y.mean) / scaling.Y_scale
+                Y = (Y - scaling.Y_offset) / scaling.Y_scale
             self.Y = Y.astype(dtype, copy=False)
         self.weights = None if weights is None else weights.astype(dtype, copy=False)
         self.n_rows: int = X.shape[0]
         self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.block_size, self.copies = block_size, copies
+
+    def weights_of_rows(self) -> Array:
+        """In double precision, relative to their mean."""
+        if self.weights is None:
+            return np.ones(self.n_rows)
+        return self.weights.astype(np.float64)
 
     def part(self, index: Array) -> "ArrayRows":
         """Some of the rows, gathered once; scaled and weighted as they are here."""
