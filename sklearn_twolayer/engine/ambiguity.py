@@ -42,7 +42,7 @@ def narrowed(
     if not (isinstance(loss, LocatedLoss) and any(new)):
         return residuals
     found, copies = [], []
-    for locations, scale, weights in _told(plans, trainings, posteriors, a, loss):
+    for locations, scale, weights in _told(plans, trainings, posteriors, a, loss, residuals.noise):
         ambiguity = np.zeros_like(scale)
         for plan, weight, part, location in zip(plans, a, new, locations, strict=True):
             of_kind = a * [each is plan for each in plans]
@@ -74,9 +74,13 @@ def _told(
     posteriors: Sequence[Posterior],
     a: Array,
     loss: LocatedLoss,
+    constant: Array | None,
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Locations (n_members, n_rows, n_targets), scale by all, and weights; of blocks of rows."""
-    n_rows, noise = trainings[0].rows.n_rows, a @ np.array([p.noise for p in posteriors])
+    """Locations (n_members, n_rows, n_targets), scale by all, and weights; of blocks of rows.
+
+    The scale is that of a `constant` noise, if one is given.
+    """
+    noise, n_rows = a @ np.array([p.noise for p in posteriors]), trainings[0].rows.n_rows
     index = np.linspace(0, n_rows - 1, min(MOST_ROWS, n_rows)).astype(np.intp)
     outputs = [
         outputs_of(plan.network(), p.theta, p.covariance)
@@ -89,5 +93,7 @@ def _told(
             Z2, covariance = of_member.of_rows(training.rows.take(index[block])[0])
             each.append((Z2, np.einsum("ikk->ik", covariance)))
         locations = [loss.location_scale(Z2, variance, noise)[0] for Z2, variance in each]
-        scale = loss.location_scale(*combine_variances(each, a), noise)[1]
+        Z2, variance = combine_variances(each, a)
+        scattered = (variance, noise) if constant is None else (0 * variance, constant)
+        scale = loss.location_scale(Z2, *scattered)[1]
         yield np.array(locations), scale, trainings[0].rows.part(index[block]).targets()[1]

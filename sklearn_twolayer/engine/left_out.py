@@ -75,7 +75,7 @@ def residuals_without(
     residuals, copies = (np.concatenate(each) for each in zip(*found, strict=True))
     if _know_their_rows(losses, posteriors) and not by_validation:
         residuals /= 1 - _leverage(residuals, copies)
-    return tabulate(residuals, copies, by_validation, with_variance)
+    return tabulate(residuals, copies, by_validation, None if with_variance else noise)
 
 
 def _know_their_rows(losses: Sequence[Loss | None], posteriors: Sequence[Posterior]) -> bool:

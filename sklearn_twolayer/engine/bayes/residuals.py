@@ -30,9 +30,9 @@ class Residuals:
     """Quantiles of the residuals, and of their magnitudes, (n_targets, n_levels) each.
 
     `weight` is that of the rows, and `by_held_out` says whether these had no part in training.
-    `with_variance` tells whether the scale has the variance of the function in it. Without, it is
-    one of the noise alone, if of anything: `deviation` (n_targets,), in units of it, is then the
-    root mean square of residuals, and else one.
+    Without a `noise` the scale is that of the predictive, of which `deviation` (n_targets,) is one;
+    with it, that of a function of no variance and of this noise (n_outputs,), and `deviation` is
+    the root mean square of residuals in units of it.
     """
 
     levels: Array
@@ -40,8 +40,13 @@ class Residuals:
     absolute: Array
     deviation: Array
     weight: float
-    by_held_out: bool = True
-    with_variance: bool = True
+    by_held_out: bool
+    noise: Array | None = None
+
+    @property
+    def with_variance(self) -> bool:
+        """Whether the variance of the function is in the scale."""
+        return self.noise is None
 
     def quantiles(self, levels: Array) -> Array:
         """Of the residuals, (n_targets, n_levels), for any levels in (0, 1)."""
@@ -72,7 +77,7 @@ class Residuals:
 
 
 def tabulate(
-    residuals: Array, weights: Array, by_held_out: bool, with_variance: bool
+    residuals: Array, weights: Array, by_held_out: bool, noise: Array | None = None
 ) -> Residuals | None:
     """The quantiles of residuals (n_rows, n_targets); None where there are no finite ones."""
     if not (len(residuals) and np.isfinite(residuals).all()):
@@ -83,9 +88,9 @@ def tabulate(
     signed = np.where(LEVELS == 0.5, (lower + upper) / 2, np.where(LEVELS < 0.5, lower, upper))
     absolute = upper_quantiles(np.abs(residuals), weights, LEVELS)
     weight, deviation = float(weights.sum()), np.ones(residuals.shape[1])
-    if not with_variance:
+    if noise is not None:
         deviation = np.sqrt(weights @ np.square(residuals) / weight)
-    return Residuals(LEVELS, signed, absolute, deviation, weight, by_held_out, with_variance)
+    return Residuals(LEVELS, signed, absolute, deviation, weight, by_held_out, noise)
 
 
 def upper_quantiles(residuals: Array, weights: Array, levels: Array) -> Array:
