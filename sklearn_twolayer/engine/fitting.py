@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
+from .ambiguity import narrowed
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
 from .bayes.residuals import Residuals
@@ -231,9 +232,10 @@ def average(
     if not posteriors:
         return found
     told = [m.plan for m in members], [m.training for m in members], posteriors, weights
-    residuals = weighting.residuals if weighting else _still_valid(earlier, plan)
-    residuals = residuals or residuals_without(*told)
-    continuation = replace(found.continuation, residuals=residuals)
+    scatter = weighting.residuals if weighting else None
+    scatter = narrowed(scatter, *told) if scatter else _still_valid(earlier, plan)
+    scatter = scatter or residuals_without(*told)
+    continuation = replace(found.continuation, residuals=scatter)
     noise = weights @ np.array([p.noise for p in posteriors])
     found = replace(found, noise=noise, continuation=continuation)
     if not plan.settings.store_posterior or any(p.covariance is None for p in posteriors):
