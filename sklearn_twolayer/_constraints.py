@@ -267,9 +267,8 @@ def check_parameters(estimator):
     for name, constraint in CONSTRAINTS.items():
         value = getattr(estimator, name, _ABSENT)
         if value is not _ABSENT and not constraint.accepts(value):
-            plain = isinstance(value, (str, Real, list, tuple)) and not isinstance(
-                value, (bool, np.bool_)
-            )
+            is_flag = isinstance(value, (bool, np.bool_))
+            plain = isinstance(value, (str, Real, list, tuple)) and not is_flag
             error = ValueError if plain else TypeError
             raise error(f"{name} must be {constraint}, got {_shown(value)}")
 

@@ -83,9 +83,11 @@ FAR, TIMES = 10.0, 3
 """Deviations of most residuals beyond which one is too far off, and how often these are told."""
 
 
-def fit_squared_error(
-    plan: Plan, training: Training, train: Callable[[Plan, Training], Fit]
-) -> Fit:
+Train = Callable[[Plan, Training], Fit]
+"""One run of a plan on these rows."""
+
+
+def fit_squared_error(plan: Plan, training: Training, train: Train) -> Fit:
     """Squared errors minimised, again where some rows are so far off that they rule the others.
 
     Their targets are then taken for as far off as is far at most: Huber's pseudo-values.

@@ -41,13 +41,7 @@ def run(
     `phase` is what callbacks are told to name the run by.
     """
     # where to begin
-    if plan.alpha_by == "squared_error":
-        of_mean = fit_squared_error(
-            plan, training, lambda plan, rows: run(plan, rows, random_state, phase=phase)
-        )
-        beginning = begin(plan, training, of_mean)
-    else:
-        beginning = Beginning(plan, *_initial(plan, training, random_state, start))
+    beginning = _beginning(plan, training, random_state, start, phase)
     plan, theta = beginning.plan, beginning.theta
     # what to minimise, and who watches; under the evidence the prior is the solver's own matter
     penalty = 0.0 if plan.alpha is None else plan.alpha
@@ -119,6 +113,23 @@ def _add_posterior(beginning: Beginning, objective: Objective, solution: Solutio
         solution.posterior = found
 
 
+def _beginning(
+    plan: Plan,
+    training: Training,
+    random_state: RandomState,
+    start: Continuation | None,
+    phase: str,
+) -> Beginning:
+    """Where the run begins; a prior that is borrowed takes runs for squared errors first."""
+    if plan.alpha_by != "squared_error":
+        return Beginning(plan, *_initial(plan, training, random_state, start))
+
+    def train(plan: Plan, training: Training) -> Fit:
+        return run(plan, training, random_state, phase=phase)
+
+    return begin(plan, training, fit_squared_error(plan, training, train))
+
+
 def _initial(
     plan: Plan, training: Training, random_state: RandomState, start: Continuation | None
 ) -> tuple[Array, State | None]:
@@ -130,7 +141,7 @@ def _initial(
         theta = drawn.astype(dtype)
         if plan.alpha_by != "evidence":
             return theta, None
-        return _beginning(plan, training, theta, random_state)
+        return _beginning_of_evidence(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
     if start.solver != settings.solver or not start.state:
         # weights that were found under a given prior are kept as they are
@@ -164,7 +175,7 @@ LEAST_NOISE = 1e-4
 """Variance of the noise, relative to that of the targets, that a good fit may begin with."""
 
 
-def _beginning(
+def _beginning_of_evidence(
     plan: Plan, training: Training, theta: Array, random_state: RandomState
 ) -> tuple[Array, State | None]:
     """Where the evidence begins: with all taken for noise, or all for signal."""
