@@ -181,6 +181,20 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         at the mean, also where :meth:`partial_fit` meets it later. Negative codes are levels like
         others, not missing values. X must be dense to have categories, or knots.
 
+    monotonic_cst : array-like of int of shape (n_features,), dict or None, default=None
+        In which columns predictions are monotonic: 1 where they never fall as the number grows, all
+        others being equal, -1 where they never rise, 0 where they may do either. A dict has names
+        of columns as its keys, and what it does not name is 0. Holds everywhere, not only in
+        training rows: weights along every path from the column to an output are kept to signs that
+        multiply to the one asked for [13]_, each step of the solver being followed by a projection.
+        Such a column always has knots (see `encoding`), on which it can take any increasing form.
+
+        It takes a stochastic solver (``"auto"`` is Adam), an activation that never falls
+        (``"auto"`` is tanh; not ``"gelu"`` nor ``"silu"``), and dense X; categories have no order,
+        and a missing value none with others. See Notes for the networks that are averaged. The
+        evidence and the posterior know nothing of signs: weights at zero count as if the data had
+        moved them there, and standard deviations are somewhat too large in consequence.
+
     dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 in networks of mini-batches
         that `solver` and `alpha` leave open, and where a stochastic solver meets more than 10,000
@@ -373,6 +387,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
       if held-out rows say clearly that there is none;
     - one by Adam on columns as they are, where a step by ``"lm"`` would take more.
 
+    Where predictions are to be monotonic, all networks are by Adam, with knots in every column of
+    numbers: three, or two from 10,000 rows on, and below 2,000 rows, if some numbers are without
+    constraint, three more that have knots in the others alone.
+
     Their weights are those of the average that predicts held-out rows best [12]_: each of five
     parts up to 1,000 rows, one of these beyond, where a kind that takes long has to earn it;
     networks of one kind divide it by their evidence. Below 20 rows all kinds count alike. With
@@ -415,6 +433,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
        large learning rates", 2019.
     .. [12] Y. Yao et al., "Using stacking to average Bayesian predictive distributions", Bayesian
        Analysis 13, 2018.
+    .. [13] D. Runje, S. M. Shankaranarayana, "Constrained monotonic neural networks", ICML 2023.
 
     Examples
     --------
@@ -490,6 +509,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         encoding="auto",
         n_knots="auto",
         categorical_features="from_dtype",
+        monotonic_cst=None,
         dtype="auto",
         n_init=1,
         n_members="auto",
@@ -528,6 +548,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.encoding = encoding
         self.n_knots = n_knots
         self.categorical_features = categorical_features
+        self.monotonic_cst = monotonic_cst
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
@@ -666,9 +687,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         had in training, the network does not know. It then predicts, for that target, at the row
         with each number moved to the nearest one in the range of its column, and within the range
         of y in training and a tenth of its width on either side. Other rows are never changed, nor
-        any where there is no posterior, or with ``standardize=False``. ``coefs_``,
-        :meth:`input_gradients` and :meth:`hidden_features` are those of the network, which knows
-        nothing of this.
+        any where there is no posterior, nor with ``standardize=False`` or `monotonic_cst`.
+        ``coefs_``, :meth:`input_gradients` and :meth:`hidden_features` are those of the network,
+        which knows nothing of this.
         """
         if not return_std:
             return self._decode(*self._by_blocks(X, self._mean))

@@ -43,6 +43,7 @@ ABOVE = (
         "_class_weight",
         "_constraints",
         "_encoded_names",
+        "_monotonic",
         "_scoring",
         "_validation",
         "_verbose",

@@ -13,18 +13,17 @@ import numpy as np
 from numpy.random import RandomState
 
 from .bayes.ensemble import combine, member_weights, outputs_of
-from .bayes.moderation import Moderation, choose_moderation, leave_one_out
+from .bayes.moderation import CHOICES, CONSTANT, Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.stacking import cheapest, mean_losses, stack
 from .data.rows import ArrayRows
-from .model.losses import Loss
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
 from .run import run
 from .solvers import SOLVERS
 from .solvers.solution import Posterior, Status
-from .task import Fit
+from .task import Fit, Task
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
 """Makes the calls, one after the other or at the same time, and returns what they return."""
@@ -154,7 +153,7 @@ def weigh(
     a[known] = _stacked([plans[k] for k in known], outputs, Y, weights, economical=n_folds == 1)
     if not loss.is_moderated:
         return Weighting(a)
-    return Weighting(a, _moderation(loss, told, a[known], Y, weights))
+    return Weighting(a, _moderation(plans[0].task, told, a[known], Y, weights))
 
 
 def _trials(
@@ -236,8 +235,9 @@ TINY = 1e-12
 
 
 def _moderation(
-    loss: Loss, told: list[list[_Told]], a: Array, Y: Array, weights: Array
+    task: Task, told: list[list[_Told]], a: Array, Y: Array, weights: Array
 ) -> Moderation:
+    choices = CHOICES if task.monotonic is None else CONSTANT
     parts, start = [], 0
     for of_fold in zip(*told, strict=True):
         n = len(of_fold[0].covariance)
@@ -245,16 +245,17 @@ def _moderation(
         rows = slice(start, start + n)
         parts.append((*first, Y[rows], weights[rows]))
         start += len(of_fold[0].Z2)
-    return choose_moderation(loss, parts)
+    return choose_moderation(task.loss, parts, choices)
 
 
 def moderation_without(
     plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
 ) -> Moderation:
     """The moderation that suits training rows best, each being left out by one Newton step."""
-    loss = plans[0].task.loss
-    if any(plan.alpha_by == "given" for plan in plans):
-        # a variance that the caller's prior allows is not one that the data have left
+    loss, is_monotonic = plans[0].task.loss, plans[0].task.monotonic is not None
+    if is_monotonic or any(plan.alpha_by == "given" for plan in plans):
+        # a variance that the caller's prior allows is not one that the data have left; and any
+        # would make logits fall where they are to rise
         return Moderation(variance_fraction=0.0)
     if not all(isinstance(p.covariance, np.ndarray) for p in posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)

@@ -7,9 +7,10 @@ of a fit, network by network.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from scipy import sparse
 
-from .data.encoding import Encoding, learn, plain
+from .data.encoding import NUMBER, Encoding, learn, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
@@ -19,6 +20,7 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
+    check_monotonic,
     is_auto,
     kinds,
     n_epochs,
@@ -98,6 +100,8 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     for member in members:
         settings = _as_started(asked, member, is_mixed)
         check_pair(task.loss, settings)
+        if task.monotonic is not None:
+            check_monotonic(settings)
         plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
     return plans
 
@@ -105,6 +109,7 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
 def _table(task: Task) -> Table:
     """What the recipe goes by."""
     X = task.X
+    numbers = np.full(X.shape[1], True) if task.n_levels is None else task.n_levels == NUMBER
     n_columns = X.shape[1]
     if task.n_levels is not None or task.has_missing:
         encoding = _encoding(task, replace(task.settings, encoding="linear"), None)
@@ -117,6 +122,8 @@ def _table(task: Task) -> Table:
         task.validation is not None,
         task.loss.has_curvature,
         task.loss.has_noise,
+        task.monotonic is not None,
+        bool((numbers & ~task.is_constrained).any()),
     )
 
 
@@ -172,17 +179,19 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
 
     ValueError for sparse X, of which only that is possible. What has been learnt once stays.
     """
-    piecewise_linear = asked.encoding == "piecewise_linear" and start is None
-    if not (piecewise_linear or task.has_missing or task.n_levels is not None):
+    piecewise_linear, is_new = asked.encoding == "piecewise_linear", start is None
+    has_knots = is_new & (piecewise_linear | task.is_constrained)
+    if not (has_knots.any() or task.has_missing or task.n_levels is not None):
         return None if start is None else start.encoding
     held_out = () if task.validation is None else task.validation[:1]
     if any(map(sparse.issparse, (task.X, *held_out))):
-        what = "encoding='piecewise_linear'" if piecewise_linear else "a missing value"
+        what = "encoding='piecewise_linear'" if is_new and piecewise_linear else "a missing value"
+        what = "monotonic_cst" if task.is_constrained.any() else what
         raise ValueError(f"{what} needs dense X, and dense X_val, got a sparse one")
     if start is not None:
         return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
-    return learn(task.X, task.weights, task.n_levels, piecewise_linear, n_knots)
+    return learn(task.X, task.weights, task.n_levels, has_knots, n_knots)
 
 
 def check_pair(loss: Loss, asked: Settings) -> None:

@@ -6,10 +6,12 @@ are left to these. What a member counts is decided by held-out rows.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from .model.monotonic import MONOTONIC_ACTIVATIONS
 from .model.parameters import Shape
 from .settings import Settings
+from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 
 CHEAP = 1e9
@@ -91,17 +93,24 @@ class Table:
     has_validation: bool
     has_curvature: bool
     has_noise: bool
+    is_monotonic: bool = False
+    has_free_numbers: bool = True
 
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds of networks to average, the first being the one to take alone."""
+    if table.is_monotonic:
+        check_monotonic(asked)
     free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
     if not free:
+        asked = _bent(asked) if table.is_monotonic else asked
         begin: Begin = "noise" if asked.solver == "lm" else "signal"
         # a given prior leaves nothing to tell networks apart by
         alone = not is_auto(asked.alpha) or is_auto(asked.n_members)
         return [Kind(asked, begin, 1 if alone else int(asked.n_members))]
-    if table.has_validation:
+    if table.is_monotonic:
+        found = _monotonic_kinds(asked, table)
+    elif table.has_validation:
         encoding = "piecewise_linear" if _has_knots(asked, table) else "linear"
         found = [_by_evidence(asked, "adam", encoding, "signal")]
     else:
@@ -110,6 +119,44 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
         return _cycled(found, int(asked.n_members))
     # whoever asks for a number of hidden units wants that many, not three times as many
     return found if is_auto(asked.hidden_size) else [replace(found[0], n_members=1)]
+
+
+def _bent(asked: Settings) -> Settings:
+    """What a network takes that is to keep to signs of its weights, unless asked otherwise."""
+    usual = {"solver": "adam", "activation": "tanh", "encoding": "piecewise_linear"}
+    left_open: dict[str, Any] = {k: v for k, v in usual.items() if is_auto(getattr(asked, k))}
+    return replace(asked, **left_open)
+
+
+def _monotonic_kinds(asked: Settings, table: Table) -> list[Kind]:
+    """Networks with knots where predictions are to be monotonic, and elsewhere.
+
+    The fewer rows there are, the better it may be that no other column has any.
+    """
+    several = 1 if table.has_validation else SEVERAL
+    if table.n_rows >= ROWS_FOR_SEVERAL:
+        several = min(several, 2)
+    encodings = [_bent(asked).encoding]
+    if is_auto(asked.encoding) and table.has_free_numbers and table.n_rows < ROWS_FOR_BATCHES:
+        encodings = encodings if table.has_validation else [*encodings, "linear"]
+    return [
+        _by_evidence(_bent(asked), "adam", encoding, "signal", several) for encoding in encodings
+    ]
+
+
+def check_monotonic(asked: Settings) -> None:
+    """ValueError for a solver, or an activation, under which nothing would be monotonic."""
+    able = {
+        "solver": [name for name, solver in SOLVERS.items() if solver.projects],
+        "activation": MONOTONIC_ACTIVATIONS,
+    }
+    for name, names in able.items():
+        value = getattr(asked, name)
+        if not is_auto(value) and value not in names:
+            raise ValueError(
+                f"{name}={value!r} cannot keep to monotonic_cst: take one of "
+                + ", ".join(map(repr, names))
+            )
 
 
 def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:

@@ -15,6 +15,7 @@ from .bayes.extrapolation import merged
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
+from .model.monotonic import begin
 from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
@@ -42,7 +43,9 @@ def run(
     theta, state = _initial(plan, training, random_state, start)
     # what to minimise, and who watches; under the evidence the prior is the solver's own matter
     penalty = 0.0 if plan.alpha is None else plan.alpha
-    objective = Objective(plan.network(), training.rows, penalty, training.weight)
+    objective = Objective(
+        plan.network(), training.rows, penalty, training.weight, bounds=plan.bounds
+    )
     monitor = _monitor(plan, training, start, phase, keep_best)
     solve = SOLVERS[plan.settings.solver].solve
     if plan.alpha_by == "evidence":
@@ -98,10 +101,14 @@ def _initial(
     if start is None:
         drawn = initialize(plan.shape, settings.activation, settings.initializer, random_state)
         theta = drawn.astype(dtype)
+        if plan.directions is not None:
+            begin(plan.shape, plan.directions, theta, random_state)
         if plan.alpha_by != "evidence":
             return theta, None
         return _beginning(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
+    if plan.bounds is not None:
+        plan.bounds.project(theta)  # constraints may be newer than the weights
     if start.solver != settings.solver or not start.state:
         # weights that were found under a given prior are kept as they are
         return theta, _as_found(plan, training, theta) if plan.alpha_by == "evidence" else None

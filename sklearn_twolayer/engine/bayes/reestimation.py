@@ -68,7 +68,8 @@ class EvidenceObjective(Objective):
     ):
         """`earlier` is what a stream has told before these rows, see `Factors.means`."""
         network, rows = objective.network, objective.rows
-        super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
+        weights = objective.total_weight, objective.mean_weight
+        super().__init__(network, rows, 0.0, *weights, objective.bounds)
         self.plain, self.prior, self.precision = network, prior, prior.precision
         n_noises = network.shape.n_outputs if network.loss.has_noise else 1
         self.beta = np.ones(n_noises) if beta is None else beta
