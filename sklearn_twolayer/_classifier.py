@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
 from ._class_weight import class_weights
+from ._monotonic import constrains
 from ._validation import SMALLEST_TOTAL, MatrixLike, check_classes
 
 
@@ -510,8 +511,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         encoding="auto",
         n_knots="auto",
         categorical_features="from_dtype",
-        monotonic_cst=None,
         class_weight=None,
+        monotonic_cst=None,
         dtype="auto",
         n_init=1,
         n_members="auto",
@@ -551,8 +552,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.encoding = encoding
         self.n_knots = n_knots
         self.categorical_features = categorical_features
-        self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight
+        self.monotonic_cst = monotonic_cst
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
@@ -809,8 +810,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         if found is not None and self.n_outputs_ > 1:
             kind = "labels" if self._is_multilabel else "classes"
             raise ValueError(
-                "monotonic_cst needs two classes, the second of which becomes more (1) or less (-1) "
-                f"probable, got y with {self.n_outputs_} {kind}: leave it at None"
+                "Only binary classification is supported with monotonic_cst, by which the second "
+                "of two classes becomes more (1) or less (-1) probable as a column grows, got y "
+                f"with {self.n_outputs_} {kind}: leave it at None"
             )
         return found
 
@@ -875,7 +877,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        # monotonic constraints tell of one probability
+        takes_several = not constrains(self.monotonic_cst)
+        tags.classifier_tags.multi_label = tags.classifier_tags.multi_class = takes_several
         return tags
 
 

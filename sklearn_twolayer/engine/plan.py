@@ -20,8 +20,8 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
-    check_monotonic,
     is_auto,
+    keeping_signs,
     kinds,
     n_epochs,
     n_folds,
@@ -101,7 +101,7 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
         settings = _as_started(asked, member, is_mixed)
         check_pair(task.loss, settings)
         if task.monotonic is not None:
-            check_monotonic(settings)
+            settings = keeping_signs(settings)
         plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
     return plans
 

@@ -99,11 +99,9 @@ class Table:
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds of networks to average, the first being the one to take alone."""
-    if table.is_monotonic:
-        check_monotonic(asked)
     free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
     if not free:
-        asked = _bent(asked) if table.is_monotonic else asked
+        asked = keeping_signs(asked) if table.is_monotonic else asked
         begin: Begin = "noise" if asked.solver == "lm" else "signal"
         # a given prior leaves nothing to tell networks apart by
         alone = not is_auto(asked.alpha) or is_auto(asked.n_members)
@@ -121,13 +119,6 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
     return found if is_auto(asked.hidden_size) else [replace(found[0], n_members=1)]
 
 
-def _bent(asked: Settings) -> Settings:
-    """What a network takes that is to keep to signs of its weights, unless asked otherwise."""
-    usual = {"solver": "adam", "activation": "tanh", "encoding": "piecewise_linear"}
-    left_open: dict[str, Any] = {k: v for k, v in usual.items() if is_auto(getattr(asked, k))}
-    return replace(asked, **left_open)
-
-
 def _monotonic_kinds(asked: Settings, table: Table) -> list[Kind]:
     """Networks with knots where predictions are to be monotonic, and elsewhere.
 
@@ -136,16 +127,18 @@ def _monotonic_kinds(asked: Settings, table: Table) -> list[Kind]:
     several = 1 if table.has_validation else SEVERAL
     if table.n_rows >= ROWS_FOR_SEVERAL:
         several = min(several, 2)
-    encodings = [_bent(asked).encoding]
+    settings = keeping_signs(asked)
+    encodings = [settings.encoding]
     if is_auto(asked.encoding) and table.has_free_numbers and table.n_rows < ROWS_FOR_BATCHES:
         encodings = encodings if table.has_validation else [*encodings, "linear"]
-    return [
-        _by_evidence(_bent(asked), "adam", encoding, "signal", several) for encoding in encodings
-    ]
+    return [_by_evidence(settings, "adam", encoding, "signal", several) for encoding in encodings]
 
 
-def check_monotonic(asked: Settings) -> None:
-    """ValueError for a solver, or an activation, under which nothing would be monotonic."""
+def keeping_signs(asked: Settings) -> Settings:
+    """What is left open, as a network takes it that keeps to signs of its weights.
+
+    ValueError for a solver, or an activation, under which nothing would be monotonic.
+    """
     able = {
         "solver": [name for name, solver in SOLVERS.items() if solver.projects],
         "activation": MONOTONIC_ACTIVATIONS,
@@ -157,6 +150,9 @@ def check_monotonic(asked: Settings) -> None:
                 f"{name}={value!r} cannot keep to monotonic_cst: take one of "
                 + ", ".join(map(repr, names))
             )
+    usual = {"solver": "adam", "activation": "tanh", "encoding": "piecewise_linear"}
+    left_open: dict[str, Any] = {k: v for k, v in usual.items() if is_auto(getattr(asked, k))}
+    return replace(asked, **left_open)
 
 
 def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
