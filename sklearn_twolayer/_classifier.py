@@ -755,7 +755,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     def _logits(self, raw, X):
         """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
-        by_softmax, logits = engine.LOSSES[self._loss].labels, raw
+        by_softmax, logits = self._loss_at_fit.labels, raw
         if self._predictive is None or not self.moderate:
             return engine.with_labels_of(raw, logits, by_softmax)
         moderation = engine.Moderation(
@@ -780,11 +780,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return np.column_stack([-logits, logits]) if self._is_binary else logits
 
     def _probabilities(self, raw, X):
-        return engine.LOSSES[self._loss].inverse_link(self._logits_of_columns(raw, X))
+        return self._loss_at_fit.inverse_link(self._logits_of_columns(raw, X))
 
     def _log_probabilities(self, raw, X):
         logits = self._logits_of_columns(raw, X)
-        if engine.LOSSES[self._loss].out_activation == "softmax":
+        if self._loss_at_fit.out_activation == "softmax":
             return logits - engine.softmax(logits, out=np.empty_like(logits))[:, None]
         return -engine.softplus(-logits)
 

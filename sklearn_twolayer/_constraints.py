@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
-from .engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
+from .engine import ACTIVATIONS, INITIALIZERS, LOSSES, SCHEDULES, SOLVERS
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,36 @@ class Directions:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """A loss of quantities, by its name."""
+
+    def accepts(self, value):
+        return isinstance(value, str) and value in self._names()
+
+    def _names(self):
+        return [name for name, loss in LOSSES.items() if not loss.is_moderated]
+
+    def __str__(self):
+        return "one of " + ", ".join(map(repr, self._names()))
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """A number in (0, 1), or several that increase."""
+
+    def accepts(self, value):
+        one = Interval(Real, 0, 1, open_low=True, open_high=True)
+        if np.ndim(value) == 0:
+            return one.accepts(value)
+        if np.ndim(value) != 1 or not len(value) or not all(map(one.accepts, value)):
+            return False
+        return bool((np.diff(value) > 0).all())
+
+    def __str__(self):
+        return "a number in (0, 1), or a list of such numbers that increase"
+
+
+@dataclass(frozen=True)
 class Jobs:
     """A number of jobs, as joblib counts them."""
 
@@ -196,6 +226,10 @@ _COUNT = Interval(Integral, 1)
 _MOST_UNITS, _MOST_STARTS, _MOST_MEMBERS, _MOST_KNOTS = 10**9, 10**6, 10**4, 10**4
 
 CONSTRAINTS = {
+    "loss": Loss(),
+    "quantile": Quantiles(),
+    "power": Interval(Real, 1, 2, open_low=True, open_high=True),
+    "huber_delta": Either(_AUTO, _POSITIVE),
     "hidden_size": Either(_AUTO, Interval(Integral, 1, _MOST_UNITS)),
     "activation": Choice(("auto", *ACTIVATIONS)),
     "skip": Either(_AUTO, Flag()),

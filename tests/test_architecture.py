@@ -16,13 +16,16 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "left_out",
     "held_out",
     "averaging",
     "run",
+    "borrowing",
     "preparation",
     "plan",
     "task",
     "recipe",
+    "compatibility",
 )
 """The same for the files before the wings, which import no front."""
 NEVER = (("solvers", "bayes"), ("model", "solvers"), ("data", "model"))
@@ -34,7 +37,7 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection", "_members", "_table", "_validation_rows"),
+    ("_inspection", "_intervals", "_members", "_table", "_validation_rows"),
     ("_columns",),
     ("_frames",),
     ("_parallel",),

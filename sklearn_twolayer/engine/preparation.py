@@ -9,8 +9,9 @@ from scipy import sparse
 from .bayes.evidence import MOST_ROWS
 from .bayes.extrapolation import Ranges, measure
 from .data.encoded import encoded_moments
+from .data.moments import Moments, magnitude, means, moments, no_moments
 from .data.rows import ArrayRows
-from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
+from .data.scaling import Scaling
 from .model.network import block_size
 from .numerics import Array
 from .plan import Plan
@@ -56,7 +57,8 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
     # predictions are compared with the variance of the targets, where there is such a thing; what a
     # variance decides is not monotonic
-    comparable = task.loss.has_noise and plan.settings.standardize and task.monotonic is None
+    of_quantities = task.loss.has_noise or task.loss.borrows_prior
+    comparable = of_quantities and plan.settings.standardize and task.monotonic is None
     ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
     return Training(scaling, rows, scaling.weight, validation, ranges)
 
@@ -71,13 +73,13 @@ def _measure(plan: Plan) -> Scaling:
     n_rows, n_features = task.X.shape[0], plan.shape.n_features
     weight = float(n_rows if task.weights is None else task.weights.sum())
     if not plan.settings.standardize:
-        as_they_are = no_moments(n_features), no_moments(task.n_outputs)
+        as_they_are = no_moments(n_features), no_moments(task.n_targets)
         return Scaling(*as_they_are, n_rows, weight, _means(plan))
     X, present = _moments(plan)
-    Y = no_moments(task.n_outputs)
+    Y = no_moments(task.n_targets)
     if task.loss.standardizes_target:
         Y = moments(task.Y, task.weights)
-    return Scaling(X, Y, n_rows, weight, present=present)
+    return Scaling(X, Y, n_rows, weight, present=present, link=task.loss.link)
 
 
 def _moments(plan: Plan) -> tuple[Moments, Array | None]:

@@ -6,12 +6,11 @@ are left to these. What a member counts is decided by held-out rows.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from .model.monotonic import MONOTONIC_ACTIVATIONS
+from .compatibility import keeping_signs
 from .model.parameters import Shape
-from .settings import Settings
-from .solvers import SOLVERS
+from .settings import Settings, is_auto
 from .solvers.levenberg_marquardt import LARGEST
 
 CHEAP = 1e9
@@ -134,27 +133,6 @@ def _monotonic_kinds(asked: Settings, table: Table) -> list[Kind]:
     return [_by_evidence(settings, "adam", encoding, "signal", several) for encoding in encodings]
 
 
-def keeping_signs(asked: Settings) -> Settings:
-    """What is left open, as a network takes it that keeps to signs of its weights.
-
-    ValueError for a solver, or an activation, under which nothing would be monotonic.
-    """
-    able = {
-        "solver": [name for name, solver in SOLVERS.items() if solver.projects],
-        "activation": MONOTONIC_ACTIVATIONS,
-    }
-    for name, names in able.items():
-        value = getattr(asked, name)
-        if not is_auto(value) and value not in names:
-            raise ValueError(
-                f"{name}={value!r} cannot keep to monotonic_cst: take one of "
-                + ", ".join(map(repr, names))
-            )
-    usual = {"solver": "adam", "activation": "tanh", "encoding": "piecewise_linear"}
-    left_open: dict[str, Any] = {k: v for k, v in usual.items() if is_auto(getattr(asked, k))}
-    return replace(asked, **left_open)
-
-
 def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
     """As many as make steps grow with the root of the rows: of more rows each is met less often."""
     per_root = STEPS_WITH_KNOTS if has_knots else STEPS
@@ -268,8 +246,3 @@ def n_folds(n_rows: int) -> int:
     if n_rows < FEWEST_TO_HOLD_OUT:
         return 0
     return 5 if n_rows <= ROWS_FOR_FOLDS else 1
-
-
-def is_auto(value: object) -> bool:
-    """Whether a choice is left open."""
-    return isinstance(value, str) and value == "auto"

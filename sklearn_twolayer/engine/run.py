@@ -12,10 +12,12 @@ from numpy.random import RandomState
 
 from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
+from .bayes.search import all_noise
+from .borrowing import Beginning, begin, is_likelihood, of_squared_error
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
-from .model.monotonic import begin
+from .model.monotonic import draw_within
 from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
@@ -40,27 +42,50 @@ def run(
     `phase` is what callbacks are told to name the run by.
     """
     # where to begin
-    theta, state = _initial(plan, training, random_state, start)
-    # what to minimise, and who watches; under the evidence the prior is the solver's own matter
-    penalty = 0.0 if plan.alpha is None else plan.alpha
-    objective = Objective(
-        plan.network(), training.rows, penalty, training.weight, bounds=plan.bounds
-    )
+    if plan.alpha_by == "squared_error":
+        of_mean = run(of_squared_error(plan), training, random_state, phase=phase)
+        beginning = begin(plan, training, of_mean)
+    else:
+        beginning = Beginning(plan, *_initial(plan, training, random_state, start))
+    plan, theta = beginning.plan, beginning.theta
+    # what to minimise, and who watches
+    objective = _objective(plan, training)
     monitor = _monitor(plan, training, start, phase, keep_best)
-    solve = SOLVERS[plan.settings.solver].solve
-    if plan.alpha_by == "evidence":
-        exact = plan.settings.solver == "lm"
-        solve = automatic_relevance.solve if exact else reestimation.solve
+    solve = _solver(plan)
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
-        solution = solve(objective, theta, plan.settings, monitor, random_state, state)
-        if plan.alpha is not None and not plan.no_posterior:
-            _add_posterior(plan.alpha, objective, solution)
+        solution = solve(objective, theta, plan.settings, monitor, random_state, beginning.state)
+        if beginning.is_budgeted and solution.status is Status.MAX_ITER:
+            solution.status = Status.CONVERGED
+        _add_posterior(beginning, objective, solution)
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
     continuation = _continuation(plan, training, solution, monitor, start)
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, plan.settings)
+    return Fit(
+        coefs,
+        intercepts,
+        solution,
+        monitor,
+        continuation,
+        random_state,
+        plan.settings,
+        plan.task.loss,
+    )
+
+
+def _objective(plan: Plan, training: Training) -> Objective:
+    """F, without a penalty under the evidence, where the prior is the solver's own matter."""
+    penalty = 0.0 if plan.alpha is None else plan.alpha
+    weight, bounds = training.weight, plan.bounds
+    return Objective(plan.network(), training.rows, penalty, weight, bounds=bounds)
+
+
+def _solver(plan: Plan) -> Callable[..., Solution]:
+    """What finds the weights, and the precisions of their prior with them."""
+    if plan.alpha_by == "evidence":
+        return automatic_relevance.solve if plan.is_exact else reestimation.solve
+    return SOLVERS[plan.settings.solver].solve
 
 
 def _continuation(
@@ -87,10 +112,16 @@ def _continuation(
     )
 
 
-def _add_posterior(alpha: float | Array, objective: Objective, solution: Solution) -> None:
-    """That of weights found under a given prior."""
-    if solution.status is not Status.DIVERGED:
-        solution.posterior = reestimation.posterior_of_given(objective, solution.theta, alpha)
+def _add_posterior(beginning: Beginning, objective: Objective, solution: Solution) -> None:
+    """That of squared errors, or that of weights found under a given prior."""
+    plan, borrowed = beginning.plan, beginning.posterior
+    if solution.status is Status.DIVERGED or plan.no_posterior:
+        return
+    if borrowed is not None:
+        solution.posterior = replace(borrowed, theta=solution.theta.astype(np.float64))
+    elif plan.alpha is not None and is_likelihood(plan.task.loss):
+        found = reestimation.posterior_of_given(objective, solution.theta, plan.alpha)
+        solution.posterior = found
 
 
 def _initial(
@@ -100,9 +131,10 @@ def _initial(
     settings, dtype = plan.settings, plan.settings.dtype
     if start is None:
         drawn = initialize(plan.shape, settings.activation, settings.initializer, random_state)
+        _place_constant(plan, training, drawn)
         theta = drawn.astype(dtype)
         if plan.directions is not None:
-            begin(plan.shape, plan.directions, theta, random_state)
+            draw_within(plan.shape, plan.directions, theta, random_state)
         if plan.alpha_by != "evidence":
             return theta, None
         return _beginning(plan, training, theta, random_state)
@@ -117,6 +149,15 @@ def _initial(
     if not start.scaling.is_near(training.scaling):
         state.pop("factors", None)  # they are in the units of before
     return theta, State(**state)  # type: ignore[typeddict-item]
+
+
+def _place_constant(plan: Plan, training: Training, theta: Array) -> None:
+    """Let the output biases begin at the constant that suits the loss best, if it tells one."""
+    rows, b2 = training.rows, plan.shape.views(theta).b2
+    weights = rows.weights_of_rows()
+    constant = plan.task.loss.best_constant(rows.Y, weights)
+    if constant is not None:
+        b2[:] = constant
 
 
 def _as_found(plan: Plan, training: Training, theta: Array) -> State:
@@ -137,7 +178,7 @@ def _beginning(
 ) -> tuple[Array, State | None]:
     """Where the evidence begins: with all taken for noise, or all for signal."""
     shape = plan.shape
-    beta = np.ones(shape.n_outputs if plan.task.loss.has_noise else 1)
+    beta = all_noise(plan.network(), training.rows)
     precision = np.ones(shape.n_groups)
     if plan.settings.solver != "lm":
         if plan.begin == "noise":
@@ -182,11 +223,11 @@ def _score(plan: Plan, training: Training) -> Callable[[Array], float]:
     """The rating of theta on the validation rows, by the caller's score or the negated loss."""
     task, scaling = plan.task, training.scaling
     if task.score is not None:
-        score, activation, origin = task.score, plan.settings.activation, scaling.X.origin()
+        score, activation = task.score, plan.settings.activation
 
         def rate(theta: Array) -> float:
             raw = in_raw_units(task, plan.settings.dtype, scaling, plan.shape, theta)
-            return float(score(*raw, activation, origin, plan.encoding, scaling.fill))
+            return float(score(*raw, activation, plan.encoding, scaling))
 
         return rate
     assert training.validation is not None

@@ -11,8 +11,10 @@ from numpy.random import RandomState
 from .bayes.ensemble import Predictive
 from .bayes.extrapolation import Ranges
 from .bayes.kronecker import KroneckerCovariance
+from .bayes.residuals import Residuals
 from .data.encoding import Encoding
-from .data.scaling import Moments, Scaling
+from .data.moments import Moments
+from .data.scaling import Scaling
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
 from .model.monotonic import Bounds, bounds
@@ -39,7 +41,7 @@ class Task:
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
     validation rows, is NaN. `score` rates folded weights, the more the better, given as
-    ``score(coefs, intercepts, activation, origin, encoding, fill)``; without it, `validation` rows
+    ``score(coefs, intercepts, activation, encoding, scaling)``; without it, `validation` rows
     (X, Y, weights) are rated by their negated loss. `monotonic` has 1 or -1 for the columns of X
     with which predictions are to rise or to fall, 0 for the others; None where there are none.
     """
@@ -65,6 +67,11 @@ class Task:
             return np.zeros(self.X.shape[1], dtype=bool)
         return np.asarray(self.monotonic != 0)
 
+    @property
+    def n_targets(self) -> int:
+        """Columns of quantities in Y, of which a loss may make several outputs each."""
+        return self.Y.shape[1] if self.Y.ndim == 2 else self.n_outputs
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -75,8 +82,8 @@ class Choices:
     skip: bool
 
 
-AlphaBy = Literal["given", "evidence"]
-"""Who chooses alpha: the caller, or the evidence."""
+AlphaBy = Literal["given", "evidence", "squared_error"]
+"""Who chooses alpha: the caller, the evidence, or the evidence for squared errors."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,11 @@ class Plan:
         """Of one network; of all that are averaged alike."""
         settings = self.settings
         return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
+
+    def with_loss(self, loss: Loss) -> "Plan":
+        """The same for another loss."""
+        others = tuple(plan.with_loss(loss) for plan in self.others)
+        return replace(self, task=replace(self.task, loss=loss), others=others)
 
     @property
     def is_exact(self) -> bool:
@@ -169,7 +181,8 @@ class Continuation:
     An average goes on as its `members`, each from what it left behind itself; `theta` is then that
     of the wide network in which the hidden units of all stand side by side. `n_asked` counts the
     networks that were trained, some of which may have got no weight. `ranges` are those of all rows
-    so far, or None where they do not matter or are not known.
+    so far, or None where they do not matter or are not known. `residuals` are those of the average
+    or of the one network, if there are any.
     """
 
     theta: Array
@@ -186,6 +199,7 @@ class Continuation:
     member_weights: Array | None = None
     ranges: Ranges | None = None
     n_asked: int = 1
+    residuals: Residuals | None = None
 
     @property
     def networks(self) -> list["Continuation"]:
@@ -204,7 +218,7 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
     members = [preserve(member) for member in continuation.members]
-    names = ("choices", "encoding", "ranges")
+    names = ("choices", "encoding", "ranges", "residuals")
     records = {name: dict(vars(state[name])) for name in names if state[name]}
     return state | histories | records | {"scaling": scaling, "members": members}
 
@@ -219,6 +233,7 @@ def restore(state: dict[str, Any]) -> Continuation:
         "choices": Choices(**state["choices"]),
         "encoding": Encoding(**state["encoding"]) if state.get("encoding") else None,
         "ranges": restore_ranges(state),
+        "residuals": restore_residuals(state),
         "members": members,
     }
     return Continuation(**{**state, **typed})
@@ -227,6 +242,11 @@ def restore(state: dict[str, Any]) -> Continuation:
 def restore_ranges(state: dict[str, Any]) -> Ranges | None:
     """The ranges of what `preserve` was given; None where it is older than they are."""
     return Ranges(**state["ranges"]) if state.get("ranges") else None
+
+
+def restore_residuals(state: dict[str, Any]) -> Residuals | None:
+    """The residuals of what `preserve` was given; None where there are none."""
+    return Residuals(**state["residuals"]) if state.get("residuals") else None
 
 
 def preserve_predictive(predictive: Predictive) -> dict[str, Any]:
@@ -250,9 +270,9 @@ def restore_predictive(state: dict[str, Any]) -> Predictive:
 @dataclass(frozen=True)
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units. `settings` are those of this network, all definite. With a posterior, `noise`
-    is the noise variance of each output, and `predictive` says how sure predictions are, both in
-    standardised units.
+    act on raw units. `settings` are those of this network, all definite, as are the parameters of
+    `loss`, in standardised units. With a posterior, `noise` is the noise variance of each output,
+    and `predictive` says how sure predictions are, both in standardised units.
     """
 
     coefs: list[Array]
@@ -262,5 +282,6 @@ class Fit:
     continuation: Continuation
     random_state: RandomState
     settings: Settings
+    loss: Loss
     noise: Array | None = None
     predictive: Predictive | None = None

@@ -62,7 +62,7 @@ STEPPING, STEP, NEARLY_LINEAR, FARTHEST, OUTWARDS = 0.5, 2.0, 0.3, 2.0, 0.3
 the others are multiplied by, the largest bias, and what output weights are multiplied by."""
 
 
-def begin(shape: Shape, directions: Array, theta: Array, random_state: RandomState) -> None:
+def draw_within(shape: Shape, directions: Array, theta: Array, random_state: RandomState) -> None:
     """Make initial weights of a draw, in place, within the bounds.
 
     Weights of one sign add up: many would make all units alike, and bent at the mean of the rows.

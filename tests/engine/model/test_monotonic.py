@@ -9,8 +9,8 @@ from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.initializers import initialize
 from sklearn_twolayer.engine.model.monotonic import (
     MONOTONIC_ACTIVATIONS,
-    begin,
     bounds,
+    draw_within,
     unit_signs,
 )
 from sklearn_twolayer.engine.model.parameters import Shape
@@ -82,7 +82,7 @@ class TestBeginning:
     def drawn(self, directions=OF_ENCODED, shape=BLOCKS):
         theta = initialize(shape, "tanh", "auto", RandomState(0))
         found = theta.copy()
-        begin(shape, directions, found, RandomState(1))
+        draw_within(shape, directions, found, RandomState(1))
         return shape.views(theta), shape.views(found), found
 
     def test_is_within_the_bounds(self):
