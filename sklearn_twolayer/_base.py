@@ -130,6 +130,7 @@ class BaseTwoLayer(
             settings,
             n_levels=None if self._columns is None else self._known_columns().n_levels(),
             has_missing=engine.has_missing(X),
+            monotonic=self._monotonic_directions(),
             callback=engine.Report(self.verbose) if self.verbose else None,
         )
 

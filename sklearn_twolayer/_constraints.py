@@ -151,6 +151,19 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """Monotonic constraints: none, or -1, 0 or 1 for each column, in its place or by its name."""
+
+    def accepts(self, value):
+        # what stands there is judged when the columns are known
+        is_some = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Iterator))
+        return value is None or is_some
+
+    def __str__(self):
+        return "None, an array with -1, 0 or 1 for each column, or a dict {column name: -1, 0 or 1}"
+
+
+@dataclass(frozen=True)
 class Loss:
     """A loss of quantities, by its name."""
 
@@ -246,6 +259,7 @@ CONSTRAINTS = {
     "encoding": Choice(("auto", "linear", "piecewise_linear")),
     "n_knots": Either(_AUTO, Interval(Integral, 1, _MOST_KNOTS)),
     "categorical_features": Columns(),
+    "monotonic_cst": Directions(),
     "n_init": Interval(Integral, 1, _MOST_STARTS),
     "n_members": Either(_AUTO, Interval(Integral, 1, _MOST_MEMBERS)),
     "n_jobs": Jobs(),

@@ -26,6 +26,7 @@ FRONT = (
     "plan",
     "task",
     "recipe",
+    "compatibility",
 )
 """The same for the files before the wings, which import no front."""
 NEVER = (("solvers", "bayes"), ("model", "solvers"), ("data", "model"))
@@ -46,6 +47,7 @@ ABOVE = (
         "_class_weight",
         "_constraints",
         "_encoded_names",
+        "_monotonic",
         "_scoring",
         "_validation",
         "_verbose",

@@ -17,6 +17,7 @@ from .borrowing import Beginning, begin, fit_squared_error, is_likelihood
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
+from .model.monotonic import draw_within
 from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
@@ -43,9 +44,8 @@ def run(
     # where to begin
     beginning = _beginning(plan, training, random_state, start, phase)
     plan, theta = beginning.plan, beginning.theta
-    # what to minimise, and who watches; under the evidence the prior is the solver's own matter
-    penalty = 0.0 if plan.alpha is None else plan.alpha
-    objective = Objective(plan.network(), training.rows, penalty, training.weight)
+    # what to minimise, and who watches
+    objective = _objective(plan, training)
     monitor = _monitor(plan, training, start, phase, keep_best)
     solve = _solver(plan)
     # overflow is no news to warn of: the solvers see that a value is not finite
@@ -68,6 +68,13 @@ def run(
         plan.settings,
         plan.task.loss,
     )
+
+
+def _objective(plan: Plan, training: Training) -> Objective:
+    """F, without a penalty under the evidence, where the prior is the solver's own matter."""
+    penalty = 0.0 if plan.alpha is None else plan.alpha
+    weight, bounds = training.weight, plan.bounds
+    return Objective(plan.network(), training.rows, penalty, weight, bounds=bounds)
 
 
 def _solver(plan: Plan) -> Callable[..., Solution]:
@@ -139,10 +146,14 @@ def _initial(
         drawn = initialize(plan.shape, settings.activation, settings.initializer, random_state)
         _place_constant(plan, training, drawn)
         theta = drawn.astype(dtype)
+        if plan.directions is not None:
+            draw_within(plan.shape, plan.directions, theta, random_state)
         if plan.alpha_by != "evidence":
             return theta, None
         return _beginning_of_evidence(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
+    if plan.bounds is not None:
+        plan.bounds.project(theta)  # constraints may be newer than the weights
     if start.solver != settings.solver or not start.state:
         # weights that were found under a given prior are kept as they are
         return theta, _as_found(plan, training, theta) if plan.alpha_by == "evidence" else None
