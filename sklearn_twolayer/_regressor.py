@@ -64,6 +64,14 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         [10]_ and choose again and again as they run, for networks of any size, also in a stream.
         For more than 50 outputs ``"auto"`` is 1, and there is no posterior.
 
+    l1_ratio : float, default=0.0
+        How much of `alpha` goes to the absolute values of the weights instead of their squares, in
+        [0, 1]: the elastic net [13]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
+        l1_ratio) / 2 * sum(W ** 2))``, of the same weights as ever. Weights that are not needed are
+        then exactly zero, as in :class:`~sklearn.linear_model.ElasticNet`; there are no error bars.
+        ``"lbfgs"`` goes from orthant to orthant [14]_, mini-batches take a proximal step after each
+        other step. It needs an `alpha` that is given, and not ``"lm"``.
+
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch, at most `n_samples`. ``"auto"`` is 64 for fewer than 2,000 rows and
         256 from there on where :meth:`fit` is to choose `alpha`, else 200. Not used by ``"lbfgs"``
@@ -415,6 +423,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
        large learning rates", 2019.
     .. [12] Y. Yao et al., "Using stacking to average Bayesian predictive distributions", Bayesian
        Analysis 13, 2018.
+    .. [13] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
+       of the Royal Statistical Society B 67, 2005.
+    .. [14] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
 
     Examples
     --------
@@ -468,6 +479,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         skip="auto",
         solver="auto",
         alpha="auto",
+        l1_ratio=0.0,
         batch_size="auto",
         learning_rate="auto",
         learning_rate_init="auto",
@@ -506,6 +518,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.skip = skip
         self.solver = solver
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init

@@ -21,6 +21,7 @@ FRONT = (
     "run",
     "preparation",
     "plan",
+    "sparsity",
     "task",
     "recipe",
 )

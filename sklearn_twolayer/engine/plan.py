@@ -30,6 +30,7 @@ from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
+from .sparsity import check_l1, why_no_posterior
 from .task import Continuation, Plan, Task
 
 FEW_ROWS = 10_000
@@ -48,6 +49,7 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
+    check_l1(task.settings)
     n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
     if not has_few_outputs and is_auto(task.settings.alpha):
         task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
@@ -136,6 +138,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     reason = "" if task.loss.has_curvature else "the loss has no curvature"
     if shape.n_hidden > WIDEST:
         reason = f"there are {shape.n_hidden} hidden units, more than {WIDEST}"
+    reason = reason or why_no_posterior(settings)
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
     return Plan(

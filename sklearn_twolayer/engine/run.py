@@ -42,7 +42,13 @@ def run(
     theta, state = _initial(plan, training, random_state, start)
     # what to minimise, and who watches; under the evidence the prior is the solver's own matter
     penalty = 0.0 if plan.alpha is None else plan.alpha
-    objective = Objective(plan.network(), training.rows, penalty, training.weight)
+    objective = Objective(
+        plan.network(),
+        training.rows,
+        penalty,
+        training.weight,
+        l1_ratio=plan.settings.l1_ratio,
+    )
     monitor = _monitor(plan, training, start, phase, keep_best)
     solve = SOLVERS[plan.settings.solver].solve
     if plan.alpha_by == "evidence":

@@ -17,6 +17,7 @@ class Settings:
     n_knots: int | str = "auto"
     solver: str = "auto"
     alpha: Any = "auto"
+    l1_ratio: float = 0.0
     batch_size: int | str = "auto"
     learning_rate: str = "auto"
     learning_rate_init: Any = "auto"
