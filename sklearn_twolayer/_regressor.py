@@ -70,7 +70,17 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         l1_ratio) / 2 * sum(W ** 2))``, of the same weights as ever. Weights that are not needed are
         then exactly zero, as in :class:`~sklearn.linear_model.ElasticNet`; there are no error bars.
         ``"lbfgs"`` goes from orthant to orthant [14]_, mini-batches take a proximal step after each
-        other step. It needs an `alpha` that is given, and not ``"lm"``.
+        other step. It needs an `alpha` that is given, and not ``"lm"``. To drop whole columns of X
+        is what `group_lasso` is for.
+
+    group_lasso : bool, default=False
+        Whether columns of X that are not needed are dropped, so that all their weights are exactly
+        zero: a group lasso over the columns [15]_, each with all that it is encoded by, comes
+        before the fit. Its penalty is relative to the weights that a small network has under the
+        evidence, and as strong as rows that are held out allow, within one standard error; the
+        networks proper are then fitted to the other columns. ``features_used_`` tells which these
+        are. It takes about as long as the fit itself, needs ``alpha="auto"``, and with fewer than
+        20 rows drops nothing. A warm start goes on without the columns that were dropped.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch, at most `n_samples`. ``"auto"`` is 64 for fewer than 2,000 rows and
@@ -337,6 +347,13 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     n_features_in_ : int
         Number of columns of X.
 
+    n_features_used_ : int
+        Number of columns of X that are used: all, or what `group_lasso` has left.
+
+    features_used_ : ndarray of shape (n_features_in_,)
+        Which these are, as booleans. With ``importance_getter="features_used_", threshold=0.5`` it
+        is what :class:`~sklearn.feature_selection.SelectFromModel` asks for.
+
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, where X had any.
 
@@ -426,6 +443,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     .. [13] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
        of the Royal Statistical Society B 67, 2005.
     .. [14] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+    .. [15] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
+       Journal of the Royal Statistical Society B 68, 2006; H. Zou, "The adaptive lasso and its
+       oracle properties", Journal of the American Statistical Association 101, 2006.
 
     Examples
     --------
@@ -480,6 +500,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         solver="auto",
         alpha="auto",
         l1_ratio=0.0,
+        group_lasso=False,
         batch_size="auto",
         learning_rate="auto",
         learning_rate_init="auto",
@@ -519,6 +540,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.solver = solver
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.group_lasso = group_lasso
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init

@@ -16,6 +16,7 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "relevance",
     "held_out",
     "averaging",
     "run",

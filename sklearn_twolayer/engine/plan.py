@@ -30,7 +30,7 @@ from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
-from .sparsity import check_l1, why_no_posterior
+from .sparsity import check_sparsity, why_no_posterior
 from .task import Continuation, Plan, Task
 
 FEW_ROWS = 10_000
@@ -49,11 +49,11 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
-    check_l1(task.settings)
+    check_sparsity(task.settings, streaming)
     n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
     if not has_few_outputs and is_auto(task.settings.alpha):
         task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
-    task = replace(task, settings=_of_one_chunk(task)) if streaming else _merged(task)
+    task = replace(task, settings=_of_one_chunk(task)) if streaming else merged(task)
     if start is None:
         check_pair(task.loss, task.settings)
         found = kinds(task.settings, _table(task))
@@ -209,7 +209,7 @@ def _of_one_chunk(task: Task) -> Settings:
     return replace(task.settings, solver=solver, dtype=dtype, max_iter=1)
 
 
-def _merged(task: Task) -> Task:
+def merged(task: Task) -> Task:
     """Equal rows as one, where the solver takes all rows at once.
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.

@@ -18,6 +18,7 @@ class Settings:
     solver: str = "auto"
     alpha: Any = "auto"
     l1_ratio: float = 0.0
+    group_lasso: bool = False
     batch_size: int | str = "auto"
     learning_rate: str = "auto"
     learning_rate_init: Any = "auto"

@@ -35,7 +35,8 @@ class Task:
 
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
-    validation rows, is NaN. `score` rates folded weights, the more the better, given as
+    validation rows, is NaN. `used` (n_columns,) tells which columns of X are not to be ignored;
+    None stands for all. `score` rates folded weights, the more the better, given as
     ``score(coefs, intercepts, activation, origin, encoding, fill)``; without it, `validation` rows
     (X, Y, weights) are rated by their negated loss.
     """
@@ -48,6 +49,7 @@ class Task:
     settings: Settings
     n_levels: Array | None = None
     has_missing: bool = False
+    used: Array | None = None
     validation: tuple[Any, Array, Array | None] | None = None
     score: Callable[..., float] | None = None
     early_stopping: bool = False
