@@ -237,6 +237,8 @@ CONSTRAINTS = {
     "moderate": Flag(),
     "solver": Choice(("auto", *SOLVERS)),
     "alpha": Either(_AUTO, Precision()),
+    "l1_ratio": Interval(Real, 0, 1),
+    "group_lasso": Flag(),
     "batch_size": Either(_AUTO, _COUNT),
     "learning_rate": Choice(("auto", *SCHEDULES)),
     "learning_rate_init": Either(_AUTO, _POSITIVE),

@@ -73,8 +73,14 @@ def run(
 def _objective(plan: Plan, training: Training) -> Objective:
     """F, without a penalty under the evidence, where the prior is the solver's own matter."""
     penalty = 0.0 if plan.alpha is None else plan.alpha
-    weight, bounds = training.weight, plan.bounds
-    return Objective(plan.network(), training.rows, penalty, weight, bounds=bounds)
+    return Objective(
+        plan.network(),
+        training.rows,
+        penalty,
+        training.weight,
+        bounds=plan.bounds,
+        l1_ratio=plan.settings.l1_ratio,
+    )
 
 
 def _solver(plan: Plan) -> Callable[..., Solution]:
