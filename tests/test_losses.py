@@ -317,6 +317,15 @@ def test_rows_of_any_size_have_finite_predictions(options, rng):
             assert np.isfinite(found).all()
 
 
+@every_loss
+def test_without_a_posterior_there_are_intervals_still(options, rng):
+    X, y = targets(options["loss"], rng)
+    model = TwoLayerRegressor(3, alpha=1.0, store_posterior=False, random_state=0, **options)
+    low, high = model.fit(X, y).predict_interval(X, coverage=0.8).T
+    assert 0.7 < np.mean((low <= y) & (y <= high)) < 0.9
+    assert model.noise_variance_ is None and model.dispersion_ is None
+
+
 def test_zeros_alone(rng):
     model = TwoLayerRegressor(3, loss="poisson", random_state=0)
     found = model.fit(rng.randn(30, 2), np.zeros(30)).predict(rng.randn(5, 2))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .data.rows import ArrayRows
+from .model.loss import LocatedLoss
 from .model.losses import LOSSES, Loss
 from .model.network import Network
 from .model.parameters import Shape
@@ -59,10 +60,12 @@ def is_likelihood(loss: Loss) -> bool:
 
 
 def posterior_of(plan: Plan, solution: Solution) -> Posterior | None:
-    """That of a network, or weights alone where the loss tells nothing of how sure they are."""
-    loss = plan.task.loss
-    if solution.posterior is not None or solution.status is Status.DIVERGED or is_likelihood(loss):
-        return solution.posterior
+    """That of a network of quantities, or weights alone where nothing tells how sure they are."""
+    found, is_located = solution.posterior, isinstance(plan.task.loss, LocatedLoss)
+    if found is not None or solution.status is Status.DIVERGED:
+        return found
+    if not is_located or (is_likelihood(plan.task.loss) and not plan.no_posterior):
+        return None
     # targets scatter alike everywhere, in units of their own
     noise = np.ones(plan.task.n_targets)
     return Posterior(solution.theta, None, np.ones(1), noise, 0.0, 0.0)

@@ -236,9 +236,11 @@ def average(
     scatter = narrowed(scatter, *told) if scatter else _still_valid(earlier, plan)
     scatter = scatter or residuals_without(*told)
     continuation = replace(found.continuation, residuals=scatter)
-    noise = weights @ np.array([p.noise for p in posteriors])
-    found = replace(found, noise=noise, continuation=continuation)
-    if not plan.settings.store_posterior or any(p.covariance is None for p in posteriors):
+    found = replace(found, continuation=continuation)
+    if any(p.covariance is None for p in posteriors):
+        return found  # of weights alone there is no more to say
+    found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
+    if not plan.settings.store_posterior:
         return found
     thetas, covariances = [p.theta for p in posteriors], [p.covariance for p in posteriors]
     predictive = Predictive(thetas, covariances, weights)
