@@ -16,7 +16,9 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "ambiguity",
     "left_out",
+    "relevance",
     "held_out",
     "weighing",
     "averaging",
@@ -25,8 +27,10 @@ FRONT = (
     "borrowing",
     "preparation",
     "plan",
+    "sparsity",
     "task",
     "recipe",
+    "compatibility",
 )
 """The same for the files before the wings, which import no front."""
 NEVER = (("solvers", "bayes"), ("model", "solvers"), ("data", "model"))
@@ -47,6 +51,7 @@ ABOVE = (
         "_class_weight",
         "_constraints",
         "_encoded_names",
+        "_monotonic",
         "_scoring",
         "_validation",
         "_verbose",

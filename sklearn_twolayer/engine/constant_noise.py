@@ -11,17 +11,20 @@ from dataclasses import replace
 import numpy as np
 
 from .bayes.kronecker import KroneckerCovariance
+from .borrowing import of_squared_error, residuals
 from .model.parameters import Shape
+from .model.varying_noise import LEAST
 from .numerics import Array
 from .plan import Plan
+from .preparation import Training
 from .solvers.solution import Posterior
 from .task import Continuation, Fit
 
 
-def with_constant_noise(plan: Plan, of_mean: Fit) -> Fit:
+def with_constant_noise(plan: Plan, training: Training, of_mean: Fit) -> Fit:
     """The fit for squared errors as one of the plan's network."""
     n, posterior = plan.task.n_targets, of_mean.solution.posterior
-    log_noise = np.zeros(n) if posterior is None else np.log(posterior.noise)
+    log_noise = np.log(_noise(plan, training, of_mean) if posterior is None else posterior.noise)
     before = replace(plan.shape, n_outputs=n)
     theta = _placed(before, plan.shape, of_mean.solution.theta, log_noise)
     if posterior is not None:
@@ -40,6 +43,13 @@ def with_constant_noise(plan: Plan, of_mean: Fit) -> Fit:
         continuation=replace(of_mean.continuation, theta=theta, has_constant_noise=True),
         loss=plan.task.loss,
     )
+
+
+def _noise(plan: Plan, training: Training, of_mean: Fit) -> Array:
+    """The mean squares of the residuals, where there is no posterior to tell more."""
+    network, weights = of_squared_error(plan).network(), training.rows.weights_of_rows()
+    errors = residuals(network, training.rows, of_mean.solution.theta)
+    return np.maximum(weights @ np.square(errors) / weights.sum(), LEAST)
 
 
 def _posterior(before: Shape, shape: Shape, of_mean: Posterior, log_noise: Array) -> Posterior:
@@ -74,8 +84,10 @@ def _places(before: Shape, shape: Shape) -> Array:
     return np.concatenate([part.ravel() for part in parts])
 
 
-def mean_of(plan: Plan, start: Continuation) -> Continuation:
+def mean_of(plan: Plan, start: Continuation | None) -> Continuation | None:
     """What the network for squared errors had left to go on from."""
+    if start is None:
+        return None
     before = replace(plan.shape, n_outputs=plan.task.n_targets)
     return replace(start, theta=start.theta[_places(before, plan.shape)])
 
@@ -84,3 +96,9 @@ def by_noise(plans: Sequence[Plan]) -> list[Array]:
     """The numbers of the plans of constant noise, and those of the others, if there are any."""
     is_constant = np.array([plan.has_constant_noise for plan in plans])
     return [np.flatnonzero(group) for group in (is_constant, ~is_constant) if group.any()]
+
+
+def within(a: Array, members: Array) -> Array:
+    """The weights of some members in an average of theirs alone."""
+    chosen = a[members]
+    return chosen if len(chosen) == len(a) else chosen / chosen.sum()

@@ -133,7 +133,7 @@ def weigh(
     of_known = [plans[k] for k in known]
     a[known] = weights_of_kinds(of_known, told, Y, copies, economical=n_folds == 1)
     if loss.is_moderated:
-        return Weighting(a, moderation_of(loss, told, a[known], Y, copies))
+        return Weighting(a, moderation_of(plans[0].task, told, a[known], Y, copies))
     return Weighting(a, residuals=residuals_of(of_known, told, a[known], Y, copies))
 
 

@@ -1,4 +1,4 @@
-"""Left-out rows: how sure an average is where none were held out, by leave-one-out.
+"""Left-out rows: how sure networks are where none were held out, by leave-one-out.
 
 Each training row is taken out of the posterior by one Newton step (`leave_one_out`): exact where
 the network is linear in its weights. It is right for exact posteriors; Kronecker factors do not
@@ -15,7 +15,8 @@ from .bayes.pooling import pooled
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
 from .borrowing import is_likelihood
-from .constant_noise import by_noise
+from .constant_noise import by_noise, within
+from .data.rows import ArrayRows
 from .held_out import rows_to_moderate
 from .model.loss import LocatedLoss, Loss, with_noise
 from .numerics import Array
@@ -29,22 +30,26 @@ USUAL_FRACTION = 0.1
 A row left out by a Newton step does not tell either: the factors do not know single rows.
 """
 
-ROWS_TO_SCATTER = 1000
-"""Rows that tell the shape of residuals well enough."""
+MOST_RESIDUALS = 1000
+"""Rows that tell well enough how residuals scatter."""
+
+EXAGGERATION = 2.0
+"""So many times as many parameters are determined by Kronecker factors as are in truth."""
 
 
 def moderation_without(
     plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
 ) -> Moderation:
     """The moderation that suits training rows best, each being left out by one Newton step."""
-    loss = plans[0].task.loss
-    if any(plan.alpha_by == "given" for plan in plans):
-        # a variance that the caller's prior allows is not one that the data have left
+    loss, is_monotonic = plans[0].task.loss, plans[0].task.monotonic is not None
+    if is_monotonic or any(plan.alpha_by == "given" for plan in plans):
+        # a variance that the caller's prior allows is not one that the data have left; and any
+        # would make logits fall where they are to rise
         return Moderation(variance_fraction=0.0)
     if not are_exact(posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)
-    n = rows_to_moderate(plans[0])
-    return choose_moderation(loss, _left_out(plans, trainings, posteriors, a, n))
+    rows, n = [training.rows for training in trainings], rows_to_moderate(plans[0])
+    return choose_moderation(loss, _told(plans, rows, posteriors, a, n, [loss] * len(plans)))
 
 
 def are_exact(posteriors: Sequence[Posterior]) -> bool:
@@ -55,79 +60,103 @@ def are_exact(posteriors: Sequence[Posterior]) -> bool:
 def residuals_without(
     plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
 ) -> Residuals | None:
-    """Residuals of training rows, in units of the scale: left out where posteriors are exact.
-
-    Else a part of each was learnt, and they tell the shape alone: their mean square is one.
-    """
+    """Residuals, in units of the scale, of validation rows, or else of training rows left out."""
     loss, with_variance = plans[0].task.loss, not plans[0].no_posterior
     if not isinstance(loss, LocatedLoss):
         return None
+    rows = [training.validation for training in trainings if training.validation is not None]
+    losses: list[Loss | None] = [None] * len(plans)
+    by_validation = bool(rows)
+    if not by_validation:
+        rows = [training.rows for training in trainings]
+        losses = [_loss_of(plan, p) for plan, p in zip(plans, posteriors, strict=True)]
+    noise = a @ np.array([p.noise for p in posteriors])
     groups = by_noise(plans) if with_variance else [np.arange(len(plans))]
-    groups = [members for members in groups if a[members].any()]
     found = []
-    for m in groups:
-        members = [(plans[k], trainings[k], posteriors[k]) for k in m.tolist()]
-        located = _located(members, a[m] / a[m].sum(), with_variance)
-        found.append(located[:2])
-    Y, weights = located[2:]
-    location, scale = pooled(found, [a[m].sum() for m in groups])
+    for members in groups:
+        chosen = members.tolist()
+        of_plans, of_rows = [plans[k] for k in chosen], [rows[k] for k in chosen]
+        known = [posteriors[k] for k in chosen], within(a, members)
+        told = _told(of_plans, of_rows, *known, MOST_RESIDUALS, [losses[k] for k in chosen])
+        found.append(_located(loss, told, noise, with_variance))
+    location, scale = pooled([each[:2] for each in found], [a[g].sum() for g in groups])
+    Y, copies = found[0][2:]
     residuals = (Y - location) / scale
-    if not are_exact(posteriors) and all(p.covariance is not None for p in posteriors):
-        residuals /= np.sqrt(weights @ residuals**2 / weights.sum())
-    return tabulate(residuals, weights, False, with_variance)
+    if _know_their_rows(losses, posteriors) and not by_validation:
+        residuals /= 1 - _leverage(residuals, copies)
+    return tabulate(residuals, copies, by_validation, None if with_variance else noise)
 
 
 def _located(
-    members: Sequence[tuple[Plan, Training, Posterior]], a: Array, with_variance: bool
+    loss: LocatedLoss,
+    told: Iterator[tuple[Array, Array, Array, Array]],
+    noise: Array,
+    with_variance: bool,
 ) -> tuple[Array, Array, Array, Array]:
-    """Location and scale that an average has for some rows it does not know, Y and weights."""
-    plans, trainings, posteriors = zip(*members, strict=True)
-    loss, found = plans[0].task.loss, []
-    noise = a @ np.array([p.noise for p in posteriors])
-    for Z2, covariance, Y, weights in _left_out(plans, trainings, posteriors, a, ROWS_TO_SCATTER):
+    """Location and scale of the rows that are told of, Y and weights."""
+    found = []
+    for Z2, covariance, Y, weights in told:
         variance = np.einsum("ikk->ik", covariance) * with_variance
         found.append((*loss.location_scale(Z2, variance, noise), Y, weights))
-    location, scale, targets, copies = (np.concatenate(each) for each in zip(*found, strict=True))
-    return location, scale, targets, copies
+    location, scale, Y, weights = (np.concatenate(each) for each in zip(*found, strict=True))
+    return location, scale, Y, weights
 
 
-def _left_out(
+def _know_their_rows(losses: Sequence[Loss | None], posteriors: Sequence[Posterior]) -> bool:
+    """Whether members, of a known variance, have been asked for rows that they have met."""
+    known = zip(losses, posteriors, strict=True)
+    return any(loss is None and p.covariance is not None for loss, p in known)
+
+
+def _leverage(residuals: Array, weights: Array) -> Array:
+    """What part of its own residual a row has taken away, on average, by Kronecker factors.
+
+    With gamma parameters determined by n rows, g = gamma / n, of residuals e the noise is found to
+    be e'e / n (1 - g) and the mean square scale is 1 + g times that: residuals in its units have
+    the mean square m = (1 - g) / (1 + g). Generalised cross-validation (Golub et al. 1979) then has
+    e / (1 - g) for those of rows left out, where g is to be that of `EXAGGERATION` times less.
+    """
+    m = weights @ np.square(residuals) / weights.sum()
+    return np.maximum((1 - m) / (1 + m), 0) / EXAGGERATION
+
+
+def _told(
     plans: Sequence[Plan],
-    trainings: Sequence[Training],
+    rows: Sequence[ArrayRows],
     posteriors: Sequence[Posterior],
     a: Array,
     n: int,
+    losses: Sequence[Loss | None],
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Blocks of (Z2, covariance, Y, weights) of n training rows that the average does not know.
+    """Blocks of (Z2, covariance, Y, weights) of n rows, as each member has them, by the average.
 
-    To what has no exact posterior, rows are known.
+    From members whose loss is given, each row is left out.
     """
-    n_rows = trainings[0].rows.n_rows
-    index = np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.intp)
-    members = [
-        (outputs_of(plan.network(), p.theta, p.covariance), training.rows, _loss_of(plan, p))
-        for plan, training, p in zip(plans, trainings, posteriors, strict=True)
+    index = np.linspace(0, rows[0].n_rows - 1, min(n, rows[0].n_rows)).astype(np.intp)
+    each = [
+        (outputs_of(plan.network(), p.theta, p.covariance), of_member, loss)
+        for plan, p, of_member, loss in zip(plans, posteriors, rows, losses, strict=True)
     ]
     widest = max((plan.shape for plan in plans), key=lambda shape: shape.size)
     for block in blocks(widest, len(index)):
-        rows = index[block]
-        Y, weights = trainings[0].rows.part(rows).targets()
+        part = index[block]
+        Y, weights = rows[0].part(part).targets()
         told = (
-            _told(loss, *outputs.of_rows(of_member.take(rows)[0]), Y, weights)
-            for outputs, of_member, loss in members
+            _without(loss, *outputs.of_rows(of_member.take(part)[0]), Y, weights)
+            for outputs, of_member, loss in each
         )
         yield (*combine(told, a), Y, weights)
 
 
 def _loss_of(plan: Plan, posterior: Posterior) -> Loss | None:
-    """What a row has contributed to the curvature; None where no single row is known."""
+    """What tells how much each row has contributed; None where no single row is known."""
     loss = plan.task.loss
     if not are_exact([posterior]) or not is_likelihood(loss):
         return None
     return with_noise(loss, 1 / posterior.noise) if loss.has_noise else loss
 
 
-def _told(
+def _without(
     loss: Loss | None, Z2: Array, covariance: Array, Y: Array, weights: Array
 ) -> tuple[Array, Array]:
     if loss is None:

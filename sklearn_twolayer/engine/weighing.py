@@ -11,15 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bayes.ensemble import combine, combine_variances
-from .bayes.moderation import Moderation, choose_moderation
+from .bayes.moderation import CHOICES, CONSTANT, Moderation, choose_moderation
 from .bayes.pooling import pooled, shares
 from .bayes.residuals import Residuals, tabulate
 from .bayes.stacking import cheapest, mean_losses, stack
 from .borrowing import of_squared_error
-from .constant_noise import by_noise
-from .model.loss import LocatedLoss, Loss
+from .constant_noise import by_noise, within
+from .model.loss import LocatedLoss
 from .numerics import Array
 from .plan import Plan
+from .task import Task
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,10 @@ TINY = 1e-12
 
 
 def moderation_of(
-    loss: Loss, told: list[list[Told]], a: Array, Y: Array, weights: Array
+    task: Task, told: list[list[Told]], a: Array, Y: Array, weights: Array
 ) -> Moderation:
     """The moderation under which rows are likeliest, given their average."""
+    choices = CHOICES if task.monotonic is None else CONSTANT
     parts, start = [], 0
     for of_fold in zip(*told, strict=True):
         n = len(of_fold[0].covariance)
@@ -142,31 +144,41 @@ def moderation_of(
         rows = slice(start, start + n)
         parts.append((*first, Y[rows], weights[rows]))
         start += len(of_fold[0].Z2)
-    return choose_moderation(loss, parts)
+    return choose_moderation(task.loss, parts, choices)
 
 
 def residuals_of(
     plans: Sequence[Plan], told: list[list[Told]], a: Array, Y: Array, weights: Array
 ) -> Residuals | None:
     """Those of the average, in units of its own scale; of what is no quantity there are none."""
-    loss, with_variance = plans[0].task.loss, not plans[0].no_posterior
+    loss = plans[0].task.loss
     if not isinstance(loss, LocatedLoss):
         return None
-    groups = by_noise(plans) if with_variance else [np.arange(len(plans))]
+    constant = None
+    if plans[0].no_posterior:
+        noises = [
+            a @ np.array([part.noise for part in of_fold]) for of_fold in zip(*told, strict=True)
+        ]
+        constant = np.mean(noises, axis=0)
+    groups = by_noise(plans) if constant is None else [np.arange(len(plans))]
     groups = [members for members in groups if a[members].any()]
-    found = [_located(loss, [told[k] for k in m], a[m], with_variance) for m in groups]
+    found = [_located(loss, [told[k] for k in m], within(a, m), constant) for m in groups]
     location, scale = pooled(found, [a[m].sum() for m in groups])
-    return tabulate((Y - location) / scale, weights, True, with_variance)
+    return tabulate((Y - location) / scale, weights, True, constant)
 
 
 def _located(
-    loss: LocatedLoss, told: list[list[Told]], a: Array, with_variance: bool = True
+    loss: LocatedLoss, told: list[list[Told]], a: Array, constant: Array | None = None
 ) -> tuple[Array, Array]:
-    """Location and scale of the average of some kinds, in each held-out row."""
-    found, a = [], a / a.sum()
+    """Location and scale of the average of some kinds, in each held-out row.
+
+    With a `constant` noise scales are those of a function of no variance.
+    """
+    found = []
     for of_fold in zip(*told, strict=True):
         Z2, variance = combine_variances(((part.Z2, part.variance) for part in of_fold), a)
         noise = a @ np.array([part.noise for part in of_fold])
-        found.append(loss.location_scale(Z2, variance if with_variance else 0 * variance, noise))
+        scattered = (variance, noise) if constant is None else (0 * variance, constant)
+        found.append(loss.location_scale(Z2, *scattered))
     location, scale = (np.concatenate(each) for each in zip(*found, strict=True))
     return location, scale
