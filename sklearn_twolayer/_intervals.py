@@ -205,7 +205,7 @@ class IntervalsMixin:
 
         def compute(raw, block):
             nonlocal weights
-            locations, scales, weights = self._located(raw, block)
+            locations, scales, (_, weights) = self._located(raw, block)
             return np.stack([locations, scales], axis=-1).swapaxes(0, 1)
 
         (found,) = self._by_blocks(X, compute)
@@ -244,7 +244,8 @@ class IntervalsMixin:
             if noise is not None:
                 location, scale = loss.location_scale(Z2, np.zeros(Z2.shape), noise)
             elif loss.knows_variance:
-                location, scale = engine.moments(*self._located(raw, block))
+                locations, scales, (in_mean, weights) = self._located(raw, block)
+                location, scale = engine.moments(locations, scales, weights, in_mean)
             else:
                 location, scale = loss.location_scale(Z2, self._variance(block), self._noise)
             if loss.link != "increments":

@@ -874,7 +874,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         """Of a new y in each row, in its units and in the precision of X."""
         loss = self._loss_at_fit
         if loss.knows_variance:
-            _, deviation = engine.moments(*self._located(raw, X))
+            locations, scales, (in_mean, weights) = self._located(raw, X)
+            _, deviation = engine.moments(locations, scales, weights, in_mean)
         else:
             mean = self._standardized_mean(raw)
             variance = loss.variance_of_mean(mean, self._variance(X))
@@ -891,13 +892,15 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
             )
 
     def _located(self, raw, X):
-        """Locations and scales (n_densities, n_rows, n_targets) and weights of what is mixed.
+        """Locations and scales (n_densities, n_rows, n_targets) of what is mixed in each row.
 
-        Of a block of rows, in standardised units.
+        Of a block of rows, in standardised units; and its weights in means and densities.
         """
         if not self._loss_at_fit.knows_variance:
-            deviation = self._deviation(raw.astype(np.float64), X) / self._unit_of_y
-            return self._standardized_mean(raw)[None], deviation[None], np.ones(1)
+            raw, units = raw.astype(np.float64), engine.restore(self._state).scaling
+            mean = (self._mean(raw, X) - units.Y_offset) / units.Y_scale
+            deviation = self._deviation(raw, X) / units.Y_scale
+            return mean[None], deviation[None], np.ones((2, 1))
         fitted = engine.restore(self._state)
         predictive = engine.restore_predictive(self._predictive)
         with np.errstate(all="ignore"), one_blas_thread_if_small(0):

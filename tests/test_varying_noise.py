@@ -130,11 +130,48 @@ def test_networks_of_constant_noise_are_what_they_are_alone():
     X, y = few(n_rows=19)  # too few rows to hold any out
     model = TwoLayerRegressor(noise="mixture", n_members=1, **LM).fit(X, y)
     location, scale = (each[0] for each in model._located(np.zeros((len(X), 2)), X)[:2])
-    seeds = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=(2, 1))
+    seeds = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=(1, 1))
     alone = TwoLayerRegressor(solver="lm", random_state=int(seeds[0, 0])).fit(X, y)
     mean, deviation = alone.predict(X, return_std=True)
     assert_allclose(location[:, 0] * y.std() + y.mean(), mean, rtol=1e-8)
     assert_allclose(scale[:, 0] * y.std(), deviation, rtol=1e-6)
+
+
+def test_the_average_of_constant_noise_is_that_of_constant_noise():
+    X, y = few()
+    alone = TwoLayerRegressor(random_state=0).fit(X, y)
+    model = TwoLayerRegressor(noise="mixture", random_state=0).fit(X, y)
+    locations, scales, (_, weights) = model._located(np.zeros((len(X), 2)), X)
+    assert len(weights) == 2
+    mean, deviation = alone.predict(X, return_std=True)
+    assert_allclose(locations[0, :, 0] * y.std() + y.mean(), mean, rtol=1e-5, atol=1e-5)
+    assert_allclose(scales[0, :, 0] * y.std(), deviation, rtol=1e-4)
+
+
+def test_monotonic_predictions_have_constant_noise():
+    X, y = few()
+    with pytest.raises(ValueError, match=r"monotonic_cst .*, got noise='varying'"):
+        TwoLayerRegressor(noise="varying", monotonic_cst=[1, 0, 0]).fit(X, y)
+
+
+@both
+@pytest.mark.parametrize("options", [{"group_lasso": True}, {"alpha": 1.0, "l1_ratio": 0.5}])
+@IGNORE_CONVERGENCE
+def test_sparse_weights(noise, options):
+    X, y = few()
+    model = TwoLayerRegressor(noise=noise, random_state=0, **options).fit(X, y)
+    assert np.isfinite(model.predict_interval(X)).all()
+
+
+@both
+def test_validation_rows(noise):
+    X, y, _ = table(600)
+    model = TwoLayerRegressor(noise=noise, early_stopping=True, random_state=0).fit(X, y)
+    assert np.isfinite(model.predict_interval(X)).all()
+    assert model.score(X, y) > 0.3
+    by_score = TwoLayerRegressor(noise=noise, scoring="r2", random_state=0)
+    by_score.fit(X[:500], y[:500], X_val=X[500:], y_val=y[500:])
+    assert by_score.score(X, y) > 0.3
 
 
 @both

@@ -125,9 +125,11 @@ def located(
     """Locations and scales (n_groups, n_rows, n_targets) of new targets, and weights of groups.
 
     Members of constant noise are one group, those of varying noise the other one: each is an
-    average, and the density of new targets is the mixture of theirs. In standardised units.
+    average, and the density of new targets is the mixture of theirs. In standardised units; the
+    weights (2, n_groups) are those in the mean and in the density.
     """
     members, found = fitted.networks, []
+    in_mean = predictive.weights if fitted.member_weights is None else fitted.member_weights
     is_constant = np.array([member.has_constant_noise for member in members])
     for of_group in (is_constant, ~is_constant):
         if not of_group.any():
@@ -146,9 +148,9 @@ def located(
             for _, Z2, covariance in outputs_and_covariance(group, loss, part, X)
         ]
         location, scale = (np.concatenate(each) for each in zip(*parts, strict=True))
-        found.append((location, scale, weight))
+        found.append((location, scale, [in_mean[chosen].sum(), weight]))
     locations, scales, weights = (np.array(each) for each in zip(*found, strict=True))
-    return locations, scales, weights
+    return locations, scales, weights.T
 
 
 def outputs_and_covariance(

@@ -12,6 +12,7 @@ from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
 from .bayes.residuals import Residuals
 from .borrowing import fit_squared_error, of_squared_error, posterior_of, residuals
+from .constant_noise import by_noise
 from .held_out import Parallel, Weighting, weigh
 from .left_out import moderation_without, residuals_without
 from .model.quantile_losses import weighted_quantiles
@@ -25,12 +26,13 @@ from .task import Continuation, Fit
 
 @dataclass(frozen=True)
 class Member:
-    """A network of an average, how it came about, and its weight."""
+    """A network of an average, how it came about, and its weight; in densities, if not the same."""
 
     plan: Plan
     training: Training
     fitted: Fit
     weight: float = 1.0
+    density: float | None = None
 
 
 def one_after_the_other(calls: Sequence[Callable[[], Any]]) -> list:
@@ -76,12 +78,14 @@ def fit(
     if plan.n_folds:
         weighting = weigh(plan.kinds, trainings, plan.n_folds, random_state, parallel)
     # a seed each: no run depends on how many numbers those before it have drawn
-    seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_members, n_init))
-    fits, kinds = _members(plan, trainings, weighting.weights, seeds, parallel)
-    weights = _weights(fits, kinds, weighting.weights)
+    n_seeds = sum(plan.kinds[k].settings.n_members for k in by_noise(plan.kinds)[0])
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=(n_seeds, n_init))
+    of_kinds = weighting.weights if weighting.densities is None else weighting.densities
+    fits, kinds = _members(plan, trainings, of_kinds, seeds, parallel)
+    weights = [_weights(fits, kinds, each) for each in (weighting.weights, of_kinds)]
     members = [
-        Member(plan.kinds[kind], trainings[kind], fitted, weight)
-        for kind, fitted, weight in zip(kinds, fits, weights, strict=True)
+        Member(plan.kinds[kind], trainings[kind], *each)
+        for kind, *each in zip(kinds, fits, *weights, strict=True)
     ]
     found = average(plan, members, weighting)
     return replace(found, continuation=replace(found.continuation, n_asked=n_members))
@@ -151,9 +155,12 @@ def _members(
     kinds: list[int] = []
     for kind, of_kind in enumerate(plan.kinds):
         kinds += [kind] * (of_kind.settings.n_members if weights[kind] else 0)
+    # those of varying noise share the seeds of those of constant noise
+    n_constant = sum(plan.kinds[kind].has_constant_noise for kind in kinds)
     for number, kind in enumerate(kinds):
         of_kind, training = plan.kinds[kind], trainings[kind]
-        for start, seed in enumerate(seeds[number]):
+        place = number if number < n_constant else number - n_constant
+        for start, seed in enumerate(seeds[place]):
             phase = _phase(member=(number, len(kinds)), start=(start, seeds.shape[1]))
             jobs.append(_Job(of_kind, training, int(seed), phase))
     found = _until_stopped(jobs) if plan.task.callback else parallel(jobs)
@@ -202,10 +209,11 @@ def _going_on(
     """The average anew, each of its networks going on as itself; or the one network there is."""
     members, starts = [], start.networks
     weights = np.ones(1) if start.member_weights is None else start.member_weights
+    densities = weights if start.member_densities is None else start.member_densities
     for number, (kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
         of_member = _phase(member=(number, start.n_members)) or phase
         found = run(kind, training, random_state, starts[number], of_member, keep_best)
-        members.append(Member(kind, training, found, weights[number]))
+        members.append(Member(kind, training, found, weights[number], densities[number]))
     found = average(plan, members, earlier=start.residuals)
     return replace(found, continuation=replace(found.continuation, n_asked=start.n_asked))
 
@@ -227,15 +235,18 @@ def average(
         members = [m for m, of_member in zip(members, known, strict=True) if of_member is not None]
     weights = np.array([m.weight for m in members])
     weights = weights / weights.sum()
+    densities = np.array([m.weight if m.density is None else m.density for m in members])
+    densities = densities / densities.sum()
     fits = [m.fitted for m in members]
     found = side_by_side(fits, weights) if len(fits) > 1 else fits[0]
     if not posteriors:
         return found
-    told = [m.plan for m in members], [m.training for m in members], posteriors, weights
+    told = [m.plan for m in members], [m.training for m in members], posteriors, densities
     scatter = weighting.residuals if weighting else None
     scatter = narrowed(scatter, *told) if scatter else _still_valid(earlier, plan)
     scatter = scatter or residuals_without(*told)
-    continuation = replace(found.continuation, residuals=scatter)
+    kept = densities if plan.task.loss.beside_constant else None
+    continuation = replace(found.continuation, residuals=scatter, member_densities=kept)
     found = replace(found, continuation=continuation)
     if any(p.covariance is None for p in posteriors):
         return found  # of weights alone there is no more to say
@@ -243,7 +254,7 @@ def average(
     if not plan.settings.store_posterior:
         return found
     thetas, covariances = [p.theta for p in posteriors], [p.covariance for p in posteriors]
-    predictive = Predictive(thetas, covariances, weights)
+    predictive = Predictive(thetas, covariances, densities)
     if plan.task.loss.is_moderated:
         moderation = weighting.moderation if weighting else None
         moderation = moderation or moderation_without(*told)

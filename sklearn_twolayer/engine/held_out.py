@@ -17,6 +17,7 @@ from .bayes.moderation import Moderation
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals
 from .borrowing import posterior_of
+from .constant_noise import by_noise
 from .data.rows import ArrayRows
 from .numerics import Array
 from .plan import Plan
@@ -48,9 +49,13 @@ TRIAL = 0.3
 
 @dataclass(frozen=True)
 class Weighting:
-    """Weights of the kinds, and of their average the moderation, or the residuals of quantities."""
+    """Weights of the kinds, and of their average the moderation, or the residuals of quantities.
+
+    `densities` are the weights in the density of new targets, where these are others.
+    """
 
     weights: Array
+    densities: Array | None = None
     moderation: Moderation | None = None
     residuals: Residuals | None = None
 
@@ -118,23 +123,28 @@ def weigh(
     """The weights of kinds of networks by held-out predictions."""
     n_rows, loss = trainings[0].rows.n_rows, plans[0].task.loss
     order = random_state.permutation(n_rows)
-    seeds = random_state.randint(np.iinfo(np.int32).max, size=len(plans)) // 2
+    # kinds of varying noise share the seeds of those of constant noise, which are as if alone
+    n_seeds = len(by_noise(plans)[0])
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=n_seeds)
+    seeds = np.concatenate([seeds, seeds])[: len(plans)] // 2
     held_out = np.array_split(order, HELD_OUT)[:n_folds]
     if n_folds == 1:
         held_out = [held_out[0][:MOST_HELD_OUT]]
-    found = _results(_trials(plans, trainings, held_out, seeds, random_state), parallel)
-    by_kind = [found[k :: len(plans)] for k in range(len(plans))]
+    answers = _results(_trials(plans, trainings, held_out, seeds, random_state), parallel)
+    by_kind = [answers[k :: len(plans)] for k in range(len(plans))]
     known = [k for k, parts in enumerate(by_kind) if all(part is not None for part in parts)]
-    if not known or len(found) < len(plans) * len(held_out):
+    if not known or len(answers) < len(plans) * len(held_out):
         return Weighting(np.full(len(plans), 1 / len(plans)))
-    a = np.zeros(len(plans))
     told = [[part for part in by_kind[k] if part is not None] for k in known]
     Y, copies = trainings[0].rows.part(np.concatenate(held_out)).targets()
     of_known = [plans[k] for k in known]
-    a[known] = weights_of_kinds(of_known, told, Y, copies, economical=n_folds == 1)
+    found = weights_of_kinds(of_known, told, Y, copies, economical=n_folds == 1)
+    a, densities = np.zeros((2, len(plans)))
+    a[known], densities[known] = found
     if loss.is_moderated:
-        return Weighting(a, moderation_of(plans[0].task, told, a[known], Y, copies))
-    return Weighting(a, residuals=residuals_of(of_known, told, a[known], Y, copies))
+        return Weighting(a, None, moderation_of(plans[0].task, told, found[0], Y, copies))
+    residuals = residuals_of(of_known, told, *found, Y, copies)
+    return Weighting(a, densities if loss.beside_constant else None, residuals=residuals)
 
 
 def _trials(

@@ -79,7 +79,8 @@ def residuals_without(
         known = [posteriors[k] for k in chosen], within(a, members)
         told = _told(of_plans, of_rows, *known, MOST_RESIDUALS, [losses[k] for k in chosen])
         found.append(_located(loss, told, noise, with_variance))
-    location, scale = pooled([each[:2] for each in found], [a[g].sum() for g in groups])
+    shares = [a[members].sum() for members in groups]
+    location, scale = pooled([each[:2] for each in found], shares, shares)
     Y, copies = found[0][2:]
     residuals = (Y - location) / scale
     if _know_their_rows(losses, posteriors) and not by_validation:

@@ -186,7 +186,9 @@ class Continuation:
     of the wide network in which the hidden units of all stand side by side. `n_asked` counts the
     networks that were trained, some of which may have got no weight. `ranges` are those of all rows
     so far, or None where they do not matter or are not known. `residuals` are those of the average
-    or of the one network, if there are any.
+    or of the one network, if there are any. `member_densities` are the weights in the density of
+    new targets, where these are others than those in means; with `has_constant_noise` log variances
+    are alike in all rows.
     """
 
     theta: Array
@@ -201,6 +203,7 @@ class Continuation:
     encoding: Encoding | None = None
     members: list["Continuation"] = field(default_factory=list)
     member_weights: Array | None = None
+    member_densities: Array | None = None
     ranges: Ranges | None = None
     n_asked: int = 1
     residuals: Residuals | None = None

@@ -18,6 +18,7 @@ from .bayes.stacking import cheapest, mean_losses, stack
 from .borrowing import of_squared_error
 from .constant_noise import by_noise, within
 from .model.loss import LocatedLoss
+from .model.losses import LOSSES
 from .numerics import Array
 from .plan import Plan
 from .task import Task
@@ -49,19 +50,23 @@ def weights_of_kinds(
     Y: Array,
     copies: Array,
     economical: bool,
-) -> Array:
-    """The weights of the average that predicts held-out rows best; parts of these, kind by kind."""
+) -> tuple[Array, Array]:
+    """The weights of the average that predicts held-out rows best, and those of its density.
+
+    `told` are parts of these rows, kind by kind.
+    """
     loss = plans[0].task.loss
     if loss.knows_variance:
         return _of_varying(plans, told, Y, copies, economical)
     outputs = np.array([np.concatenate([part.Z2 for part in parts]) for parts in told])
     weights = copies if loss.is_moderated else copies / _variances(told)
-    return _stacked(plans, outputs, Y, weights, economical)
+    a = _stacked(plans, outputs, Y, weights, economical)
+    return a, a
 
 
 def _of_varying(
     plans: Sequence[Plan], told: list[list[Told]], Y: Array, copies: Array, economical: bool
-) -> Array:
+) -> tuple[Array, Array]:
     """The weights where raw outputs tell the variance of each row."""
     loss, a, found = plans[0].task.loss, np.zeros(len(plans)), []
     groups = by_noise(plans)
@@ -82,11 +87,19 @@ def _of_varying(
             of_plans, outputs = [of_squared_error(p) for p in of_plans], outputs[:, :, :n]
         a[members] = _stacked(of_plans, outputs, Y, weights, economical)
         found.append(_located(loss, of_group, a[members]))
-    if len(groups) > 1:
-        locations, scales = (np.array(each) for each in zip(*found, strict=True))
-        for members, share in zip(groups, shares(Y, locations, scales, copies), strict=True):
-            a[members] *= share
-    return a
+    if len(groups) == 1:
+        return a, a
+    locations, scales = (np.array(each) for each in zip(*found, strict=True))
+    in_density = shares(Y, locations, scales, copies)
+    in_mean = in_density
+    if in_density.all():
+        in_mean = stack(LOSSES["squared_error"], locations, Y, copies, PRIOR_OF_MEANS)
+    is_varying = np.array([not plan.has_constant_noise for plan in plans]).astype(int)
+    return a * in_mean[is_varying], a * in_density[is_varying]
+
+
+PRIOR_OF_MEANS = np.array([10.0, 1.0])
+"""Rows that speak for the mean under constant noise, and for that under varying noise."""
 
 
 CLEAN = 0.5
@@ -148,7 +161,12 @@ def moderation_of(
 
 
 def residuals_of(
-    plans: Sequence[Plan], told: list[list[Told]], a: Array, Y: Array, weights: Array
+    plans: Sequence[Plan],
+    told: list[list[Told]],
+    a: Array,
+    densities: Array,
+    Y: Array,
+    weights: Array,
 ) -> Residuals | None:
     """Those of the average, in units of its own scale; of what is no quantity there are none."""
     loss = plans[0].task.loss
@@ -161,9 +179,9 @@ def residuals_of(
         ]
         constant = np.mean(noises, axis=0)
     groups = by_noise(plans) if constant is None else [np.arange(len(plans))]
-    groups = [members for members in groups if a[members].any()]
-    found = [_located(loss, [told[k] for k in m], within(a, m), constant) for m in groups]
-    location, scale = pooled(found, [a[m].sum() for m in groups])
+    groups = [members for members in groups if densities[members].any()]
+    found = [_located(loss, [told[k] for k in m], within(densities, m), constant) for m in groups]
+    location, scale = pooled(found, *([b[m].sum() for m in groups] for b in (densities, a)))
     return tabulate((Y - location) / scale, weights, True, constant)
 
 

@@ -31,19 +31,22 @@ def log_density(Y: Array, locations: Array, scales: Array, weights: Array) -> Ar
         return np.asarray(logsumexp(of_groups + np.log(weights)[:, None, None], axis=0))
 
 
-def moments(locations: Array, scales: Array, weights: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation (n_rows, n_targets) of the mixture."""
-    mean = np.tensordot(weights, locations, 1)
+def moments(locations: Array, scales: Array, weights: Array, in_mean: Array) -> tuple[Array, Array]:
+    """A mean (n_rows, n_targets) by weights of its own, and the root mean square around it."""
+    mean = np.tensordot(in_mean, locations, 1)
     variance = np.tensordot(weights, np.square(scales) + np.square(locations - mean), 1)
     return mean, np.sqrt(variance)
 
 
-def pooled(found: Sequence[tuple[Array, Array]], weights: Sequence[float]) -> tuple[Array, Array]:
+def pooled(
+    found: Sequence[tuple[Array, Array]], weights: Sequence[float], in_mean: Sequence[float]
+) -> tuple[Array, Array]:
     """The same of pairs of location and scale; a single one stays as it is."""
     if len(found) == 1:
         return found[0]
     locations, scales = (np.array(each) for each in zip(*found, strict=True))
-    return moments(locations, scales, np.array(weights) / np.sum(weights))
+    a, b = (np.array(each) / np.sum(each) for each in (weights, in_mean))
+    return moments(locations, scales, a, b)
 
 
 def shares(Y: Array, locations: Array, scales: Array, copies: Array) -> Array:

@@ -28,13 +28,15 @@ def test_moments_are_those_of_the_mixture(rng):
     locations, scales = np.array([[[1.0]], [[-2.0]]]), np.array([[[0.5]], [[2.0]]])
     which = rng.rand(400_000) < 0.3
     draws = np.where(which, 1 + 0.5 * rng.randn(400_000), -2 + 2 * rng.randn(400_000))
-    found = moments(locations, scales, np.array([0.3, 0.7]))
+    weights = np.array([0.3, 0.7])
+    found = moments(locations, scales, weights, weights)
     assert_allclose(np.ravel(found), [draws.mean(), draws.std()], rtol=0.01)
-    for each, expected in zip(
-        pooled([*zip(locations, scales, strict=True)], [3, 7]), found, strict=True
-    ):
+    several = [*zip(locations, scales, strict=True)]
+    for each, expected in zip(pooled(several, [3, 7], [6, 14]), found, strict=True):
         assert_allclose(each, expected)
-    assert pooled([(locations[0], one := scales[0])], [0.1])[1] is one
+    mean, around = moments(locations, scales, weights, np.array([1.0, 0.0]))
+    assert_allclose([mean.item(), around.item()], [1, np.mean((draws - 1) ** 2) ** 0.5], rtol=0.01)
+    assert pooled(several[:1], [0.1], [0.2])[1] is several[0][1]
 
 
 def test_weights_are_those_under_which_targets_are_likeliest(rng):
