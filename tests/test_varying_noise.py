@@ -13,7 +13,7 @@ from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerRegressor
 
 both = pytest.mark.parametrize("noise", ["varying", "mixture"])
-LM = {"solver": "lm", "random_state": 0}
+LM = {"solver": "lm", "hidden_size": 3, "random_state": 0}
 
 
 def deviation_of(X):
@@ -28,7 +28,7 @@ def table(n_rows, seed=0):
     return X, np.sin(3 * X[:, 0]) + deviation * rng.randn(n_rows), deviation
 
 
-def few(n_targets=1, n_rows=120):
+def few(n_targets=1, n_rows=60):
     rng = np.random.RandomState(0)
     X = rng.randn(n_rows, 3)
     Y = X[:, :n_targets] ** 2 + np.exp(0.5 * X[:, [2]]) * rng.randn(n_rows, n_targets)
@@ -53,9 +53,17 @@ def test_known_noise_is_found(noise):
     assert_allclose(found, [0.1, 0.9], atol=0.03)
 
 
-@pytest.mark.parametrize("options", [LM, {"solver": "adam"}, {"solver": "lbfgs"},
-                                     {"alpha": 1.0}, {"alpha": 1.0, "solver": "lm"}])  # fmt: skip
-@both
+OPTIONS = [
+    ("varying", LM),
+    ("mixture", LM),
+    ("varying", {"solver": "adam", "hidden_size": 20}),
+    ("varying", {"solver": "lbfgs", "hidden_size": 10}),
+    ("mixture", {"alpha": 1.0, "hidden_size": 10}),
+    ("varying", {"alpha": 1.0, "solver": "lm", "hidden_size": 3}),
+]
+
+
+@pytest.mark.parametrize(("noise", "options"), OPTIONS)
 @IGNORE_CONVERGENCE
 def test_every_solver_finds_more_noise_where_there_is_more(noise, options):
     X, y, expected = table(400)
@@ -92,7 +100,7 @@ def test_weights_are_copies(noise):
 @both
 def test_same_seed_same_bits_and_pickles(noise):
     X, y = few()
-    model = TwoLayerRegressor(noise=noise, random_state=0).fit(X, y)
+    model = TwoLayerRegressor(3, noise=noise, random_state=0).fit(X, y)
     for other in (clone(model).fit(X, y), pickle.loads(pickle.dumps(model))):
         for found, expected in zip(
             other.predict(X, return_std=True), model.predict(X, return_std=True), strict=True
@@ -107,22 +115,23 @@ def test_several_targets(noise):
     Y = Y * [1.0, 1e4]
     model = TwoLayerRegressor(noise=noise, **LM).fit(X, Y)
     mean, deviation = model.predict(X, return_std=True)
-    assert mean.shape == deviation.shape == model.log_predictive_density(X, Y).shape == (120, 2)
-    assert model.predict_interval(X).shape == (120, 2, 2)
+    assert mean.shape == deviation.shape == model.log_predictive_density(X, Y).shape == (60, 2)
+    assert model.predict_interval(X).shape == (60, 2, 2)
     assert 1e3 < deviation[:, 1].mean() / deviation[:, 0].mean() < 1e5
     assert model.n_outputs_ == 4
     assert model.noise_variance_ is None
-    assert model.input_gradients(X).shape == (120, 4, 3)
+    assert model.input_gradients(X).shape == (60, 4, 3)
     assert_allclose(model.gradient_importances(X).sum(), 1)
 
 
+@IGNORE_CONVERGENCE
 def test_a_mixture_has_networks_of_both_kinds():
-    X, y = few()
-    model = TwoLayerRegressor(noise="mixture", random_state=0).fit(X, y)
+    X, y = few(n_rows=30)
+    model = TwoLayerRegressor(noise="mixture", max_iter=5, random_state=0).fit(X, y)
     noises = [member["noise"] for member in model.members_]
     assert {*noises} == {"constant", "varying"}
     assert_allclose(sum(member["weight"] for member in model.members_), 1)
-    one = TwoLayerRegressor(noise="mixture", n_members=1, random_state=0).fit(X, y)
+    one = TwoLayerRegressor(3, noise="mixture", n_members=1, random_state=0).fit(X, y)
     assert sorted(member["noise"] for member in one.members_) == ["constant", "varying"]
 
 
@@ -131,16 +140,18 @@ def test_networks_of_constant_noise_are_what_they_are_alone():
     model = TwoLayerRegressor(noise="mixture", n_members=1, **LM).fit(X, y)
     location, scale = (each[0] for each in model._located(np.zeros((len(X), 2)), X)[:2])
     seeds = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=(1, 1))
-    alone = TwoLayerRegressor(solver="lm", random_state=int(seeds[0, 0])).fit(X, y)
+    alone = TwoLayerRegressor(**LM | {"random_state": int(seeds[0, 0])}).fit(X, y)
     mean, deviation = alone.predict(X, return_std=True)
     assert_allclose(location[:, 0] * y.std() + y.mean(), mean, rtol=1e-8)
     assert_allclose(scale[:, 0] * y.std(), deviation, rtol=1e-6)
 
 
+@IGNORE_CONVERGENCE
 def test_the_average_of_constant_noise_is_that_of_constant_noise():
-    X, y = few()
-    alone = TwoLayerRegressor(random_state=0).fit(X, y)
-    model = TwoLayerRegressor(noise="mixture", random_state=0).fit(X, y)
+    X, y = few(n_rows=40)
+    options = {"n_members": 2, "max_iter": 10, "random_state": 0}
+    alone = TwoLayerRegressor(3, **options).fit(X, y)
+    model = TwoLayerRegressor(3, noise="mixture", **options).fit(X, y)
     locations, scales, (_, weights) = model._located(np.zeros((len(X), 2)), X)
     assert len(weights) == 2
     mean, deviation = alone.predict(X, return_std=True)
@@ -159,7 +170,7 @@ def test_monotonic_predictions_have_constant_noise():
 @IGNORE_CONVERGENCE
 def test_sparse_weights(noise, options):
     X, y = few()
-    model = TwoLayerRegressor(noise=noise, random_state=0, **options).fit(X, y)
+    model = TwoLayerRegressor(3, noise=noise, random_state=0, **options).fit(X, y)
     assert np.isfinite(model.predict_interval(X)).all()
 
 
@@ -177,7 +188,7 @@ def test_validation_rows(noise):
 @both
 def test_a_warm_start_goes_on(noise):
     X, y = few()
-    model = TwoLayerRegressor(noise=noise, warm_start=True, random_state=0).fit(X, y)
+    model = TwoLayerRegressor(3, noise=noise, warm_start=True, random_state=0).fit(X, y)
     before, members = model.predict(X), len(model.members_)
     model.fit(X, y)
     assert len(model.members_) == members
@@ -242,16 +253,16 @@ def test_density_of_constant_noise_is_gaussian():
 @IGNORE_CONVERGENCE
 def test_odd_targets_have_finite_answers(noise, y):
     X = np.arange(40.0)[:, None]
-    model = TwoLayerRegressor(noise=noise, random_state=0).fit(X, y)
+    model = TwoLayerRegressor(3, noise=noise, random_state=0).fit(X, y)
     for found in (*model.predict(X, return_std=True), model.predict_interval(X)):
         assert np.isfinite(found).all()
 
 
 @parametrize_with_checks(
     [
-        TwoLayerRegressor(10, noise="varying", solver="lm", max_iter=50),
+        TwoLayerRegressor(3, noise="varying", solver="lm", max_iter=20),
         TwoLayerRegressor(10, noise="varying", solver="adam", max_iter=60, learning_rate_init=0.03),
-        TwoLayerRegressor(10, noise="mixture", solver="lm", max_iter=50),
+        TwoLayerRegressor(3, noise="mixture", alpha=1.0, max_iter=50),
     ]
 )  # fmt: skip
 @IGNORE_CONVERGENCE

@@ -101,7 +101,6 @@ def _of_varying(
 PRIOR_OF_MEANS = np.array([10.0, 1.0])
 """Rows that speak for the mean under constant noise, and for that under varying noise."""
 
-
 CLEAN = 0.5
 """Of the loss of the first kind, a network that began without noise must have no more."""
 

@@ -14,11 +14,11 @@ from scipy.special import logsumexp
 
 from ..numerics import Array
 
-PRIOR_ROWS = 5.0
-"""Rows that speak for each density before any is held out."""
+PRIOR_ROWS = np.array([5.0, 1.0])
+"""Rows that speak for the first, of constant noise, and for the other before any is held out."""
 
-LEAST_WEIGHT = 0.1
-"""A density of less weight does not pay for what it adds to the deviation."""
+LEAST_WEIGHT = np.array([0.1, 0.02])
+"""What each needs to have: a little of a constant noise would rule the deviation of quiet rows."""
 
 STEPS = 200
 """Of expectation and maximisation: each is a mean over rows."""
