@@ -969,4 +969,6 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        loss = engine.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        tags.target_tags.positive_only = loss is not None and loss.link == "log"
         return tags
