@@ -733,6 +733,11 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         ValueError
             For ``return_std=True`` without a posterior.
 
+        See Also
+        --------
+        predict_interval : Bounds that hold as often as is asked, whatever shape the noise has.
+        predict_quantiles : The same for any quantiles.
+
         Notes
         -----
         Where a row has a number outside the range that its column had in training, and the
