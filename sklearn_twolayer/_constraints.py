@@ -151,6 +151,19 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """Monotonic constraints: none, or -1, 0 or 1 for each column, in its place or by its name."""
+
+    def accepts(self, value):
+        # what stands there is judged when the columns are known
+        is_some = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Iterator))
+        return value is None or is_some
+
+    def __str__(self):
+        return "None, an array with -1, 0 or 1 for each column, or a dict {column name: -1, 0 or 1}"
+
+
+@dataclass(frozen=True)
 class Loss:
     """A loss of quantities, by its name."""
 
@@ -224,6 +237,8 @@ CONSTRAINTS = {
     "moderate": Flag(),
     "solver": Choice(("auto", *SOLVERS)),
     "alpha": Either(_AUTO, Precision()),
+    "l1_ratio": Interval(Real, 0, 1),
+    "group_lasso": Flag(),
     "batch_size": Either(_AUTO, _COUNT),
     "learning_rate": Choice(("auto", *SCHEDULES)),
     "learning_rate_init": Either(_AUTO, _POSITIVE),
@@ -246,6 +261,7 @@ CONSTRAINTS = {
     "encoding": Choice(("auto", "linear", "piecewise_linear")),
     "n_knots": Either(_AUTO, Interval(Integral, 1, _MOST_KNOTS)),
     "categorical_features": Columns(),
+    "monotonic_cst": Directions(),
     "n_init": Interval(Integral, 1, _MOST_STARTS),
     "n_members": Either(_AUTO, Interval(Integral, 1, _MOST_MEMBERS)),
     "n_jobs": Jobs(),
@@ -267,7 +283,8 @@ def check_parameters(estimator):
     for name, constraint in CONSTRAINTS.items():
         value = getattr(estimator, name, _ABSENT)
         if value is not _ABSENT and not constraint.accepts(value):
-            plain = isinstance(value, (str, Real)) and not isinstance(value, (bool, np.bool_))
+            is_flag = isinstance(value, (bool, np.bool_))
+            plain = isinstance(value, (str, Real, list, tuple)) and not is_flag
             error = ValueError if plain else TypeError
             raise error(f"{name} must be {constraint}, got {_shown(value)}")
 

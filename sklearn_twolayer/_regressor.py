@@ -34,25 +34,25 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         - ``"squared_error"``: the mean;
         - ``"absolute_error"``: the median;
         - ``"quantile"``: the value that y stays below with probability `quantile`, or several;
-        - ``"huber"``: the mean of most rows; those further off than `huber_delta` pull less [13]_;
+        - ``"huber"``: the mean of most rows; those further off than `huber_delta` pull less [14]_;
         - ``"poisson"``: the mean of counts, or of rates with their exposure as `sample_weight`;
         - ``"gamma"``: the mean of amounts above 0 whose deviation is proportional to it;
         - ``"tweedie"``: the mean of amounts that are 0 in many rows; the variance is proportional
           to the mean to the power of `power`.
 
-        The last three have a log link [14]_: the network computes the logarithm of the mean, so
+        The last three have a log link [15]_: the network computes the logarithm of the mean, so
         that effects multiply and predictions are above 0; they are in the units of y. y is divided
         by its mean inside, and variances by a dispersion which the data tell (Pearson's), so
         y may vary more, or less, than such counts and amounts do. ``"absolute_error"``,
         ``"quantile"`` and ``"huber"`` are no likelihoods that would tell how strong the prior is to
         be: with ``alpha="auto"`` each network begins where the evidence for the squared error ends,
         its output moved to the quantile of the residuals, and keeps the prior found there, the mean
-        loss taking the place of the noise [15]_.
+        loss taking the place of the noise [16]_.
 
     quantile : float or list of float, default=0.5
         Which quantile ``loss="quantile"`` predicts, in (0, 1), or which ones, in increasing order.
         Several are heads of one network and never cross: the first is followed by differences
-        above 0 [16]_; :meth:`predict` then returns (n_samples, n_quantiles), for a single target.
+        above 0 [17]_; :meth:`predict` then returns (n_samples, n_quantiles), for a single target.
 
     power : float, default=1.5
         Of the mean, for ``loss="tweedie"``: in (1, 2).
@@ -99,6 +99,24 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         ``"auto"`` is 1. The other solvers take the curvature for a Kronecker product in each layer
         [10]_ and choose again and again as they run, for networks of any size, also in a stream.
         For more than 50 outputs ``"auto"`` is 1, and there is no posterior.
+
+    l1_ratio : float, default=0.0
+        How much of `alpha` goes to the absolute values of the weights instead of their squares, in
+        [0, 1]: the elastic net [18]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
+        l1_ratio) / 2 * sum(W ** 2))``, of the same weights as ever. Weights that are not needed are
+        then exactly zero, as in :class:`~sklearn.linear_model.ElasticNet`; there are no error bars.
+        ``"lbfgs"`` goes from orthant to orthant [19]_, mini-batches take a proximal step after each
+        other step. It needs an `alpha` that is given, and not ``"lm"``. To drop whole columns of X
+        is what `group_lasso` is for.
+
+    group_lasso : bool, default=False
+        Whether columns of X that are not needed are dropped, so that all their weights are exactly
+        zero: a group lasso over the columns [20]_, each with all that it is encoded by, comes
+        before the fit. Its penalty is relative to the weights that a small network has under the
+        evidence, and as strong as rows that are held out allow, within one standard error; the
+        networks proper are then fitted to the other columns. ``features_used_`` tells which these
+        are. It takes about as long as the fit itself, needs ``alpha="auto"``, and with fewer than
+        20 rows drops nothing. A warm start goes on without the columns that were dropped.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch, at most `n_samples`. ``"auto"`` is 64 for fewer than 2,000 rows and
@@ -216,6 +234,20 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         prior, so that rare levels shrink towards the mean; a level that was not met in training is
         at the mean, also where :meth:`partial_fit` meets it later. Negative codes are levels like
         others, not missing values. X must be dense to have categories, or knots.
+
+    monotonic_cst : array-like of int of shape (n_features,), dict or None, default=None
+        In which columns predictions are monotonic: 1 where they never fall as the number grows, all
+        others being equal, -1 where they never rise, 0 where they may do either. A dict has names
+        of columns as its keys, and what it does not name is 0. Holds everywhere, not only in
+        training rows: weights along every path from the column to an output are kept to signs that
+        multiply to the one asked for [13]_, each step of the solver being followed by a projection.
+        Such a column always has knots (see `encoding`), on which it can take any increasing form.
+
+        It takes a stochastic solver (``"auto"`` is Adam), an activation that never falls
+        (``"auto"`` is tanh; not ``"gelu"`` nor ``"silu"``), and dense X; categories have no order,
+        and a missing value none with others. See Notes for the networks that are averaged. The
+        evidence and the posterior know nothing of signs: weights at zero count as if the data had
+        moved them there, and standard deviations are somewhat too large in consequence.
 
     dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 in networks of mini-batches
@@ -374,6 +406,13 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     n_features_in_ : int
         Number of columns of X.
 
+    n_features_used_ : int
+        Number of columns of X that are used: all, or what `group_lasso` has left.
+
+    features_used_ : ndarray of shape (n_features_in_,)
+        Which these are, as booleans. With ``importance_getter="features_used_", threshold=0.5`` it
+        is what :class:`~sklearn.feature_selection.SelectFromModel` asks for.
+
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, where X had any.
 
@@ -418,6 +457,10 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
       if held-out rows say clearly that there is none;
     - one by Adam on columns as they are, where a step by ``"lm"`` would take more.
 
+    Where predictions are to be monotonic, all networks are by Adam, with knots in every column of
+    numbers: three, or two from 10,000 rows on, and below 2,000 rows, if some numbers are without
+    constraint, three more that have knots in the others alone.
+
     Their weights are those of the average that predicts held-out rows best [12]_: each of five
     parts up to 1,000 rows, one of these beyond, where a kind that takes long has to earn it;
     networks of one kind divide it by their evidence. Below 20 rows all kinds count alike. With
@@ -461,14 +504,21 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
        large learning rates", 2019.
     .. [12] Y. Yao et al., "Using stacking to average Bayesian predictive distributions", Bayesian
        Analysis 13, 2018.
-    .. [13] P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics
+    .. [13] D. Runje, S. M. Shankaranarayana, "Constrained monotonic neural networks", ICML 2023.
+    .. [14] P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics
        35, 1964.
-    .. [14] P. McCullagh, J. Nelder, "Generalized linear models", 2nd ed., 1989; B. Jorgensen,
+    .. [15] P. McCullagh, J. Nelder, "Generalized linear models", 2nd ed., 1989; B. Jorgensen,
        "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
-    .. [15] R. Koenker, J. Machado, "Goodness of fit and related inference processes for quantile
+    .. [16] R. Koenker, J. Machado, "Goodness of fit and related inference processes for quantile
        regression", Journal of the American Statistical Association 94, 1999.
-    .. [16] A. Cannon, "Non-crossing nonlinear regression quantiles by monotone composite quantile
+    .. [17] A. Cannon, "Non-crossing nonlinear regression quantiles by monotone composite quantile
        regression neural network", Stochastic Environmental Research and Risk Assessment 32, 2018.
+    .. [18] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
+       of the Royal Statistical Society B 67, 2005.
+    .. [19] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+    .. [20] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
+       Journal of the Royal Statistical Society B 68, 2006; H. Zou, "The adaptive lasso and its
+       oracle properties", Journal of the American Statistical Association 101, 2006.
 
     Examples
     --------
@@ -537,6 +587,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         skip="auto",
         solver="auto",
         alpha="auto",
+        l1_ratio=0.0,
+        group_lasso=False,
         batch_size="auto",
         learning_rate="auto",
         learning_rate_init="auto",
@@ -559,6 +611,7 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         encoding="auto",
         n_knots="auto",
         categorical_features="from_dtype",
+        monotonic_cst=None,
         dtype="auto",
         n_init=1,
         n_members="auto",
@@ -579,6 +632,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         self.skip = skip
         self.solver = solver
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.group_lasso = group_lasso
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
@@ -601,6 +656,7 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         self.encoding = encoding
         self.n_knots = n_knots
         self.categorical_features = categorical_features
+        self.monotonic_cst = monotonic_cst
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
@@ -745,9 +801,9 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         had in training, the network does not know. It then predicts, for that target, at the row
         with each number moved to the nearest one in the range of its column, and within the range
         of y in training and a tenth of its width on either side. Other rows are never changed, nor
-        any where there is no posterior, or with ``standardize=False``. ``coefs_``,
-        :meth:`input_gradients` and :meth:`hidden_features` are those of the network, which knows
-        nothing of this.
+        any where there is no posterior, nor with ``standardize=False`` or `monotonic_cst`.
+        ``coefs_``, :meth:`input_gradients` and :meth:`hidden_features` are those of the network,
+        which knows nothing of this.
         """
         if not return_std:
             return self._decode(*self._by_blocks(X, self._mean))

@@ -18,14 +18,17 @@ FRONT = (
     "fitting",
     "ambiguity",
     "left_out",
+    "relevance",
     "held_out",
     "averaging",
     "run",
     "borrowing",
     "preparation",
     "plan",
+    "sparsity",
     "task",
     "recipe",
+    "compatibility",
 )
 """The same for the files before the wings, which import no front."""
 NEVER = (("solvers", "bayes"), ("model", "solvers"), ("data", "model"))
@@ -46,6 +49,7 @@ ABOVE = (
         "_class_weight",
         "_constraints",
         "_encoded_names",
+        "_monotonic",
         "_scoring",
         "_validation",
         "_verbose",

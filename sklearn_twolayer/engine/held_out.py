@@ -13,20 +13,20 @@ import numpy as np
 from numpy.random import RandomState
 
 from .bayes.ensemble import combine, combine_variances, member_weights, outputs_of
-from .bayes.moderation import Moderation, choose_moderation
+from .bayes.moderation import CHOICES, CONSTANT, Moderation, choose_moderation
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
 from .bayes.stacking import cheapest, mean_losses, stack
 from .borrowing import posterior_of
 from .data.rows import ArrayRows
-from .model.loss import LocatedLoss, Loss
+from .model.loss import LocatedLoss
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
 from .run import run
 from .solvers import SOLVERS
 from .solvers.solution import Status
-from .task import Fit
+from .task import Fit, Task
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
 """Makes the calls, one after the other or at the same time, and returns what they return."""
@@ -155,7 +155,7 @@ def weigh(
     weights = copies if loss.is_moderated else copies / _variances(told)
     a[known] = _stacked([plans[k] for k in known], outputs, Y, weights, economical=n_folds == 1)
     if loss.is_moderated:
-        return Weighting(a, _moderation(loss, told, a[known], Y, weights))
+        return Weighting(a, _moderation(plans[0].task, told, a[known], Y, weights))
     return Weighting(a, residuals=_residuals(plans[0], told, a[known], Y, copies))
 
 
@@ -231,8 +231,9 @@ TINY = 1e-12
 
 
 def _moderation(
-    loss: Loss, told: list[list[_Told]], a: Array, Y: Array, weights: Array
+    task: Task, told: list[list[_Told]], a: Array, Y: Array, weights: Array
 ) -> Moderation:
+    choices = CHOICES if task.monotonic is None else CONSTANT
     parts, start = [], 0
     for of_fold in zip(*told, strict=True):
         n = len(of_fold[0].covariance)
@@ -240,7 +241,7 @@ def _moderation(
         rows = slice(start, start + n)
         parts.append((*first, Y[rows], weights[rows]))
         start += len(of_fold[0].Z2)
-    return choose_moderation(loss, parts)
+    return choose_moderation(task.loss, parts, choices)
 
 
 def _residuals(

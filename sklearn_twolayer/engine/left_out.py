@@ -39,9 +39,10 @@ def moderation_without(
     plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
 ) -> Moderation:
     """The moderation that suits training rows best, each being left out by one Newton step."""
-    loss = plans[0].task.loss
-    if any(plan.alpha_by == "given" for plan in plans):
-        # a variance that the caller's prior allows is not one that the data have left
+    loss, is_monotonic = plans[0].task.loss, plans[0].task.monotonic is not None
+    if is_monotonic or any(plan.alpha_by == "given" for plan in plans):
+        # a variance that the caller's prior allows is not one that the data have left; and any
+        # would make logits fall where they are to rise
         return Moderation(variance_fraction=0.0)
     if not are_exact(posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)

@@ -7,9 +7,11 @@ of a fit, network by network.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from scipy import sparse
 
-from .data.encoding import Encoding, learn, plain
+from .compatibility import check_pair, keeping_signs
+from .data.encoding import NUMBER, Encoding, learn, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
@@ -19,17 +21,17 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
-    is_auto,
     kinds,
     n_epochs,
     n_folds,
     usual_batch_size,
     usual_units,
 )
-from .settings import Settings
+from .settings import Settings, is_auto
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
+from .sparsity import check_sparsity, why_no_posterior
 from .task import AlphaBy, Continuation, Plan, Task
 
 FEW_ROWS = 10_000
@@ -48,12 +50,13 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
+    check_sparsity(task.settings, streaming)
     n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
     # a chunk is met once: nothing could begin at a squared error first
     is_given = not has_few_outputs or (streaming and task.loss.borrows_prior and start is None)
     if is_given and is_auto(task.settings.alpha):
         task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
-    task = replace(task, settings=_of_one_chunk(task)) if streaming else _merged(task)
+    task = replace(task, settings=_of_one_chunk(task)) if streaming else merged(task)
     if start is None:
         check_pair(task.loss, task.settings)
         found = kinds(task.settings, _table(task))
@@ -100,6 +103,8 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     for member in members:
         settings = _as_started(asked, member, is_mixed or task.loss.borrows_prior)
         check_pair(task.loss, settings)
+        if task.monotonic is not None:
+            settings = keeping_signs(settings)
         plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
     return plans
 
@@ -107,6 +112,7 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
 def _table(task: Task) -> Table:
     """What the recipe goes by."""
     X = task.X
+    numbers = np.full(X.shape[1], True) if task.n_levels is None else task.n_levels == NUMBER
     n_columns = X.shape[1]
     if task.n_levels is not None or task.has_missing:
         encoding = _encoding(task, replace(task.settings, encoding="linear"), None)
@@ -119,6 +125,8 @@ def _table(task: Task) -> Table:
         task.validation is not None,
         task.loss.has_curvature or task.loss.borrows_prior,
         task.loss.has_noise or task.loss.borrows_prior,
+        task.monotonic is not None,
+        bool((numbers & ~task.is_constrained).any()),
     )
 
 
@@ -138,6 +146,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     reason = _without_posterior(task.loss, by_evidence)
     if shape.n_hidden > WIDEST:
         reason = f"there are {shape.n_hidden} hidden units, more than {WIDEST}"
+    reason = reason or why_no_posterior(settings)
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
     return Plan(
@@ -188,31 +197,19 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
 
     ValueError for sparse X, of which only that is possible. What has been learnt once stays.
     """
-    piecewise_linear = asked.encoding == "piecewise_linear" and start is None
-    if not (piecewise_linear or task.has_missing or task.n_levels is not None):
+    piecewise_linear, is_new = asked.encoding == "piecewise_linear", start is None
+    has_knots = is_new & (piecewise_linear | task.is_constrained)
+    if not (has_knots.any() or task.has_missing or task.n_levels is not None):
         return None if start is None else start.encoding
     held_out = () if task.validation is None else task.validation[:1]
     if any(map(sparse.issparse, (task.X, *held_out))):
-        what = "encoding='piecewise_linear'" if piecewise_linear else "a missing value"
+        what = "encoding='piecewise_linear'" if is_new and piecewise_linear else "a missing value"
+        what = "monotonic_cst" if task.is_constrained.any() else what
         raise ValueError(f"{what} needs dense X, and dense X_val, got a sparse one")
     if start is not None:
         return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
-    return learn(task.X, task.weights, task.n_levels, piecewise_linear, n_knots)
-
-
-def check_pair(loss: Loss, asked: Settings) -> None:
-    """ValueError where the solver, or the evidence, needs what the loss does not have."""
-    if loss.has_curvature:
-        return  # the evidence of its own, or of another loss
-    lacks = f"the curvature of the loss, which {type(loss).__name__} does not have"
-    able = [name for name, solver in SOLVERS.items() if not solver.needs_curvature]
-    if not is_auto(asked.solver) and SOLVERS[asked.solver].needs_curvature:
-        raise ValueError(
-            f"solver={asked.solver!r} needs {lacks}: take one of {', '.join(map(repr, able))}"
-        )
-    if is_auto(asked.alpha) and not loss.borrows_prior:
-        raise ValueError(f"alpha='auto' needs {lacks}: give alpha a number")
+    return learn(task.X, task.weights, task.n_levels, has_knots, n_knots)
 
 
 def _of_one_chunk(task: Task) -> Settings:
@@ -222,7 +219,7 @@ def _of_one_chunk(task: Task) -> Settings:
     return replace(task.settings, solver=solver, dtype=dtype, max_iter=1)
 
 
-def _merged(task: Task) -> Task:
+def merged(task: Task) -> Task:
     """Equal rows as one, where the solver takes all rows at once.
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.

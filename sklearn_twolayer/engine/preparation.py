@@ -22,7 +22,8 @@ class Training:
     """The rows that all runs of one fit share, scaled and cast, and in which units they are.
 
     `weight` is what the penalty is divided by: the weight of all rows so far. `ranges` are those of
-    the rows of this fit alone; None where the targets are not standardised, or have no noise.
+    the rows of this fit alone; None where the targets are not standardised, or have no noise, or
+    where predictions are to be monotonic.
     """
 
     scaling: Scaling
@@ -54,9 +55,10 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     # a scorer rates rows in raw units, and has them already
     rated = task.validation is not None and task.score is None
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
-    # predictions are compared with the variance of the targets, where there is such a thing
+    # predictions are compared with the variance of the targets, where there is such a thing; what a
+    # variance decides is not monotonic
     of_quantities = task.loss.has_noise or task.loss.borrows_prior
-    comparable = of_quantities and plan.settings.standardize
+    comparable = of_quantities and plan.settings.standardize and task.monotonic is None
     ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
     return Training(scaling, rows, scaling.weight, validation, ranges)
 
@@ -70,14 +72,22 @@ def _measure(plan: Plan) -> Scaling:
     task = plan.task
     n_rows, n_features = task.X.shape[0], plan.shape.n_features
     weight = float(n_rows if task.weights is None else task.weights.sum())
-    if not plan.settings.standardize:
-        as_they_are = no_moments(n_features), no_moments(task.n_targets)
-        return Scaling(*as_they_are, n_rows, weight, _means(plan))
-    X, present = _moments(plan)
     Y = no_moments(task.n_targets)
+    if not plan.settings.standardize:
+        return Scaling(_used(plan, no_moments(n_features)), Y, n_rows, weight, _means(plan))
+    X, present = _moments(plan)
+    X = _used(plan, X)
     if task.loss.standardizes_target:
         Y = moments(task.Y, task.weights)
     return Scaling(X, Y, n_rows, weight, present=present, link=task.loss.link)
+
+
+def _used(plan: Plan, X: Moments) -> Moments:
+    """Columns that are to be ignored are constant whatever they hold: their weights will be 0."""
+    used = plan.task.used
+    if used is None:
+        return X
+    return replace(X, deviation=np.where(used[plan.shape.columns], X.deviation, 0.0))
 
 
 def _moments(plan: Plan) -> tuple[Moments, Array | None]:

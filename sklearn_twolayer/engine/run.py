@@ -13,10 +13,11 @@ from numpy.random import RandomState
 from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
 from .bayes.search import all_noise
-from .borrowing import Beginning, begin, is_likelihood, of_squared_error
+from .borrowing import Beginning, begin, fit_squared_error, is_likelihood
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
+from .model.monotonic import draw_within
 from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
@@ -41,15 +42,10 @@ def run(
     `phase` is what callbacks are told to name the run by.
     """
     # where to begin
-    if plan.alpha_by == "squared_error":
-        of_mean = run(of_squared_error(plan), training, random_state, phase=phase)
-        beginning = begin(plan, training, of_mean)
-    else:
-        beginning = Beginning(plan, *_initial(plan, training, random_state, start))
+    beginning = _beginning(plan, training, random_state, start, phase)
     plan, theta = beginning.plan, beginning.theta
-    # what to minimise, and who watches; under the evidence the prior is the solver's own matter
-    penalty = 0.0 if plan.alpha is None else plan.alpha
-    objective = Objective(plan.network(), training.rows, penalty, training.weight)
+    # what to minimise, and who watches
+    objective = _objective(plan, training)
     monitor = _monitor(plan, training, start, phase, keep_best)
     solve = _solver(plan)
     # overflow is no news to warn of: the solvers see that a value is not finite
@@ -71,6 +67,19 @@ def run(
         random_state,
         plan.settings,
         plan.task.loss,
+    )
+
+
+def _objective(plan: Plan, training: Training) -> Objective:
+    """F, without a penalty under the evidence, where the prior is the solver's own matter."""
+    penalty = 0.0 if plan.alpha is None else plan.alpha
+    return Objective(
+        plan.network(),
+        training.rows,
+        penalty,
+        training.weight,
+        bounds=plan.bounds,
+        l1_ratio=plan.settings.l1_ratio,
     )
 
 
@@ -117,6 +126,23 @@ def _add_posterior(beginning: Beginning, objective: Objective, solution: Solutio
         solution.posterior = found
 
 
+def _beginning(
+    plan: Plan,
+    training: Training,
+    random_state: RandomState,
+    start: Continuation | None,
+    phase: str,
+) -> Beginning:
+    """Where the run begins; a prior that is borrowed takes runs for squared errors first."""
+    if plan.alpha_by != "squared_error":
+        return Beginning(plan, *_initial(plan, training, random_state, start))
+
+    def train(plan: Plan, training: Training) -> Fit:
+        return run(plan, training, random_state, phase=phase)
+
+    return begin(plan, training, fit_squared_error(plan, training, train))
+
+
 def _initial(
     plan: Plan, training: Training, random_state: RandomState, start: Continuation | None
 ) -> tuple[Array, State | None]:
@@ -126,10 +152,14 @@ def _initial(
         drawn = initialize(plan.shape, settings.activation, settings.initializer, random_state)
         _place_constant(plan, training, drawn)
         theta = drawn.astype(dtype)
+        if plan.directions is not None:
+            draw_within(plan.shape, plan.directions, theta, random_state)
         if plan.alpha_by != "evidence":
             return theta, None
-        return _beginning(plan, training, theta, random_state)
+        return _beginning_of_evidence(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
+    if plan.bounds is not None:
+        plan.bounds.project(theta)  # constraints may be newer than the weights
     if start.solver != settings.solver or not start.state:
         # weights that were found under a given prior are kept as they are
         return theta, _as_found(plan, training, theta) if plan.alpha_by == "evidence" else None
@@ -162,7 +192,7 @@ LEAST_NOISE = 1e-4
 """Variance of the noise, relative to that of the targets, that a good fit may begin with."""
 
 
-def _beginning(
+def _beginning_of_evidence(
     plan: Plan, training: Training, theta: Array, random_state: RandomState
 ) -> tuple[Array, State | None]:
     """Where the evidence begins: with all taken for noise, or all for signal."""

@@ -17,6 +17,8 @@ class Settings:
     n_knots: int | str = "auto"
     solver: str = "auto"
     alpha: Any = "auto"
+    l1_ratio: float = 0.0
+    group_lasso: bool = False
     batch_size: int | str = "auto"
     learning_rate: str = "auto"
     learning_rate_init: Any = "auto"
@@ -37,3 +39,8 @@ class Settings:
     n_members: Any = "auto"
     dtype: str = "auto"
     store_posterior: bool = True
+
+
+def is_auto(value: object) -> bool:
+    """Whether a choice is left open."""
+    return isinstance(value, str) and value == "auto"

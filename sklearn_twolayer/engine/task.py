@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 from numpy.random import RandomState
 
 from .bayes.ensemble import Predictive
@@ -15,6 +17,7 @@ from .data.moments import Moments
 from .data.scaling import Scaling
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
+from .model.monotonic import Bounds, bounds
 from .model.network import Network
 from .model.parameters import Shape
 from .numerics import Array
@@ -37,9 +40,11 @@ class Task:
 
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
-    validation rows, is NaN. `score` rates folded weights, the more the better, given as
-    ``score(coefs, intercepts, activation, encoding, scaling)``; without it, `validation` rows
-    (X, Y, weights) are rated by their negated loss.
+    validation rows, is NaN. `used` (n_columns,) tells which columns of X are not to be ignored;
+    None stands for all. `monotonic` has 1 or -1 for the columns of X with which predictions are to
+    rise or to fall, 0 for the others; None where there are none. `score` rates folded weights, the
+    more the better, given as ``score(coefs, intercepts, activation, encoding, scaling)``; without
+    it, `validation` rows (X, Y, weights) are rated by their negated loss.
     """
 
     X: Any
@@ -50,10 +55,19 @@ class Task:
     settings: Settings
     n_levels: Array | None = None
     has_missing: bool = False
+    monotonic: Array | None = None
+    used: Array | None = None
     validation: tuple[Any, Array, Array | None] | None = None
     score: Callable[..., float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
+
+    @property
+    def is_constrained(self) -> Array:
+        """In which columns of X predictions are to be monotonic (n_columns,)."""
+        if self.monotonic is None:
+            return np.zeros(self.X.shape[1], dtype=bool)
+        return np.asarray(self.monotonic != 0)
 
     @property
     def n_targets(self) -> int:
@@ -144,6 +158,18 @@ class Plan:
         else:
             each = 6.0 * settings.max_iter * n_rows * (shape.n_features + 1) * shape.n_hidden
         return settings.n_members * each
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """Those of theta where predictions are to be monotonic in some columns."""
+        return None if self.directions is None else bounds(self.shape, self.directions)
+
+    @property
+    def directions(self) -> Array | None:
+        """Whether predictions are to rise (1) or fall (-1) with encoded columns, or either (0)."""
+        if self.task.monotonic is None or self.encoding is None:
+            return self.task.monotonic
+        return self.encoding.of_numbers(self.task.monotonic)
 
     def network(self) -> Network:
         """A network of this shape, with buffers of its own."""

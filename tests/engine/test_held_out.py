@@ -335,7 +335,7 @@ def test_labels_are_moderated_by_the_same_rows(monkeypatch):
         told.extend(call() for call in calls)
         return told
 
-    def choose(loss, blocks):
+    def choose(loss, blocks, choices):
         parts.extend(blocks)
         return Moderation(0.5, 0.25)
 

@@ -69,7 +69,8 @@ class EvidenceObjective(Objective):
     ):
         """`earlier` is what a stream has told before these rows, see `Factors.means`."""
         network, rows = objective.network, objective.rows
-        super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
+        weights = objective.total_weight, objective.mean_weight
+        super().__init__(network, rows, 0.0, *weights, objective.bounds)
         self.plain, self.prior, self.precision = network, prior, prior.precision
         self.beta = all_noise(network, rows) if beta is None else beta
         self.index = _sample(rows, random_state)
