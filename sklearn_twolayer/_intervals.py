@@ -38,8 +38,8 @@ class IntervalsMixin:
         NotFittedError
             Before ``fit``.
         ValueError, TypeError
-            If `coverage` is not a number in (0, 1), or there is nothing to tell intervals by: for
-            a given `alpha` with ``store_posterior=False``, or more than 50 outputs.
+            If `coverage` is not a number in (0, 1), or there are no residuals to tell intervals
+            by, as training has diverged.
 
         See Also
         --------
@@ -69,8 +69,9 @@ class IntervalsMixin:
           the exact posterior of ``"lm"`` with ``alpha="auto"`` each is left out by a Newton step
           [3]_. Other posteriors do not know single rows: residuals are those of generalised
           cross-validation, with half the parameters that the posterior finds determined [4]_.
-          A prior that was given so weak that the network interpolates leaves no residuals to tell
-          anything by, and intervals may then be far too narrow.
+          Without any posterior (a given `alpha` with ``store_posterior=False``, more than 50
+          outputs) they are residuals as they are, which a network that has learnt its rows by
+          heart, as under a weak prior, makes far too small.
 
         Fits that go on, warm or by ``partial_fit``, keep the residuals of rows that an earlier one
         held out; those of training rows are those of the last call. A row of weight k is k rows.
@@ -140,8 +141,8 @@ class IntervalsMixin:
         NotFittedError
             Before ``fit``.
         ValueError, TypeError
-            If `quantiles` are not numbers in (0, 1), or there is nothing to tell them by, as in
-            :meth:`predict_interval`.
+            If `quantiles` are not numbers in (0, 1), or there are no residuals to tell them by, as
+            training has diverged.
 
         See Also
         --------

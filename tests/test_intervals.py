@@ -12,7 +12,6 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, _base
-from sklearn_twolayer.engine import plan
 
 LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
 ONE = {"n_members": 1, "random_state": 0}
@@ -331,11 +330,12 @@ def test_labels_have_none():
 
 
 @pytest.mark.parametrize("method", ["predict_interval", "predict_quantiles"])
-def test_without_residuals_the_error_says_why(method, monkeypatch):
-    X, y = rows(40, n_targets=2)
-    monkeypatch.setattr(plan, "MOST_OUTPUTS", 1)
-    model = fitted(X, y, solver="lbfgs")
-    with pytest.raises(ValueError, match=rf"^{method} needs residuals .*2 outputs, more than 1"):
+def test_what_has_diverged_has_no_residuals(method):
+    X, y = rows(40)
+    model = TwoLayerRegressor(4, solver="sgd", alpha=0.0, learning_rate_init=1e30, max_iter=3)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match=rf"^{method} needs residuals .*diverged"):
         getattr(model, method)(X)
 
 
