@@ -167,6 +167,16 @@ def test_residuals_of_held_out_rows_say_how_wide():
     assert_allclose(factor[0], np.interp(0.9, state["levels"], state["absolute"][0]))
 
 
+def test_an_average_of_more_networks_than_were_held_out_from_has_narrower_ones():
+    X, y = rows(40)
+    deviations = []
+    for n_members in (2, 6):  # of two kinds, of which two networks are judged
+        model = TwoLayerRegressor(hidden_size=2, n_members=n_members, random_state=0).fit(X, y)
+        assert model._state["residuals"]["by_held_out"]
+        deviations.append(model._state["residuals"]["deviation"][0])
+    assert deviations[0] == 1 and 0.5 < deviations[1] < 1
+
+
 @every_kind
 def test_the_bounds_are_ordered_in_every_row(kind):
     X, y = rows(60, n_targets=2)
