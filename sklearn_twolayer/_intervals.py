@@ -74,7 +74,8 @@ class IntervalsMixin:
           heart, as under a weak prior, makes far too small.
 
         Fits that go on, warm or by ``partial_fit``, keep the residuals of rows that an earlier one
-        held out; those of training rows are those of the last call. A row of weight k is k rows.
+        held out. Else a warm start has those of its own rows, a stream those of the chunk with
+        which its rows last doubled. A row of weight k is k rows.
         Without error bars, as with ``store_posterior=False``, deviations are those of the noise
         alone, as wide in all rows. Of a coverage so near one that less than one row would be
         outside, bounds are those of the normal distribution, or as far out as the largest residual

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -300,16 +301,26 @@ def test_what_was_held_out_stays_when_a_fit_goes_on():
     assert after["weight"] == 100
 
 
-def test_residuals_of_training_rows_are_those_of_the_last_call():
-    X, y = rows(300)
-    model = TwoLayerRegressor(20, solver="adam", random_state=0)
-    for end in (100, 250):
+def test_in_a_stream_residuals_are_told_anew_when_its_rows_have_doubled():
+    X, y = rows(700)
+    model, told = TwoLayerRegressor(20, solver="adam", random_state=0), []
+    for end in range(100, 701, 100):
         model.partial_fit(X[end - 100 : end], y[end - 100 : end])
-        assert model._state["residuals"]["weight"] == 100
-        assert not model._state["residuals"]["by_held_out"]
-        assert model.predict_interval(X).shape == (300, 2)
-    first = model._state["residuals"]["signed"].copy()
-    model.partial_fit(X[:100], y[:100])
+        state = model._state["residuals"]
+        assert state["weight"] == 100 and not state["by_held_out"]
+        assert model.predict_interval(X).shape == (700, 2)
+        told.append(state["signed"])
+    # 200, 300 and 600 rows are past 128, 256 and 512
+    changed = [not np.array_equal(*pair) for pair in pairwise(told)]
+    assert changed == [True, True, False, False, True, False]
+
+
+def test_a_warm_start_tells_those_of_its_own_rows():
+    X, y = rows(100)
+    model = fitted(X, y, warm_start=True)
+    first = model._state["residuals"]["signed"]
+    model.fit(X[:60], y[:60])
+    assert model._state["residuals"]["weight"] == 60
     assert not np.array_equal(model._state["residuals"]["signed"], first)
 
 
