@@ -274,8 +274,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     store_posterior : bool, default=True
         Whether to keep the covariance of the P parameters of each network, for ``"lm"`` with
         ``alpha="auto"`` P x P numbers, else Kronecker factors of it: what ``predict(X,
-        return_std=True)`` needs, and what tells which rows are too far out to be trusted (see
-        :meth:`predict`).
+        return_std=True)`` needs, what makes :meth:`predict_interval` wider in some rows than in
+        others, and what tells which rows are too far out to be trusted (see :meth:`predict`).
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
@@ -788,6 +788,11 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
             Before ``fit``.
         ValueError
             For ``return_std=True`` without a posterior.
+
+        See Also
+        --------
+        predict_interval : Bounds that hold as often as is asked, whatever shape the noise has.
+        predict_quantiles : The same for any quantiles.
 
         Notes
         -----
