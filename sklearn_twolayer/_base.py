@@ -81,6 +81,8 @@ class BaseTwoLayer(
             task = self._task(X, y, sample_weight, start)
             random_state = self._random_stream(start)
             task = self._with_validation(task, held_out, random_state)
+            if self.group_lasso:
+                task = self._with_chosen_columns(task, random_state, start)
             # its products are small, and threads that others limit meanwhile may never end
             with one_blas_thread_if_small(0):
                 plan = engine.make_plan(task, start)
@@ -91,6 +93,15 @@ class BaseTwoLayer(
             print(summary(self, fitted), flush=True)
         self._warn(fitted)
         return self
+
+    def _with_chosen_columns(self, task, random_state, start):
+        """The task without the columns that are not needed; those of an earlier fit stay out."""
+        if start is None or self.features_used_.all():
+            with one_blas_thread_if_small(0):
+                used = engine.choose_columns(task, random_state, parallel(self.n_jobs))
+        else:
+            used = self.features_used_
+        return engine.using(task, used)
 
     def _partial_fit(self, X, y, sample_weight, **targets):
         """One epoch over new rows."""
@@ -181,6 +192,9 @@ class BaseTwoLayer(
         self._keep_weights(*weights, encoding, scaling)
         self._keep_loss(fitted)
         self._keep_posterior(fitted)
+        used = plan.task.used
+        self.features_used_ = np.ones(self.n_features_in_, dtype=bool) if used is None else used
+        self.n_features_used_ = int(self.features_used_.sum())
         self._no_posterior = plan.no_posterior
         self.loss_curve_ = monitor.loss_curve
         self.loss_ = monitor.loss_curve[-1] if monitor.loss_curve else np.inf

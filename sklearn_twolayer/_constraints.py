@@ -237,6 +237,8 @@ CONSTRAINTS = {
     "moderate": Flag(),
     "solver": Choice(("auto", *SOLVERS)),
     "alpha": Either(_AUTO, Precision()),
+    "l1_ratio": Interval(Real, 0, 1),
+    "group_lasso": Flag(),
     "batch_size": Either(_AUTO, _COUNT),
     "learning_rate": Choice(("auto", *SCHEDULES)),
     "learning_rate_init": Either(_AUTO, _POSITIVE),
@@ -281,7 +283,8 @@ def check_parameters(estimator):
     for name, constraint in CONSTRAINTS.items():
         value = getattr(estimator, name, _ABSENT)
         if value is not _ABSENT and not constraint.accepts(value):
-            plain = isinstance(value, (str, Real)) and not isinstance(value, (bool, np.bool_))
+            is_flag = isinstance(value, (bool, np.bool_))
+            plain = isinstance(value, (str, Real, list, tuple)) and not is_flag
             error = ValueError if plain else TypeError
             raise error(f"{name} must be {constraint}, got {_shown(value)}")
 

@@ -98,7 +98,7 @@ class IntervalsMixin:
             factors = residuals.quantiles(np.array([tail, 1 - tail]))
         else:
             factors = residuals.magnitudes(float(coverage))[:, None] * [-1, 1]
-        return self._bounds(X, factors, residuals.with_variance)
+        return self._bounds(X, factors, residuals.noise)
 
     def predict_quantiles(
         self, X: MatrixLike, quantiles: ArrayLike = (0.05, 0.5, 0.95)
@@ -150,7 +150,7 @@ class IntervalsMixin:
         """
         levels = _checked_levels(quantiles)
         residuals, _ = self._residuals_for("predict_quantiles")
-        return self._bounds(X, residuals.quantiles(levels), residuals.with_variance)
+        return self._bounds(X, residuals.quantiles(levels), residuals.noise)
 
     def _residuals_for(self, method):
         """The residuals and the loss; ValueError where they do not tell what the method asks."""
@@ -168,15 +168,21 @@ class IntervalsMixin:
             )
         return residuals, loss
 
-    def _bounds(self, X, factors, with_variance):
-        """Locations and so many scales, (n_rows[, n_targets], n_levels)."""
+    def _bounds(self, X, factors, noise):
+        """Locations and so many scales, (n_rows[, n_targets], n_levels).
+
+        With a noise, scales are those of a function of no variance.
+        """
         loss, units = self._loss_at_fit, engine.restore(self._state).scaling
         factor, offset = units.outputs(self.n_outputs_)
 
         def bounds(raw, block):
             Z2 = (raw - offset) / factor
-            variance = self._variance(block) if with_variance else np.zeros(Z2.shape)
-            location, scale = loss.location_scale(Z2, variance, self._noise)
+            if noise is None:
+                scattered = self._variance(block), self._noise
+            else:
+                scattered = np.zeros(Z2.shape), noise
+            location, scale = loss.location_scale(Z2, *scattered)
             if location.shape == raw.shape:
                 location = self._mean(raw, block)  # which far outside is not what it is nearby
             else:

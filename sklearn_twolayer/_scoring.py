@@ -60,7 +60,8 @@ def fraction_explained(loss, parameters, y, prediction, sample_weight=None):
         targets = zip(_columns(y), _columns(prediction), strict=True)
         scores = [d2_tweedie_score(*each, power=power, **weights) for each in targets]
         return float(np.mean(scores))
-    if loss == "huber":
+    # a threshold that is left open is told at the end of a fit
+    if loss == "huber" and not isinstance(parameters["huber_delta"], str):
         return _d2_of_huber(parameters["huber_delta"], y, prediction, sample_weight)
     return r2_score(y, prediction, **weights)
 
@@ -78,7 +79,8 @@ def _d2_of_huber(deltas, y, prediction, sample_weight):
     """The same for Huber's loss, which scikit-learn's metrics do not have."""
     weights = np.ones(len(prediction)) if sample_weight is None else np.asarray(sample_weight)
     scores = []
-    for y_k, found, delta in zip(_columns(y), _columns(prediction), np.ravel(deltas), strict=True):
+    columns = _columns(y), _columns(prediction)
+    for y_k, found, delta in zip(*columns, np.broadcast_to(deltas, len(columns[0])), strict=True):
         y_k = y_k.astype(np.float64)
 
         def total(prediction, y_k=y_k, delta=delta):

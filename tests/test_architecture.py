@@ -16,13 +16,16 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "ambiguity",
     "left_out",
+    "relevance",
     "held_out",
     "averaging",
     "run",
     "borrowing",
     "preparation",
     "plan",
+    "sparsity",
     "task",
     "recipe",
     "compatibility",

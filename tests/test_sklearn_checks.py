@@ -187,6 +187,23 @@ def test_common_checks_of_second_order(estimator, check):
     run(estimator, check)
 
 
+SPARSE = {"alpha": 0.1, "l1_ratio": 0.5}
+
+
+@with_checks(
+    [
+        TwoLayerClassifier(10, solver="adam", **SPARSE, **BUDGETS["adam"]),
+        TwoLayerRegressor(10, **SPARSE, **BUDGETS["lbfgs"]),
+    ],
+    [
+        TwoLayerClassifier(10, **SPARSE, **BUDGETS["lbfgs"]),
+        TwoLayerRegressor(10, solver="adam", **SPARSE, **BUDGETS["adam"]),
+    ],
+)
+def test_common_checks_of_sparse_weights(estimator, check):
+    run(estimator, check)
+
+
 @with_checks(estimators(BY_DEFAULT), estimators(rest(BY_DEFAULT)))
 def test_common_checks(estimator, check):
     run(estimator, check)

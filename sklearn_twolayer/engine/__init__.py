@@ -49,6 +49,7 @@ from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .numerics import softmax, softplus, within_range
 from .plan import Plan, make_plan
+from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
 from .solvers.monitor import Monitor, Progress, Report
@@ -92,6 +93,7 @@ __all__ = [
     "Status",
     "Task",
     "activation_of",
+    "choose_columns",
     "draw_in",
     "fit",
     "gradient_magnitude",
@@ -117,6 +119,7 @@ __all__ = [
     "softmax",
     "softplus",
     "subset",
+    "using",
     "widest_member",
     "with_labels_of",
     "within_range",

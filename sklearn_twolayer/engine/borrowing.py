@@ -11,14 +11,18 @@ is the mean loss itself (Koenker and Machado 1999),
 Where targets have a Gaussian noise this is as curved as the squared error's, whatever the quantile.
 """
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .data.rows import ArrayRows
+from .model.loss import LocatedLoss
 from .model.losses import LOSSES, Loss
 from .model.network import Network
 from .model.parameters import Shape
+from .model.quantile_losses import middle_and_deviation
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
@@ -56,10 +60,12 @@ def is_likelihood(loss: Loss) -> bool:
 
 
 def posterior_of(plan: Plan, solution: Solution) -> Posterior | None:
-    """That of a network, or weights alone where the loss tells nothing of how sure they are."""
-    loss = plan.task.loss
-    if solution.posterior is not None or solution.status is Status.DIVERGED or is_likelihood(loss):
-        return solution.posterior
+    """That of a network of quantities, or weights alone where nothing tells how sure they are."""
+    found, is_located = solution.posterior, isinstance(plan.task.loss, LocatedLoss)
+    if found is not None or solution.status is Status.DIVERGED:
+        return found
+    if not is_located or (is_likelihood(plan.task.loss) and not plan.no_posterior):
+        return None
     # targets scatter alike everywhere, in units of their own
     noise = np.ones(plan.task.n_targets)
     return Posterior(solution.theta, None, np.ones(1), noise, 0.0, 0.0)
@@ -74,6 +80,42 @@ def of_squared_error(plan: Plan) -> Plan:
     alpha_by = "evidence" if plan.alpha_by == "squared_error" else plan.alpha_by
     shape = replace(plan.shape, n_outputs=n_targets)
     return replace(plan, task=task, alpha_by=alpha_by, shape=shape, others=())
+
+
+FAR, TIMES = 10.0, 3
+"""Deviations of most residuals beyond which one is too far off, and how often these are told."""
+
+
+Train = Callable[[Plan, Training], Fit]
+"""One run of a plan on these rows."""
+
+
+def fit_squared_error(plan: Plan, training: Training, train: Train) -> Fit:
+    """Squared errors minimised, again where some rows are so far off that they rule the others.
+
+    Their targets are then taken for as far off as is far at most: Huber's pseudo-values.
+    """
+    plan = of_squared_error(plan)
+    found = train(plan, training)
+    for _ in range(TIMES):
+        tamed = _without_far_targets(plan.network(), training, found.solution.theta)
+        if tamed is None:
+            break
+        found = train(plan, tamed)
+    return found
+
+
+def _without_far_targets(network: Network, training: Training, theta: Array) -> Training | None:
+    """The rows, far ones nearer to what the network says of them; None if there are none."""
+    rows = copy(training.rows)
+    errors, weights = residuals(network, rows, theta), rows.weights_of_rows()
+    middle, deviation = middle_and_deviation(errors, weights)
+    reach = np.where(deviation > 0, FAR * deviation, np.inf)
+    excess = errors - np.clip(errors, middle - reach, middle + reach)
+    if not excess.any():
+        return None
+    rows.Y = (rows.Y - excess).astype(rows.Y.dtype)
+    return replace(training, rows=rows)
 
 
 def begin(plan: Plan, training: Training, found: Fit) -> Beginning:

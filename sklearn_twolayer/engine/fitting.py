@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
+from .ambiguity import narrowed
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
 from .bayes.residuals import Residuals
-from .borrowing import of_squared_error, posterior_of, residuals
+from .borrowing import fit_squared_error, of_squared_error, posterior_of, residuals
 from .held_out import Parallel, Weighting, weigh
 from .left_out import moderation_without, residuals_without
 from .model.quantile_losses import weighted_quantiles
@@ -117,9 +118,11 @@ def _with_definite_loss(
         if random_state is None:
             errors = errors - weighted_quantiles(errors, weights, 0.5)
         else:
-            pilot = of_squared_error(plan)
-            found = run(pilot, training, random_state, phase="pilot")
-            errors = residuals(pilot.network(), rows, found.solution.theta)
+            pilot = fit_squared_error(
+                plan, training, lambda plan, rows: run(plan, rows, random_state, phase="pilot")
+            )
+            network = of_squared_error(plan).network()
+            errors = residuals(network, rows, pilot.solution.theta)
         loss = loss.for_noise(errors, weights)
     return plan.with_loss(loss)
 
@@ -229,12 +232,15 @@ def average(
     if not posteriors:
         return found
     told = [m.plan for m in members], [m.training for m in members], posteriors, weights
-    residuals = weighting.residuals if weighting else _still_valid(earlier, plan)
-    residuals = residuals or residuals_without(*told)
-    continuation = replace(found.continuation, residuals=residuals)
-    noise = weights @ np.array([p.noise for p in posteriors])
-    found = replace(found, noise=noise, continuation=continuation)
-    if not plan.settings.store_posterior or any(p.covariance is None for p in posteriors):
+    scatter = weighting.residuals if weighting else None
+    scatter = narrowed(scatter, *told) if scatter else _still_valid(earlier, plan)
+    scatter = scatter or residuals_without(*told)
+    continuation = replace(found.continuation, residuals=scatter)
+    found = replace(found, continuation=continuation)
+    if any(p.covariance is None for p in posteriors):
+        return found  # of weights alone there is no more to say
+    found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
+    if not plan.settings.store_posterior:
         return found
     thetas, covariances = [p.theta for p in posteriors], [p.covariance for p in posteriors]
     predictive = Predictive(thetas, covariances, weights)

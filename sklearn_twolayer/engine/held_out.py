@@ -248,16 +248,19 @@ def _residuals(
     plan: Plan, told: list[list[_Told]], a: Array, Y: Array, weights: Array
 ) -> Residuals | None:
     """Those of the average, in units of its own scale; of what is no quantity there are none."""
-    loss, with_variance = plan.task.loss, not plan.no_posterior
+    loss = plan.task.loss
     if not isinstance(loss, LocatedLoss):
         return None
+    folds = list(zip(*told, strict=True))
+    noises = [a @ np.array([part.noise for part in of_fold]) for of_fold in folds]
+    constant = np.mean(noises, axis=0) if plan.no_posterior else None
     found = []
-    for of_fold in zip(*told, strict=True):
+    for of_fold, noise in zip(folds, noises, strict=True):
         Z2, variance = combine_variances(((part.Z2, part.variance) for part in of_fold), a)
-        noise = a @ np.array([part.noise for part in of_fold])
-        found.append(loss.location_scale(Z2, variance if with_variance else 0 * variance, noise))
+        scattered = (variance, noise) if constant is None else (0 * variance, constant)
+        found.append(loss.location_scale(Z2, *scattered))
     location, scale = (np.concatenate(each) for each in zip(*found, strict=True))
-    return tabulate((Y - location) / scale, weights, True, with_variance)
+    return tabulate((Y - location) / scale, weights, True, constant)
 
 
 def _shortened(plan: Plan, ratio: float) -> Plan:

@@ -1,4 +1,4 @@
-"""Left-out rows: how sure an average is where none were held out, by leave-one-out.
+"""Left-out rows: how sure networks are where none were held out, by leave-one-out.
 
 Each training row is taken out of the posterior by one Newton step (`leave_one_out`): exact where
 the network is linear in its weights. It is right for exact posteriors; Kronecker factors do not
@@ -14,6 +14,7 @@ from .bayes.moderation import Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
 from .borrowing import is_likelihood
+from .data.rows import ArrayRows
 from .held_out import rows_to_moderate
 from .model.loss import LocatedLoss, Loss, with_noise
 from .numerics import Array
@@ -27,8 +28,11 @@ USUAL_FRACTION = 0.1
 A row left out by a Newton step does not tell either: the factors do not know single rows.
 """
 
-ROWS_TO_SCATTER = 1000
-"""Rows that tell the shape of residuals well enough."""
+MOST_RESIDUALS = 1000
+"""Rows that tell well enough how residuals scatter."""
+
+EXAGGERATION = 2.0
+"""So many times as many parameters are determined by Kronecker factors as are in truth."""
 
 
 def moderation_without(
@@ -42,8 +46,8 @@ def moderation_without(
         return Moderation(variance_fraction=0.0)
     if not are_exact(posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)
-    n = rows_to_moderate(plans[0])
-    return choose_moderation(loss, _left_out(plans, trainings, posteriors, a, n))
+    rows, n = [training.rows for training in trainings], rows_to_moderate(plans[0])
+    return choose_moderation(loss, _told(plans, rows, posteriors, a, n, [loss] * len(plans)))
 
 
 def are_exact(posteriors: Sequence[Posterior]) -> bool:
@@ -54,62 +58,82 @@ def are_exact(posteriors: Sequence[Posterior]) -> bool:
 def residuals_without(
     plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
 ) -> Residuals | None:
-    """Residuals of training rows, in units of the scale: left out where posteriors are exact.
-
-    Else a part of each was learnt, and they tell the shape alone: their mean square is one.
-    """
+    """Residuals, in units of the scale, of validation rows, or else of training rows left out."""
     loss, with_variance = plans[0].task.loss, not plans[0].no_posterior
     if not isinstance(loss, LocatedLoss):
         return None
-    noise = a @ np.array([p.noise for p in posteriors])
-    found = []
-    for Z2, covariance, Y, weights in _left_out(plans, trainings, posteriors, a, ROWS_TO_SCATTER):
+    rows = [training.validation for training in trainings if training.validation is not None]
+    losses: list[Loss | None] = [None] * len(plans)
+    by_validation = bool(rows)
+    if not by_validation:
+        rows = [training.rows for training in trainings]
+        losses = [_loss_of(plan, p) for plan, p in zip(plans, posteriors, strict=True)]
+    noise, found = a @ np.array([p.noise for p in posteriors]), []
+    for Z2, covariance, Y, weights in _told(plans, rows, posteriors, a, MOST_RESIDUALS, losses):
         variance = np.einsum("ikk->ik", covariance) * with_variance
         location, scale = loss.location_scale(Z2, variance, noise)
         found.append(((Y - location) / scale, weights))
-    residuals, weights = (np.concatenate(each) for each in zip(*found, strict=True))
-    if not are_exact(posteriors) and all(p.covariance is not None for p in posteriors):
-        residuals /= np.sqrt(weights @ residuals**2 / weights.sum())
-    return tabulate(residuals, weights, False, with_variance)
+    residuals, copies = (np.concatenate(each) for each in zip(*found, strict=True))
+    if _know_their_rows(losses, posteriors) and not by_validation:
+        residuals /= 1 - _leverage(residuals, copies)
+    return tabulate(residuals, copies, by_validation, None if with_variance else noise)
 
 
-def _left_out(
+def _know_their_rows(losses: Sequence[Loss | None], posteriors: Sequence[Posterior]) -> bool:
+    """Whether members, of a known variance, have been asked for rows that they have met."""
+    known = zip(losses, posteriors, strict=True)
+    return any(loss is None and p.covariance is not None for loss, p in known)
+
+
+def _leverage(residuals: Array, weights: Array) -> Array:
+    """What part of its own residual a row has taken away, on average, by Kronecker factors.
+
+    With gamma parameters determined by n rows, g = gamma / n, of residuals e the noise is found to
+    be e'e / n (1 - g) and the mean square scale is 1 + g times that: residuals in its units have
+    the mean square m = (1 - g) / (1 + g). Generalised cross-validation (Golub et al. 1979) then has
+    e / (1 - g) for those of rows left out, where g is to be that of `EXAGGERATION` times less.
+    """
+    m = weights @ np.square(residuals) / weights.sum()
+    return np.maximum((1 - m) / (1 + m), 0) / EXAGGERATION
+
+
+def _told(
     plans: Sequence[Plan],
-    trainings: Sequence[Training],
+    rows: Sequence[ArrayRows],
     posteriors: Sequence[Posterior],
     a: Array,
     n: int,
+    losses: Sequence[Loss | None],
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Blocks of (Z2, covariance, Y, weights) of n training rows that the average does not know.
+    """Blocks of (Z2, covariance, Y, weights) of n rows, as each member has them, by the average.
 
-    To what has no exact posterior, rows are known.
+    From members whose loss is given, each row is left out.
     """
-    n_rows = trainings[0].rows.n_rows
-    index = np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.intp)
-    members = [
-        (outputs_of(plan.network(), p.theta, p.covariance), training.rows, _loss_of(plan, p))
-        for plan, training, p in zip(plans, trainings, posteriors, strict=True)
+    index = np.linspace(0, rows[0].n_rows - 1, min(n, rows[0].n_rows)).astype(np.intp)
+    each = [
+        (outputs_of(plan.network(), p.theta, p.covariance), of_member, loss)
+        for plan, p, of_member, loss in zip(plans, posteriors, rows, losses, strict=True)
     ]
     widest = max((plan.shape for plan in plans), key=lambda shape: shape.size)
     for block in blocks(widest, len(index)):
-        rows = index[block]
-        Y, weights = trainings[0].rows.part(rows).targets()
+        part = index[block]
+        Y, weights = rows[0].part(part).targets()
         told = (
-            _told(loss, *outputs.of_rows(of_member.take(rows)[0]), Y, weights)
-            for outputs, of_member, loss in members
+            _without(loss, *outputs.of_rows(of_member.take(part)[0]), Y, weights)
+            for outputs, of_member, loss in each
         )
         yield (*combine(told, a), Y, weights)
 
 
 def _loss_of(plan: Plan, posterior: Posterior) -> Loss | None:
-    """What a row has contributed to the curvature; None where no single row is known."""
+    """What tells how much each row has contributed; None where no single row is known."""
     loss = plan.task.loss
     if not are_exact([posterior]) or not is_likelihood(loss):
         return None
     return with_noise(loss, 1 / posterior.noise) if loss.has_noise else loss
 
 
-def _told(
+def _without(
     loss: Loss | None, Z2: Array, covariance: Array, Y: Array, weights: Array
 ) -> tuple[Array, Array]:
     if loss is None:

@@ -31,6 +31,7 @@ from .settings import Settings, is_auto
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
+from .sparsity import check_sparsity, why_no_posterior
 from .task import AlphaBy, Continuation, Plan, Task
 
 FEW_ROWS = 10_000
@@ -49,12 +50,13 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     ValueError for what does not go together. A chunk of a stream is one epoch of a stochastic
     solver.
     """
+    check_sparsity(task.settings, streaming)
     n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
     # a chunk is met once: nothing could begin at a squared error first
     is_given = not has_few_outputs or (streaming and task.loss.borrows_prior and start is None)
     if is_given and is_auto(task.settings.alpha):
         task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
-    task = replace(task, settings=_of_one_chunk(task)) if streaming else _merged(task)
+    task = replace(task, settings=_of_one_chunk(task)) if streaming else merged(task)
     if start is None:
         check_pair(task.loss, task.settings)
         found = kinds(task.settings, _table(task))
@@ -144,6 +146,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     reason = _without_posterior(task.loss, by_evidence)
     if shape.n_hidden > WIDEST:
         reason = f"there are {shape.n_hidden} hidden units, more than {WIDEST}"
+    reason = reason or why_no_posterior(settings)
     if not settings.store_posterior:
         reason = reason or "the fit was with store_posterior=False"
     return Plan(
@@ -216,7 +219,7 @@ def _of_one_chunk(task: Task) -> Settings:
     return replace(task.settings, solver=solver, dtype=dtype, max_iter=1)
 
 
-def _merged(task: Task) -> Task:
+def merged(task: Task) -> Task:
     """Equal rows as one, where the solver takes all rows at once.
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.

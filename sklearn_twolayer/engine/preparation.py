@@ -72,14 +72,22 @@ def _measure(plan: Plan) -> Scaling:
     task = plan.task
     n_rows, n_features = task.X.shape[0], plan.shape.n_features
     weight = float(n_rows if task.weights is None else task.weights.sum())
-    if not plan.settings.standardize:
-        as_they_are = no_moments(n_features), no_moments(task.n_targets)
-        return Scaling(*as_they_are, n_rows, weight, _means(plan))
-    X, present = _moments(plan)
     Y = no_moments(task.n_targets)
+    if not plan.settings.standardize:
+        return Scaling(_used(plan, no_moments(n_features)), Y, n_rows, weight, _means(plan))
+    X, present = _moments(plan)
+    X = _used(plan, X)
     if task.loss.standardizes_target:
         Y = moments(task.Y, task.weights)
     return Scaling(X, Y, n_rows, weight, present=present, link=task.loss.link)
+
+
+def _used(plan: Plan, X: Moments) -> Moments:
+    """Columns that are to be ignored are constant whatever they hold: their weights will be 0."""
+    used = plan.task.used
+    if used is None:
+        return X
+    return replace(X, deviation=np.where(used[plan.shape.columns], X.deviation, 0.0))
 
 
 def _moments(plan: Plan) -> tuple[Moments, Array | None]:

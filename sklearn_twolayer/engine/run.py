@@ -13,7 +13,7 @@ from numpy.random import RandomState
 from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
 from .bayes.search import all_noise
-from .borrowing import Beginning, begin, is_likelihood, of_squared_error
+from .borrowing import Beginning, begin, fit_squared_error, is_likelihood
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
@@ -42,11 +42,7 @@ def run(
     `phase` is what callbacks are told to name the run by.
     """
     # where to begin
-    if plan.alpha_by == "squared_error":
-        of_mean = run(of_squared_error(plan), training, random_state, phase=phase)
-        beginning = begin(plan, training, of_mean)
-    else:
-        beginning = Beginning(plan, *_initial(plan, training, random_state, start))
+    beginning = _beginning(plan, training, random_state, start, phase)
     plan, theta = beginning.plan, beginning.theta
     # what to minimise, and who watches
     objective = _objective(plan, training)
@@ -77,8 +73,14 @@ def run(
 def _objective(plan: Plan, training: Training) -> Objective:
     """F, without a penalty under the evidence, where the prior is the solver's own matter."""
     penalty = 0.0 if plan.alpha is None else plan.alpha
-    weight, bounds = training.weight, plan.bounds
-    return Objective(plan.network(), training.rows, penalty, weight, bounds=bounds)
+    return Objective(
+        plan.network(),
+        training.rows,
+        penalty,
+        training.weight,
+        bounds=plan.bounds,
+        l1_ratio=plan.settings.l1_ratio,
+    )
 
 
 def _solver(plan: Plan) -> Callable[..., Solution]:
@@ -124,6 +126,23 @@ def _add_posterior(beginning: Beginning, objective: Objective, solution: Solutio
         solution.posterior = found
 
 
+def _beginning(
+    plan: Plan,
+    training: Training,
+    random_state: RandomState,
+    start: Continuation | None,
+    phase: str,
+) -> Beginning:
+    """Where the run begins; a prior that is borrowed takes runs for squared errors first."""
+    if plan.alpha_by != "squared_error":
+        return Beginning(plan, *_initial(plan, training, random_state, start))
+
+    def train(plan: Plan, training: Training) -> Fit:
+        return run(plan, training, random_state, phase=phase)
+
+    return begin(plan, training, fit_squared_error(plan, training, train))
+
+
 def _initial(
     plan: Plan, training: Training, random_state: RandomState, start: Continuation | None
 ) -> tuple[Array, State | None]:
@@ -137,7 +156,7 @@ def _initial(
             draw_within(plan.shape, plan.directions, theta, random_state)
         if plan.alpha_by != "evidence":
             return theta, None
-        return _beginning(plan, training, theta, random_state)
+        return _beginning_of_evidence(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
     if plan.bounds is not None:
         plan.bounds.project(theta)  # constraints may be newer than the weights
@@ -173,7 +192,7 @@ LEAST_NOISE = 1e-4
 """Variance of the noise, relative to that of the targets, that a good fit may begin with."""
 
 
-def _beginning(
+def _beginning_of_evidence(
     plan: Plan, training: Training, theta: Array, random_state: RandomState
 ) -> tuple[Array, State | None]:
     """Where the evidence begins: with all taken for noise, or all for signal."""

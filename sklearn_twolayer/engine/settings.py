@@ -17,6 +17,8 @@ class Settings:
     n_knots: int | str = "auto"
     solver: str = "auto"
     alpha: Any = "auto"
+    l1_ratio: float = 0.0
+    group_lasso: bool = False
     batch_size: int | str = "auto"
     learning_rate: str = "auto"
     learning_rate_init: Any = "auto"

@@ -40,10 +40,11 @@ class Task:
 
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
-    validation rows, is NaN. `score` rates folded weights, the more the better, given as
-    ``score(coefs, intercepts, activation, encoding, scaling)``; without it, `validation` rows
-    (X, Y, weights) are rated by their negated loss. `monotonic` has 1 or -1 for the columns of X
-    with which predictions are to rise or to fall, 0 for the others; None where there are none.
+    validation rows, is NaN. `used` (n_columns,) tells which columns of X are not to be ignored;
+    None stands for all. `monotonic` has 1 or -1 for the columns of X with which predictions are to
+    rise or to fall, 0 for the others; None where there are none. `score` rates folded weights, the
+    more the better, given as ``score(coefs, intercepts, activation, encoding, scaling)``; without
+    it, `validation` rows (X, Y, weights) are rated by their negated loss.
     """
 
     X: Any
@@ -55,6 +56,7 @@ class Task:
     n_levels: Array | None = None
     has_missing: bool = False
     monotonic: Array | None = None
+    used: Array | None = None
     validation: tuple[Any, Array, Array | None] | None = None
     score: Callable[..., float] | None = None
     early_stopping: bool = False

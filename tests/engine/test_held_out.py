@@ -14,6 +14,7 @@ from sklearn_twolayer.engine import held_out as module
 from sklearn_twolayer.engine.bayes.ensemble import combine, member_weights
 from sklearn_twolayer.engine.bayes.moderation import Moderation, choose_moderation
 from sklearn_twolayer.engine.bayes.predictive import OutputCovariance
+from sklearn_twolayer.engine.bayes.residuals import tabulate
 from sklearn_twolayer.engine.fitting import one_after_the_other
 from sklearn_twolayer.engine.held_out import weigh
 from sklearn_twolayer.engine.plan import make_plan
@@ -396,3 +397,60 @@ def test_parts_of_rows_are_in_the_units_of_all(rng):
     part = rows.part(np.arange(10))
     assert isinstance(part, Training) and part.scaling is rows.scaling
     assert_array_equal(part.rows.Y, rows.rows.Y[:10])
+
+
+# how quantities scatter
+
+
+@pytest.mark.parametrize("keeps_posterior", [True, False])
+def test_residuals_are_those_of_the_average_in_units_of_its_scale(keeps_posterior):
+    X, Y = quantities(60)
+    asked = [replace(each, store_posterior=keeps_posterior) for each in (EXACT, GIVEN)]
+    plans, trainings = planned(X, np.hstack([Y, Y**2]), asked)
+    told = []
+
+    def parallel(calls):
+        told.extend(call() for call in calls)
+        return told
+
+    found = weigh(plans, trainings, 5, RandomState(0), parallel)
+    a, residuals, noises = found.weights, [], []
+    assert a.min() > 0
+    for fold in range(5):
+        both = told[2 * fold : 2 * fold + 2]
+        Z2 = sum(w * one.Z2 for w, one in zip(a, both, strict=True))
+        # within members, and between them
+        variance = sum(
+            w * (one.variance + (one.Z2 - Z2) ** 2) for w, one in zip(a, both, strict=True)
+        )
+        noises.append(sum(w * one.noise for w, one in zip(a, both, strict=True)))
+        scale = np.sqrt(variance + noises[-1]) if keeps_posterior else 1
+        rows = np.array_split(RandomState(0).permutation(60), 5)[fold]
+        residuals.append((trainings[0].rows.Y[rows] - Z2) / scale)
+    residuals, noise = np.concatenate(residuals), None
+    if not keeps_posterior:
+        noise = np.mean(noises, axis=0)
+        residuals = residuals / np.sqrt(noise)
+        assert_allclose(found.residuals.noise, noise)
+    expected = tabulate(residuals, np.ones(60), True, noise)
+    assert_allclose(found.residuals.signed, expected.signed, rtol=1e-9)
+    assert_allclose(found.residuals.absolute, expected.absolute, rtol=1e-9)
+    assert_allclose(found.residuals.deviation, expected.deviation, rtol=1e-9)
+    assert found.residuals.by_held_out and found.residuals.with_variance == keeps_posterior
+
+
+def test_copies_count_in_residuals_as_weights_do():
+    X, Y = quantities(40)
+    copies = RandomState(1).randint(1, 4, 40)
+    weighted = planned(X, Y, [EXACT, GIVEN], copies.astype(float))
+    copied = planned(X.repeat(copies, axis=0), Y.repeat(copies, axis=0), [EXACT, GIVEN])
+    first, second = (
+        weigh(*p, 5, RandomState(0), one_after_the_other).residuals for p in (weighted, copied)
+    )
+    assert_array_equal(first.signed, second.signed)
+    assert first.weight == second.weight == copies.sum()
+
+
+def test_labels_have_no_residuals():
+    plans, trainings = planned(*labels(60), [EXACT, GIVEN])
+    assert weigh(plans, trainings, 5, RandomState(0), one_after_the_other).residuals is None

@@ -10,7 +10,7 @@ Of a level so near the end that less than a row is beyond it, residuals tell not
 the Gaussian's quantile, or the extreme residual where that is further out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -29,21 +29,28 @@ ROUNDING = 1e-9
 class Residuals:
     """Quantiles of the residuals, and of their magnitudes, (n_targets, n_levels) each.
 
-    `weight` is that of the rows, and `by_held_out` says whether these had a part in training.
-    `with_variance` tells whether the scale has the variance of the function in it, or is that of
-    the noise alone.
+    `weight` is that of the rows, and `by_held_out` says whether these had no part in training.
+    Without a `noise` the scale is that of the predictive, of which `deviation` (n_targets,) is one;
+    with it, that of a function of no variance and of this noise (n_outputs,), and `deviation` is
+    the root mean square of residuals in units of it.
     """
 
     levels: Array
     signed: Array
     absolute: Array
+    deviation: Array
     weight: float
-    by_held_out: bool = True
-    with_variance: bool = True
+    by_held_out: bool
+    noise: Array | None = None
+
+    @property
+    def with_variance(self) -> bool:
+        """Whether the variance of the function is in the scale."""
+        return self.noise is None
 
     def quantiles(self, levels: Array) -> Array:
         """Of the residuals, (n_targets, n_levels), for any levels in (0, 1)."""
-        gaussian = ndtri(levels)
+        gaussian = self.deviation[:, None] * ndtri(levels)
         found = self._between(self.signed, levels)
         above, below = self._is_beyond(levels), self._is_beyond(1 - levels)
         found = np.where(above, np.maximum(self.signed[:, [-1]], gaussian), found)
@@ -52,8 +59,14 @@ class Residuals:
     def magnitudes(self, coverage: float) -> Array:
         """What so large a part of the magnitudes of residuals is below, (n_targets,)."""
         if self._is_beyond(np.array(coverage)):
-            return np.maximum(self.absolute[:, -1], ndtri((1 + coverage) / 2))
+            return np.maximum(self.absolute[:, -1], self.deviation * ndtri((1 + coverage) / 2))
         return self._between(self.absolute, np.array([coverage]))[:, 0]
+
+    def times(self, factor: float | Array) -> "Residuals":
+        """Those of residuals that are so many times as large, for each target or for all."""
+        of_each = np.reshape(factor, (-1, 1))
+        signed, absolute = of_each * self.signed, of_each * self.absolute
+        return replace(self, signed=signed, absolute=absolute, deviation=factor * self.deviation)
 
     def _between(self, table: Array, levels: Array) -> Array:
         return np.array([np.interp(levels, self.levels, of_target) for of_target in table])
@@ -64,7 +77,7 @@ class Residuals:
 
 
 def tabulate(
-    residuals: Array, weights: Array, by_held_out: bool, with_variance: bool
+    residuals: Array, weights: Array, by_held_out: bool, noise: Array | None = None
 ) -> Residuals | None:
     """The quantiles of residuals (n_rows, n_targets); None where there are no finite ones."""
     if not (len(residuals) and np.isfinite(residuals).all()):
@@ -74,8 +87,10 @@ def tabulate(
     # from below and from above they meet at the median, which is in the middle of both
     signed = np.where(LEVELS == 0.5, (lower + upper) / 2, np.where(LEVELS < 0.5, lower, upper))
     absolute = upper_quantiles(np.abs(residuals), weights, LEVELS)
-    weight = float(weights.sum())
-    return Residuals(LEVELS, signed, absolute, weight, by_held_out, with_variance)
+    weight, deviation = float(weights.sum()), np.ones(residuals.shape[1])
+    if noise is not None:
+        deviation = np.sqrt(weights @ np.square(residuals) / weight)
+    return Residuals(LEVELS, signed, absolute, deviation, weight, by_held_out, noise)
 
 
 def upper_quantiles(residuals: Array, weights: Array, levels: Array) -> Array:

@@ -61,9 +61,12 @@ class Network:
 
     def loss_sum(self, theta: Array, X: Inputs, Y: Array, w: Array | float) -> tuple[float]:
         """sum_i w_i loss_i, forward only."""
+        return (_weighted_sum(self.losses(theta, X, Y), w),)
+
+    def losses(self, theta: Array, X: Inputs, Y: Array) -> Array:
+        """The loss of each row (n_rows,)."""
         buffers = self._forward(theta, X)
-        losses = self.loss.loss_gradient(buffers.Z2, Y, buffers.D2)
-        return (_weighted_sum(losses, w),)
+        return self.loss.loss_gradient(buffers.Z2, Y, buffers.D2)
 
     def outputs(self, theta: Array, X: Inputs) -> Array:
         """Z2 (n_rows, n_outputs), good until the next call."""

@@ -72,6 +72,14 @@ class Shape:
         return self.n_features if self.blocks is None else len(self.blocks)
 
     @property
+    def columns(self) -> Array:
+        """The original column of X that each feature belongs to (n_features,)."""
+        if self.blocks is None:
+            return np.arange(self.n_features)
+        columns, sizes = np.array(self.blocks, dtype=np.intp).reshape(-1, 2).T
+        return np.repeat(columns, sizes)
+
+    @property
     def n_groups(self) -> int:
         """Groups of weights that may have a prior of their own; see `groups`."""
         return self.n_columns + 2 + self.skip
@@ -83,11 +91,7 @@ class Shape:
         """
         group, n_columns = np.empty(self.size, dtype=np.intp), self.n_columns
         parts = self.views(group)
-        if self.blocks is None:
-            parts.W1[:] = np.arange(n_columns)[:, None]
-        else:
-            columns, sizes = np.array(self.blocks, dtype=np.intp).reshape(-1, 2).T
-            parts.W1[:] = np.repeat(columns, sizes)[:, None]
+        parts.W1[:] = self.columns[:, None]
         parts.b1[:], parts.W2[:], parts.b2[:] = n_columns, n_columns + 1, -1
         if parts.W0 is not None:
             parts.W0[:] = n_columns + 2

@@ -113,9 +113,6 @@ EFFICIENT, DEVIATIONS = 1.345, 1.4826
 """Deviations of the noise up to which Huber's loss is square, which lose 5 per cent where it is
 Gaussian, and how many median absolute ones a deviation is."""
 
-LEAST_DEVIATION = 0.1
-"""Of the root of the mean square, that of most residuals is taken for at least so much."""
-
 
 @dataclass(frozen=True)
 class Huber(ForQuantities):
@@ -139,14 +136,20 @@ class Huber(ForQuantities):
         return isinstance(self.huber_delta, str)
 
     def for_noise(self, errors: Array, weights: Array) -> Any:
-        deviation = DEVIATIONS * weighted_quantiles(np.abs(errors), weights, 0.5)
-        # where most residuals are none, the others tell
+        _, deviation = middle_and_deviation(errors, weights)
+        # where most residuals are alike, the others tell
         root = np.sqrt(weights @ errors**2 / weights.sum())
-        deviation = np.maximum(deviation, LEAST_DEVIATION * root)
-        return replace(self, huber_delta=EFFICIENT * np.where(deviation > 0, deviation, 1.0))
+        deviation = np.where(deviation > 0, deviation, np.where(root > 0, root, 1.0))
+        return replace(self, huber_delta=EFFICIENT * deviation)
 
     def in_units_of(self, scale: Array) -> Any:
         return self if self.follows_noise else replace(self, huber_delta=self.huber_delta / scale)
+
+
+def middle_and_deviation(Y: Array, weights: Array) -> tuple[Array, Array]:
+    """The median of each column, and the deviation of a Gaussian with such a middle half."""
+    middle = weighted_quantiles(Y, weights, 0.5)
+    return middle, DEVIATIONS * weighted_quantiles(np.abs(Y - middle), weights, 0.5)
 
 
 def weighted_quantiles(Y: Array, weights: Array, level: float) -> Array:

@@ -1,4 +1,8 @@
-"""Limited-memory BFGS on all rows, L-BFGS (Nocedal and Wright 2006, section 7.2)."""
+"""Limited-memory BFGS on all rows, L-BFGS (Nocedal and Wright 2006, section 7.2).
+
+Where F has absolute values of weights in it, steps are taken orthant by orthant, as in OWL-QN
+(Andrew and Gao 2007).
+"""
 
 import math
 from collections import deque
@@ -41,7 +45,8 @@ def solve(
     falls by rounding only, or when no length of step lowers it, not even along the gradient; and F,
     if it follows the weights, changes no more.
     """
-    minimizer = _Minimizer(objective, theta, settings, monitor)
+    kind = _Minimizer if objective.is_smooth else _Orthantwise
+    minimizer = kind(objective, theta, settings, monitor)
     monitor.start(theta)
     status = minimizer.status()
     while status is None:
@@ -79,9 +84,12 @@ def direction(gradient: Array, pairs: Sequence[Pair]) -> Array:
 
 @dataclass
 class _Point:
+    """F at x, and the gradient of its smooth part; F falls fastest against `steepest`."""
+
     x: Array
     value: float
     gradient: Array
+    steepest: Array
 
 
 class _Minimizer:
@@ -99,15 +107,16 @@ class _Minimizer:
         """F and its gradient."""
         self.n_fun += 1
         value, gradient = self.objective(x.astype(self.dtype, copy=False))
-        return _Point(x, value, gradient.astype(np.float64, copy=False))
+        gradient = gradient.astype(np.float64, copy=False)
+        return _Point(x, value, gradient, gradient)
 
     def iterate(self) -> Status | None:
         """One step; why the iterations ended, if it did."""
-        there = self._step(direction(self.here.gradient, self.pairs))
+        there = self._step(direction(self.here.steepest, self.pairs))
         if there is None and self.pairs:
             # at a kink, what is remembered of the slopes misleads
             self.pairs.clear()
-            there = self._step(-self.here.gradient)
+            there = self._step(-self.here.steepest)
         if there is None:
             return Status.MAX_FUN if self.spent else self._at_rest()
         self._remember(there)
@@ -126,7 +135,7 @@ class _Minimizer:
             return Status.STOPPED
         if self.monitor.stalled and self.is_judged:
             return Status.CONVERGED  # whatever F has become, rows that were held out do not gain
-        flat = np.abs(self.here.gradient).max() <= self.settings.tol
+        flat = np.abs(self.here.steepest).max() <= self.settings.tol
         if flat or self.fell <= np.finfo(self.dtype).eps or self.monitor.stalled:
             return self._at_rest()
         if self.n_iter >= self.settings.max_iter:
@@ -190,3 +199,32 @@ class _Minimizer:
                 return there
             length = 2 * low if math.isinf(high) else (low + high) / 2
         return found
+
+
+class _Orthantwise(_Minimizer):
+    """F with absolute values: within an orthant it is smooth, and no step leaves its own."""
+
+    def at(self, x: Array) -> _Point:
+        """F, the gradient of its smooth part, and the pseudo-gradient of all of it."""
+        point = super().at(x)
+        point.steepest = self.objective.pseudo_gradient(x, point.gradient)
+        return point
+
+    def _step(self, p: Array) -> _Point | None:
+        """The next point, found by halving, with zeros where the border of the orthant is met."""
+        here, bent = self.here, self.objective.has_kink
+        # curvature may turn a single weight uphill; at zero that would be into another orthant
+        p = np.where(bent & (p * here.steepest >= 0), 0.0, p)
+        orthant = np.sign(np.where(here.x == 0, -here.steepest, here.x))
+        slope = float(here.steepest @ p)
+        length = 1.0 if self.pairs else 1 / max(1.0, float(np.linalg.norm(p)))
+        for _ in range(MOST_TRIALS):
+            if not slope < 0 or self.spent:
+                break
+            x = here.x + length * p
+            x[bent & (x * orthant <= 0)] = 0.0
+            there = self.at(x)
+            if there.value <= here.value + ARMIJO * float(here.steepest @ (x - here.x)):
+                return there
+            length /= 2
+        return None

@@ -75,14 +75,16 @@ class Objective:
         total_weight: float | None = None,
         mean_weight: float | None = None,
         bounds: Bounds | None = None,
+        l1_ratio: float = 0.0,
     ):
         """Rows that are part of a stream come with the weight of all rows so far.
 
-        An array for `alpha` has a precision for each group of weights (`Shape.groups`). Within
-        `bounds` theta is to stay, if there are any.
+        An array for `alpha` has a precision for each group of weights (`Shape.groups`), of which
+        the part `l1_ratio` goes to their absolute values. Within `bounds` theta is to stay, if
+        there are any.
         """
         self.network, self.rows, self.bounds = network, rows, bounds
-        self.penalty = Penalty(network.shape, alpha)
+        self.penalty = Penalty(network.shape, alpha, l1_ratio)
         self.total_weight = rows.sum_weights if total_weight is None else total_weight
         self.mean_weight = rows.sum_weights / rows.n_rows if mean_weight is None else mean_weight
         # one for each number of columns: so they keep their buffers
@@ -133,6 +135,25 @@ class Objective:
                 gradient += gradient_of_part
         self.penalty.add_gradient(theta, gradient, self.total_weight)
         return loss, gradient
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether F has no absolute values in it; gradients are of the other terms if it has."""
+        return self.penalty.absolute is None
+
+    @property
+    def has_kink(self) -> Array:
+        """Of which parameters there are absolute values, (n_parameters,), in an F that has any."""
+        assert self.penalty.absolute is not None
+        return self.penalty.absolute > 0
+
+    def proximal(self, theta: Array, step: float | Array) -> None:
+        """After a step by the gradient, of that length, the part of the absolute values."""
+        self.penalty.proximal(theta, step / self.total_weight)
+
+    def pseudo_gradient(self, theta: Array, gradient: Array) -> Array:
+        """That of F, see `Penalty`."""
+        return self.penalty.pseudo_gradient(theta, gradient, self.total_weight)
 
     def adapt(self, theta: Array, n_steps: float) -> bool:
         """Whether F has changed: a solver asks whenever weights have been learnt for some steps.

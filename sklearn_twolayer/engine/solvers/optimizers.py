@@ -1,11 +1,13 @@
 """Optimizers: the update rules of stochastic gradient descent.
 
-To add one: write its two functions, add one line to ``OPTIMIZERS``.
+To add one: write its three functions, add one line to ``OPTIMIZERS``.
 
 An update rule keeps no secrets: ``start(theta)`` returns its state, a dict of arrays and
 numbers, and ``update(theta, gradient, rate, state, settings)`` changes theta and that state in
-place. It may use the gradient as scratch space, and never hears of layers. If a part of the state
-is in units of its own, ``settle(state)`` expresses it in units of one.
+place. It may use the gradient as scratch space, and never hears of layers. ``length(state, rate,
+settings)`` is how far a lasting gradient of one moves each parameter in a step: the rate in the
+rule's own metric, in which proximal steps are taken. If a part of the state is in units of its own,
+``settle(state)`` expresses it in units of one.
 """
 
 from collections.abc import Callable
@@ -28,6 +30,7 @@ class Optimizer:
 
     start: Callable[[Array], State]
     update: Callable[[Array, Array, float, State, Settings], None]
+    length: Callable[[State, float, Settings], float | Array]
     forgets: Callable[[Settings], bool]
     settle: Callable[[State], None] = lambda state: None
 
@@ -54,6 +57,11 @@ def _sgd(theta: Array, gradient: Array, rate: float, state: State, settings: Set
         theta += velocity
 
 
+def _sgd_length(state: State, rate: float, settings: Settings) -> float:
+    """What the velocity of a lasting gradient of one tends to, with either kind of momentum."""
+    return rate / (1 - settings.momentum)
+
+
 def _without_momentum(settings: Settings) -> bool:
     return settings.momentum == 0
 
@@ -77,6 +85,11 @@ def _rmsprop(theta: Array, gradient: Array, rate: float, state: State, settings:
     gradient /= scratch
     gradient *= rate / scale
     theta -= gradient
+
+
+def _rmsprop_length(state: State, rate: float, settings: Settings) -> Array:
+    scale = (1 - settings.beta_2) ** 0.5
+    return np.asarray(rate / scale / (np.sqrt(state["mean_square"]) + settings.epsilon / scale))
 
 
 def _start_adam(theta: Array) -> State:
@@ -123,6 +136,13 @@ def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Se
         axpy(g, theta[chunk], a=-rate)
 
 
+def _adam_length(state: State, rate: float, settings: Settings) -> Array:
+    """After the update: rate sqrt(1 - beta_2^t) / (sqrt(v) + epsilon)."""
+    root = ((1 - settings.beta_2) * state["second_unit"]) ** 0.5
+    rate *= (1 - settings.beta_2 ** state["n_updates"]) ** 0.5 / root
+    return np.asarray(rate / (np.sqrt(state["second_moment"]) + settings.epsilon / root))
+
+
 CHUNK = 2**16
 """Parameters updated at a time, so that the passes over long vectors stay in the cache."""
 
@@ -140,7 +160,7 @@ def _decay(moment: Array, unit: float, beta: float) -> float:
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer(_start_sgd, _sgd, _without_momentum),
-    "rmsprop": Optimizer(_start_rmsprop, _rmsprop, _never),
-    "adam": Optimizer(_start_adam, _adam, _never, _settle_adam),
+    "sgd": Optimizer(_start_sgd, _sgd, _sgd_length, _without_momentum),
+    "rmsprop": Optimizer(_start_rmsprop, _rmsprop, _rmsprop_length, _never),
+    "adam": Optimizer(_start_adam, _adam, _adam_length, _never, _settle_adam),
 }

@@ -1,10 +1,16 @@
-"""The penalty: minus the logarithm of a Gaussian prior on the weights, up to a constant.
+"""The penalty: minus the logarithm of a prior on the weights, up to a constant.
 
-    penalty(theta) = 1/2 sum_j precision_j theta_j^2
+    penalty(theta) = sum_j alpha_j ( l1_ratio |theta_j| + (1 - l1_ratio) / 2 theta_j^2 )
 
-One precision, alpha, for all weights, or one for each group of them (`Shape.groups`); the output
-biases are free, and with a single alpha the hidden ones too. It belongs to a sum over all rows: who
-wants a mean divides it as the losses are divided.
+A Gaussian prior, of precisions alpha, as long as ``l1_ratio`` is 0; the elastic net (Zou and
+Hastie 2005) else, and the lasso's Laplace prior (Tibshirani 1996) with 1. One alpha for all
+weights, or one for each group of them (`Shape.groups`); the output biases are free, and with a
+single alpha the hidden ones too. It belongs to a sum over all rows: who wants a mean divides it as
+the losses are divided.
+
+The absolute values have a kink at zero, so they have no part in `add_gradient` and `diagonal`,
+which are of the smooth part. Solvers come to terms with them by `proximal` steps, or by the
+`pseudo_gradient`.
 """
 
 from functools import cached_property
@@ -16,19 +22,29 @@ from ..numerics import AXPY, Array
 
 
 class Penalty:
-    """Value, gradient and curvature (`diagonal`) of 1/2 sum_j precision_j theta_j^2."""
+    """Value, and of its smooth part gradient and curvature (`diagonal`).
 
-    def __init__(self, shape: Shape, alpha: float | Array):
+    The smooth part is 1/2 sum_j precision_j theta_j^2, `absolute` has the factor of each |theta_j|
+    (n_parameters,), and is None where the smooth part is all.
+    """
+
+    def __init__(self, shape: Shape, alpha: float | Array, l1_ratio: float = 0.0):
         self.shape = shape
         # with a precision for each parameter, alpha only says that there is a penalty
         self.alpha = float(alpha) if np.ndim(alpha) == 0 else 1.0
         self._divided: tuple[tuple[np.dtype, float], Array] | None = None
         self._precision = None if np.ndim(alpha) == 0 else _of_groups(shape, np.asarray(alpha))
+        self.absolute: Array | None = None
+        if l1_ratio and self.alpha:
+            self.absolute = l1_ratio * self.diagonal
+            self.alpha *= 1 - l1_ratio
+            if self._precision is not None:
+                self._precision *= 1 - l1_ratio
 
     @property
     def is_absent(self) -> bool:
         """Whether nothing is penalised."""
-        return self.alpha == 0
+        return self.alpha == 0 and self.absolute is None
 
     @property
     def diagonal(self) -> Array:
@@ -48,6 +64,12 @@ class Penalty:
         return views.W1[:, 0], float(views.b1[0]), float(views.W2[0, 0]), of_skip
 
     def value(self, theta: Array) -> float:
+        """The penalty of theta, absolute values and all."""
+        if self.absolute is None:
+            return self._of_squares(theta)
+        return self._of_squares(theta) + float(self.absolute @ np.abs(theta))
+
+    def _of_squares(self, theta: Array) -> float:
         """1/2 sum_j precision_j theta_j^2."""
         if self._precision is not None:
             return 0.5 * float(self._precision @ theta**2)
@@ -65,6 +87,26 @@ class Penalty:
             stretches = map(self.shape.penalized, (theta, gradient))
             for W, out in zip(*stretches, strict=True):
                 axpy(W, out, a=factor)  # out += factor * W, in one pass
+
+    def proximal(self, theta: Array, step: float | Array) -> None:
+        """Move theta, in place, to what minimises step * absolute |x| + 1/2 (x - theta)^2.
+
+        Soft thresholding: by step * absolute towards zero, where that is as far as the way. A
+        `step` for each parameter is the minimum in a diagonal metric of its own (1 / step).
+        """
+        assert self.absolute is not None
+        threshold = (self.absolute * step).astype(theta.dtype, copy=False)
+        theta -= np.clip(theta, -threshold, threshold)
+
+    def pseudo_gradient(self, theta: Array, gradient: Array, divisor: float) -> Array:
+        """The subgradient of least length of the whole, given the gradient of all that is smooth.
+
+        Where a weight is zero, what absolute / divisor leaves of the gradient; zero at a minimum.
+        """
+        assert self.absolute is not None
+        strength = self.absolute / divisor
+        at_zero = gradient - np.clip(gradient, -strength, strength)
+        return np.where(theta == 0, at_zero, gradient + strength * np.sign(theta))
 
     def _strength(self, dtype: np.dtype, divisor: float) -> Array:
         """The precisions divided, computed once for each divisor, and room for a product."""

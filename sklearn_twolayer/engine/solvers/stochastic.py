@@ -143,7 +143,8 @@ def _epoch(
     n_rows = objective.rows.n_rows
     # like the first batch's loss, the penalty is that of the weights the epoch begins with
     total, penalty, n_done = 0.0, objective.mean_penalty(theta), 0
-    lazily = objective.has_wide_categories
+    # what absent levels owe is known of a smooth penalty only
+    lazily = objective.has_wide_categories and objective.is_smooth
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
     for index, size in _batches(n_rows, settings, random_state):
         of_step = rate((n_done + size / 2) / n_rows)
@@ -154,6 +155,8 @@ def _epoch(
             loss, gradient = objective.batch(theta, index)
             if math.isfinite(loss):
                 optimizer.update(theta, gradient, of_step, state, settings)
+                if not objective.is_smooth:
+                    objective.proximal(theta, optimizer.length(state, of_step, settings))
         if not math.isfinite(loss):
             return math.nan
         if objective.bounds is not None:

@@ -13,7 +13,7 @@ def table(residuals, weights=None):
     residuals = np.asarray(residuals, float)
     residuals = residuals[:, None] if residuals.ndim == 1 else residuals
     weights = np.ones(len(residuals)) if weights is None else np.asarray(weights, float)
-    return tabulate(residuals, weights, by_held_out=True, with_variance=True)
+    return tabulate(residuals, weights, by_held_out=True)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,6 @@ def test_of_nothing_finite_there_is_no_table(residuals):
 
 def test_it_is_arrays_and_numbers_only(rng):
     found = table(rng.randn(10, 3))
-    assert {type(value) for value in vars(found).values()} == {np.ndarray, float, bool}
+    assert {type(value) for value in vars(found).values()} == {np.ndarray, float, bool, type(None)}
     assert found.signed.shape == found.absolute.shape == (3, len(LEVELS))
     assert module.Residuals(**dict(vars(found))).weight == 10

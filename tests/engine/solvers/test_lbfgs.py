@@ -34,6 +34,8 @@ def wide(x):
 class Watched:
     """F, and every point at which it was asked; `adapt` makes it another one, if given."""
 
+    is_smooth = True
+
     def __init__(self, F, adapt=None):
         self.F, self.asked, self.adapt = F, [], adapt or (lambda theta, n_steps: False)
 
@@ -211,6 +213,8 @@ class Following:
 
     Or after every so many steps, until there are so many changes.
     """
+
+    is_smooth = True
 
     def __init__(self, n_changes, every=np.inf, F=quadratic):
         self.F, self.left, self.every = F, n_changes, every

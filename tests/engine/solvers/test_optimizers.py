@@ -142,3 +142,16 @@ def test_a_settled_state_is_the_same_state(name, every, rng):
             OPTIMIZERS[name].settle(state)
             assert all(value == 1 for key, value in state.items() if key.endswith("_unit"))
     assert_allclose(theta, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("nesterovs_momentum", [True, False])
+@every_optimizer
+def test_the_length_is_how_far_a_lasting_gradient_moves_it(name, nesterovs_momentum):
+    settings = Settings(momentum=0.8, nesterovs_momentum=nesterovs_momentum, epsilon=0.1)
+    gradient, theta = np.array([0.01, -1.0, 100.0]), np.zeros(3)
+    state, n_updates = OPTIMIZERS[name].start(theta), 3 if name == "adam" else 8000
+    for _ in range(n_updates):
+        before = theta.copy()
+        OPTIMIZERS[name].update(theta, gradient.copy(), 0.3, state, settings)
+    length = OPTIMIZERS[name].length(state, 0.3, settings)
+    assert_allclose(theta - before, -length * gradient, rtol=1e-3)

@@ -72,3 +72,55 @@ def test_a_wrong_number_of_precisions_is_named(shape):
 
 def test_free_parameters_have_no_precision():
     assert_array_equal(per_parameter(np.array([2.0, 3.0]), np.array([1, -1, 0])), [3, 0, 2])
+
+
+RATIOS = (0.25, 1.0)
+
+
+@every_shape
+@pytest.mark.parametrize("alpha", [ALPHAS["one"], ALPHAS["groups"]], ids=["one", "groups"])
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_the_elastic_net_is_shared_out_between_absolutes_and_squares(shape, alpha, ratio, rng):
+    theta, alpha = rng.randn(shape.size), alpha(shape)
+    penalty, of_squares = Penalty(shape, alpha, ratio), Penalty(shape, alpha)
+    expected = ratio * (of_squares.diagonal @ np.abs(theta))
+    expected += (1 - ratio) * of_squares.value(theta)
+    assert_allclose(penalty.value(theta), expected, rtol=1e-13)
+    assert_allclose(penalty.absolute, ratio * of_squares.diagonal)
+    assert_allclose(penalty.diagonal, (1 - ratio) * of_squares.diagonal)
+    assert not penalty.is_absent
+
+
+@every_shape
+def test_without_a_ratio_there_are_no_absolutes(shape):
+    assert Penalty(shape, 0.7).absolute is None
+    nothing = Penalty(shape, 0.0, 1.0)
+    assert nothing.absolute is None and nothing.is_absent
+
+
+@every_shape
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("step", [0.9, None], ids=["one step", "a step each"])
+def test_the_proximal_point_is_the_minimum_of_its_definition(shape, dtype, step, rng):
+    """No point of a fine grid is lower."""
+    theta, penalty = rng.randn(shape.size).astype(dtype), Penalty(shape, 0.8, 0.5)
+    step = np.linspace(0.1, 5, shape.size).astype(dtype) if step is None else step
+    before = theta.copy()
+    penalty.proximal(theta, step)
+    assert theta.dtype == dtype and (theta == 0).any() and not np.signbit(theta[theta == 0]).any()
+    grid = np.linspace(-3, 3, 6001)[:, None]
+    values = step * penalty.absolute * np.abs(grid) + 0.5 * (grid - before) ** 2
+    assert_allclose(theta, grid[values.argmin(axis=0), 0], atol=1e-3)
+
+
+@every_shape
+def test_the_pseudo_gradient_is_the_shortest_subgradient(shape, rng):
+    theta, gradient = rng.randn(shape.size), rng.randn(shape.size)
+    theta[::2] = 0.0
+    penalty = Penalty(shape, 3.0, 0.5)
+    found = penalty.pseudo_gradient(theta, gradient, divisor=2.0)
+    for at, g, strength, actual in zip(theta, gradient, penalty.absolute / 2, found, strict=True):
+        signs = np.linspace(-1, 1, 20_001) if at == 0 else np.sign([at])
+        of_all = g + strength * signs
+        assert_allclose(actual, of_all[np.abs(of_all).argmin()], atol=1e-3)
+    assert (found == 0).any()
