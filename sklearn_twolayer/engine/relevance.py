@@ -22,7 +22,7 @@ from .held_out import HELD_OUT, Parallel
 from .numerics import Array
 from .plan import make_plan, merged
 from .preparation import Training, prepare
-from .recipe import n_folds
+from .recipe import USUAL_ALPHA, n_folds
 from .run import run
 from .settings import Settings
 from .solvers.group_lasso import groups_of_columns, solve
@@ -84,7 +84,7 @@ def without(X: Any, used: Array, n_levels: Array | None) -> Any:
         X.data[~used[X.indices]] = 0
         X.eliminate_zeros()
         return X
-    X = np.array(X)
+    X = np.array(X[:])
     X[:, ~used] = 0 if n_levels is None else np.where(n_levels == NUMBER, 0, -1)[~used]
     return X
 
@@ -111,13 +111,18 @@ def _some_rows(task: Task, random_state: RandomState) -> Task:
 
 
 def _small_plan(task: Task) -> Plan:
-    """That of a small network by the evidence, which sees steps and curves of each column."""
+    """That of a small network by the evidence, which sees steps and curves of each column.
+
+    Of a loss without curvature there is no evidence: the usual prior will do.
+    """
+    by_evidence = task.loss.has_curvature
     settings = Settings(
         hidden_size=UNITS,
         n_knots=KNOTS,
         encoding="linear" if sparse.issparse(task.X) else "piecewise_linear",
         activation=task.settings.activation,
-        solver="adam",
+        solver="adam" if by_evidence else "lbfgs",
+        alpha="auto" if by_evidence else USUAL_ALPHA,
         skip=False,
         dtype="float64",
         n_members=1,

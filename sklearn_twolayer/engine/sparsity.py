@@ -9,8 +9,11 @@ def check_sparsity(asked: Settings, streaming: bool = False) -> None:
     """ValueError where weights cannot be made zero as is asked."""
     if asked.l1_ratio:
         _check_l1(asked)
-    if asked.group_lasso:
-        _check_group_lasso(asked, streaming)
+    if asked.group_lasso and streaming:
+        raise ValueError(
+            "group_lasso=True holds rows out to choose columns, which partial_fit, with one chunk "
+            "of a stream at a time, cannot do: take fit, or group_lasso=False"
+        )
 
 
 def _check_l1(asked: Settings) -> None:
@@ -30,19 +33,6 @@ def _check_l1(asked: Settings) -> None:
         raise ValueError(
             f"{given} needs momentum below 1, got momentum=1: a velocity that never falls would "
             "carry weights past zero for ever"
-        )
-
-
-def _check_group_lasso(asked: Settings, streaming: bool) -> None:
-    if not is_auto(asked.alpha):
-        raise ValueError(
-            "group_lasso=True begins at the network that alpha='auto' finds, got "
-            f"alpha={asked.alpha!r}: take alpha='auto', or group_lasso=False"
-        )
-    if streaming:
-        raise ValueError(
-            "group_lasso=True holds rows out to choose columns, which partial_fit, with one chunk "
-            "of a stream at a time, cannot do: take fit, or group_lasso=False"
         )
 
 
