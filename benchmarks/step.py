@@ -11,8 +11,9 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from problems import PROBLEMS
+from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.losses import LOSSES
 from sklearn_twolayer.engine.model.network import Network, block_size

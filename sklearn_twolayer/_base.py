@@ -3,6 +3,7 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import fields
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -41,6 +42,9 @@ class BaseTwoLayer(
 ):
     """A network with one hidden layer behind the scikit-learn API."""
 
+    _loss_parameters: ClassVar[dict] = {}
+    """Parameters of the loss as they were at the fit."""
+
     @abstractmethod
     def _learn_targets(self, y, streaming):
         """Set the attributes that describe the targets, `_loss` and `n_outputs_` among them."""
@@ -52,6 +56,11 @@ class BaseTwoLayer(
     @abstractmethod
     def _decode(self, Y):
         """From encoded targets back to those of the caller."""
+
+    @property
+    def _loss_at_fit(self):
+        """The loss that was minimised, with its parameters."""
+        return engine.loss_with(self._loss, self._loss_parameters)
 
     def _count_classes(self, Y, weights, afresh):
         """Take note of how often each class occurs."""
@@ -128,10 +137,11 @@ class BaseTwoLayer(
             Y,
             weights,
             self.n_outputs_,
-            engine.LOSSES[self._loss],
+            self._loss_at_fit,
             settings,
             n_levels=None if self._columns is None else self._known_columns().n_levels(),
             has_missing=engine.has_missing(X),
+            monotonic=self._monotonic_directions(),
             callback=engine.Report(self.verbose) if self.verbose else None,
         )
 
@@ -147,7 +157,7 @@ class BaseTwoLayer(
         if learn is not None:
             self._learn_targets(y, **learn)
         Y = self._encode(y)
-        engine.LOSSES[self._loss].check_targets(Y, "y" + suffix)
+        self._loss_at_fit.check_targets(Y, "y" + suffix)
         return X, Y, weights
 
     def _continuation(self):
@@ -176,10 +186,11 @@ class BaseTwoLayer(
         """Turn what the engine leaves behind into fitted attributes."""
         solution, monitor = fitted.solution, fitted.monitor
         widest = engine.widest_member(fitted.continuation)
-        origin, encoding, fill = widest.scaling.X.origin(), widest.encoding, widest.scaling.fill
+        scaling, encoding = widest.scaling, widest.encoding
         activations = engine.activation_of(fitted.continuation)
         weights = fitted.coefs, fitted.intercepts, activations
-        self._keep_weights(*weights, origin, encoding, fill)
+        self._keep_weights(*weights, encoding, scaling)
+        self._keep_loss(fitted)
         self._keep_posterior(fitted)
         used = plan.task.used
         self.features_used_ = np.ones(self.n_features_in_, dtype=bool) if used is None else used
@@ -203,7 +214,7 @@ class BaseTwoLayer(
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
-    def _keep_weights(self, coefs, intercepts, activation, origin, encoding, fill):
+    def _keep_weights(self, coefs, intercepts, activation, encoding, scaling):
         self.coefs_, self.intercepts_ = coefs[:2], intercepts
         self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
         # prediction does not change when a parameter is set after the fit
@@ -213,11 +224,16 @@ class BaseTwoLayer(
         self.activation_ = names[0] if len(set(names)) == 1 else names
         self._hidden_sizes = sizes
         # where float32 rows are counted from; any point gives the same function
-        self._origin = origin
+        self._origin = scaling.X.origin()
         self._encoding = None if encoding is None else dict(vars(encoding))
         # what stands for a missing value in each encoded column
-        self._fill = fill
+        self._fill = scaling.fill
+        # what targets were divided by in training
+        self._unit_of_y = scaling.Y_scale
         self._predictive, self._no_posterior = None, "the fit has not ended yet"
+
+    def _keep_loss(self, fitted):
+        """What became of the parameters of the loss."""
 
     def _keep_posterior(self, fitted):
         """What the evidence found, or None for all of it."""
@@ -226,7 +242,7 @@ class BaseTwoLayer(
         self.alpha_ = posterior.alpha if given is None and posterior is not None else given
         self.n_effective_parameters_ = getattr(posterior, "n_effective_parameters", None)
         self.log_evidence_ = getattr(posterior, "log_evidence", None)
-        self._noise = fitted.noise if engine.LOSSES[self._loss].has_noise else None
+        self._noise = None if self._loss_at_fit.is_moderated else fitted.noise
         # a pickle holds no types of ours
         self._predictive = None if predictive is None else engine.preserve_predictive(predictive)
 
@@ -283,7 +299,7 @@ class BaseTwoLayer(
         # all products are as small as a block
         with np.errstate(all="ignore"), one_blas_thread_if_small(0):
             blocks = engine.outputs_and_covariance(
-                fitted, engine.LOSSES[self._loss], engine.restore_predictive(self._predictive), X
+                fitted, self._loss_at_fit, engine.restore_predictive(self._predictive), X
             )
             for rows, _, covariance in blocks:
                 compute(rows, covariance)

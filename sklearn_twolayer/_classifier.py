@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
 from ._class_weight import class_weights
+from ._monotonic import constrains
 from ._validation import SMALLEST_TOTAL, MatrixLike, check_classes
 
 
@@ -68,16 +69,16 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     l1_ratio : float, default=0.0
         How much of `alpha` goes to the absolute values of the weights instead of their squares, in
-        [0, 1]: the elastic net [13]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
+        [0, 1]: the elastic net [14]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
         l1_ratio) / 2 * sum(W ** 2))``, of the same weights as ever. Weights that are not needed are
         then exactly zero, as in :class:`~sklearn.linear_model.ElasticNet`; there are no error bars.
-        ``"lbfgs"`` goes from orthant to orthant [14]_, mini-batches take a proximal step after each
+        ``"lbfgs"`` goes from orthant to orthant [15]_, mini-batches take a proximal step after each
         other step. It needs an `alpha` that is given, and not ``"lm"``. To drop whole columns of X
         is what `group_lasso` is for.
 
     group_lasso : bool, default=False
         Whether columns of X that are not needed are dropped, so that all their weights are exactly
-        zero: a group lasso over the columns [15]_, each with all that it is encoded by, comes
+        zero: a group lasso over the columns [16]_, each with all that it is encoded by, comes
         before the fit. Its penalty is relative to the weights that a small network has under the
         evidence, and as strong as rows that are held out allow, within one standard error; the
         networks proper are then fitted to the other columns. ``features_used_`` tells which these
@@ -209,6 +210,20 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         multilabel y a list of dicts ``{0: weight, 1: weight}``, or ``"balanced"`` for each label;
         the weights of a row's labels are multiplied.
 
+    monotonic_cst : array-like of int of shape (n_features,), dict or None, default=None
+        In which columns predictions are monotonic: 1 where they never fall as the number grows, all
+        others being equal, -1 where they never rise, 0 where they may do either. A dict has names
+        of columns as its keys, and what it does not name is 0. Holds everywhere, not only in
+        training rows: weights along every path from the column to an output are kept to signs that
+        multiply to the one asked for [13]_, each step of the solver being followed by a projection.
+        Such a column always has knots (see `encoding`), on which it can take any increasing form.
+
+        It takes a stochastic solver (``"auto"`` is Adam), an activation that never falls
+        (``"auto"`` is tanh; not ``"gelu"`` nor ``"silu"``), and dense X; categories have no order,
+        and a missing value none with others. See Notes for the networks that are averaged. The
+        evidence and the posterior know nothing of signs: weights at zero count as if the data had
+        moved them there, and standard deviations are somewhat too large in consequence.
+
     dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 in networks of mini-batches
         that `solver` and `alpha` leave open, and where a stochastic solver meets more than 10,000
@@ -241,7 +256,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         the logits are: rows far from any seen in training then get probabilities nearer to
         chance. How much of the variance counts is chosen, with a factor on the logits, by rows held
         out, or for a single ``"lm"`` network by leaving each row out; where neither tells, it is a
-        tenth, and nothing under an `alpha` that was given. Which class is the most probable, and so
+        tenth, and nothing under an `alpha` that was given. Under `monotonic_cst` none of it counts,
+        so that larger logits stay larger. Which class is the most probable, and so
         what ``predict`` says, is the same either way. May be changed after the fit.
 
     warm_start : bool, default=False
@@ -413,6 +429,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
       exceptions, as long as the first are there, or rows below 10,000;
     - one by Adam on columns as they are, where a step by ``"lm"`` would take more.
 
+    Where predictions are to be monotonic, all networks are by Adam, with knots in every column of
+    numbers: three, or two from 10,000 rows on, and below 2,000 rows, if some numbers are without
+    constraint, three more that have knots in the others alone.
+
     Their weights are those of the average that predicts held-out rows best [12]_: each of five
     parts up to 1,000 rows, one of these beyond, where a kind that takes long has to earn it;
     networks of one kind divide it by their evidence. Below 20 rows all kinds count alike. With
@@ -455,10 +475,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
        large learning rates", 2019.
     .. [12] Y. Yao et al., "Using stacking to average Bayesian predictive distributions", Bayesian
        Analysis 13, 2018.
-    .. [13] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
+    .. [13] D. Runje, S. M. Shankaranarayana, "Constrained monotonic neural networks", ICML 2023.
+    .. [14] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
        of the Royal Statistical Society B 67, 2005.
-    .. [14] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
-    .. [15] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
+    .. [15] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+    .. [16] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
        Journal of the Royal Statistical Society B 68, 2006; H. Zou, "The adaptive lasso and its
        oracle properties", Journal of the American Statistical Association 101, 2006.
 
@@ -525,6 +546,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         n_knots="auto",
         categorical_features="from_dtype",
         class_weight=None,
+        monotonic_cst=None,
         dtype="auto",
         n_init=1,
         n_members="auto",
@@ -567,6 +589,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         self.n_knots = n_knots
         self.categorical_features = categorical_features
         self.class_weight = class_weight
+        self.monotonic_cst = monotonic_cst
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
@@ -768,7 +791,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     def _logits(self, raw, X):
         """Raw outputs, moderated by their own uncertainty where that is known and wanted."""
-        by_softmax, logits = engine.LOSSES[self._loss].labels, raw
+        by_softmax, logits = self._loss_at_fit.labels, raw
         if self._predictive is None or not self.moderate:
             return engine.with_labels_of(raw, logits, by_softmax)
         moderation = engine.Moderation(
@@ -793,11 +816,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return np.column_stack([-logits, logits]) if self._is_binary else logits
 
     def _probabilities(self, raw, X):
-        return engine.LOSSES[self._loss].inverse_link(self._logits_of_columns(raw, X))
+        return self._loss_at_fit.inverse_link(self._logits_of_columns(raw, X))
 
     def _log_probabilities(self, raw, X):
         logits = self._logits_of_columns(raw, X)
-        if engine.LOSSES[self._loss].out_activation == "softmax":
+        if self._loss_at_fit.out_activation == "softmax":
             return logits - engine.softmax(logits, out=np.empty_like(logits))[:, None]
         return -engine.softplus(-logits)
 
@@ -817,6 +840,17 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         single_question = self._is_binary or self._is_multilabel
         self._loss = "binary_log_loss" if single_question else "log_loss"
         self.n_outputs_ = 1 if self._is_binary else len(self.classes_)
+
+    def _monotonic_directions(self):
+        found = super()._monotonic_directions()
+        if found is not None and self.n_outputs_ > 1:
+            kind = "labels" if self._is_multilabel else "classes"
+            raise ValueError(
+                "Only binary classification is supported with monotonic_cst, by which the second "
+                "of two classes becomes more (1) or less (-1) probable as a column grows, got y "
+                f"with {self.n_outputs_} {kind}: leave it at None"
+            )
+        return found
 
     def _encode(self, y):
         is_multilabel = _is_multilabel(y)
@@ -879,7 +913,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        # monotonic constraints tell of one probability
+        takes_several = not constrains(self.monotonic_cst)
+        tags.classifier_tags.multi_label = tags.classifier_tags.multi_class = takes_several
         return tags
 
 

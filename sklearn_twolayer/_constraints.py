@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
-from .engine import ACTIVATIONS, INITIALIZERS, SCHEDULES, SOLVERS
+from .engine import ACTIVATIONS, INITIALIZERS, LOSSES, SCHEDULES, SOLVERS
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,49 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """Monotonic constraints: none, or -1, 0 or 1 for each column, in its place or by its name."""
+
+    def accepts(self, value):
+        # what stands there is judged when the columns are known
+        is_some = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Iterator))
+        return value is None or is_some
+
+    def __str__(self):
+        return "None, an array with -1, 0 or 1 for each column, or a dict {column name: -1, 0 or 1}"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of quantities, by its name."""
+
+    def accepts(self, value):
+        return isinstance(value, str) and value in self._names()
+
+    def _names(self):
+        return [name for name, loss in LOSSES.items() if not loss.is_moderated]
+
+    def __str__(self):
+        return "one of " + ", ".join(map(repr, self._names()))
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """A number in (0, 1), or several that increase."""
+
+    def accepts(self, value):
+        one = Interval(Real, 0, 1, open_low=True, open_high=True)
+        if np.ndim(value) == 0:
+            return one.accepts(value)
+        if np.ndim(value) != 1 or not len(value) or not all(map(one.accepts, value)):
+            return False
+        return bool((np.diff(value) > 0).all())
+
+    def __str__(self):
+        return "a number in (0, 1), or a list of such numbers that increase"
+
+
+@dataclass(frozen=True)
 class Jobs:
     """A number of jobs, as joblib counts them."""
 
@@ -183,6 +226,10 @@ _COUNT = Interval(Integral, 1)
 _MOST_UNITS, _MOST_STARTS, _MOST_MEMBERS, _MOST_KNOTS = 10**9, 10**6, 10**4, 10**4
 
 CONSTRAINTS = {
+    "loss": Loss(),
+    "quantile": Quantiles(),
+    "power": Interval(Real, 1, 2, open_low=True, open_high=True),
+    "huber_delta": Either(_AUTO, _POSITIVE),
     "hidden_size": Either(_AUTO, Interval(Integral, 1, _MOST_UNITS)),
     "activation": Choice(("auto", *ACTIVATIONS)),
     "skip": Either(_AUTO, Flag()),
@@ -214,6 +261,7 @@ CONSTRAINTS = {
     "encoding": Choice(("auto", "linear", "piecewise_linear")),
     "n_knots": Either(_AUTO, Interval(Integral, 1, _MOST_KNOTS)),
     "categorical_features": Columns(),
+    "monotonic_cst": Directions(),
     "n_init": Interval(Integral, 1, _MOST_STARTS),
     "n_members": Either(_AUTO, Interval(Integral, 1, _MOST_MEMBERS)),
     "n_jobs": Jobs(),
@@ -235,7 +283,8 @@ def check_parameters(estimator):
     for name, constraint in CONSTRAINTS.items():
         value = getattr(estimator, name, _ABSENT)
         if value is not _ABSENT and not constraint.accepts(value):
-            plain = isinstance(value, (str, Real)) and not isinstance(value, (bool, np.bool_))
+            is_flag = isinstance(value, (bool, np.bool_))
+            plain = isinstance(value, (str, Real, list, tuple)) and not is_flag
             error = ValueError if plain else TypeError
             raise error(f"{name} must be {constraint}, got {_shown(value)}")
 

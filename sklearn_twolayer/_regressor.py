@@ -11,20 +11,56 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import engine
 from ._base import BaseTwoLayer, can_go_on
+from ._intervals import IntervalsMixin
+from ._scoring import fraction_explained
 from ._validation import MatrixLike, numbers_fit_a_float
 
 
-class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
+class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     """A neural network with one hidden layer that predicts quantities.
 
-    It scales its columns and targets itself, minimises the penalised squared error, and acts on raw
-    units: no pipeline of scalers is needed around it.
+    It scales its columns and targets itself, minimises the penalised squared error or another
+    `loss`, and acts on raw units: no pipeline of scalers is needed around it.
 
     Parameters
     ----------
     hidden_size : int or "auto", default="auto"
         Number of hidden units of each network. ``"auto"`` is 10 for ``"lm"`` (20 from 3,000 rows
         on), else 100. With a number given, `n_members` is 1 unless it is given, too.
+
+    loss : str, default="squared_error"
+        What the fit minimises, and so what it predicts:
+
+        - ``"squared_error"``: the mean;
+        - ``"absolute_error"``: the median;
+        - ``"quantile"``: the value that y stays below with probability `quantile`, or several;
+        - ``"huber"``: the mean of most rows; those further off than `huber_delta` pull less [14]_;
+        - ``"poisson"``: the mean of counts, or of rates with their exposure as `sample_weight`;
+        - ``"gamma"``: the mean of amounts above 0 whose deviation is proportional to it;
+        - ``"tweedie"``: the mean of amounts that are 0 in many rows; the variance is proportional
+          to the mean to the power of `power`.
+
+        The last three have a log link [15]_: the network computes the logarithm of the mean, so
+        that effects multiply and predictions are above 0; they are in the units of y. y is divided
+        by its mean inside, and variances by a dispersion which the data tell (Pearson's), so
+        y may vary more, or less, than such counts and amounts do. ``"absolute_error"``,
+        ``"quantile"`` and ``"huber"`` are no likelihoods that would tell how strong the prior is to
+        be: with ``alpha="auto"`` each network begins where the evidence for the squared error ends,
+        its output moved to the quantile of the residuals, and keeps the prior found there, the mean
+        loss taking the place of the noise [16]_.
+
+    quantile : float or list of float, default=0.5
+        Which quantile ``loss="quantile"`` predicts, in (0, 1), or which ones, in increasing order.
+        Several are heads of one network and never cross: the first is followed by differences
+        above 0 [17]_; :meth:`predict` then returns (n_samples, n_quantiles), for a single target.
+
+    power : float, default=1.5
+        Of the mean, for ``loss="tweedie"``: in (1, 2).
+
+    huber_delta : float or "auto", default="auto"
+        The error, in the units of y, up to which ``loss="huber"`` is square. ``"auto"`` is 1.345
+        deviations of the noise, told by the median absolute residual of a network for squared
+        errors (in a stream, by that of the first chunk's targets); see ``huber_delta_``.
 
     activation : str, default="auto"
         The function each hidden unit applies to its input, one of ``"auto"``, ``"identity"``,
@@ -66,16 +102,16 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     l1_ratio : float, default=0.0
         How much of `alpha` goes to the absolute values of the weights instead of their squares, in
-        [0, 1]: the elastic net [13]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
+        [0, 1]: the elastic net [18]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
         l1_ratio) / 2 * sum(W ** 2))``, of the same weights as ever. Weights that are not needed are
         then exactly zero, as in :class:`~sklearn.linear_model.ElasticNet`; there are no error bars.
-        ``"lbfgs"`` goes from orthant to orthant [14]_, mini-batches take a proximal step after each
+        ``"lbfgs"`` goes from orthant to orthant [19]_, mini-batches take a proximal step after each
         other step. It needs an `alpha` that is given, and not ``"lm"``. To drop whole columns of X
         is what `group_lasso` is for.
 
     group_lasso : bool, default=False
         Whether columns of X that are not needed are dropped, so that all their weights are exactly
-        zero: a group lasso over the columns [15]_, each with all that it is encoded by, comes
+        zero: a group lasso over the columns [20]_, each with all that it is encoded by, comes
         before the fit. Its penalty is relative to the weights that a small network has under the
         evidence, and as strong as rows that are held out allow, within one standard error; the
         networks proper are then fitted to the other columns. ``features_used_`` tells which these
@@ -200,6 +236,20 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         at the mean, also where :meth:`partial_fit` meets it later. Negative codes are levels like
         others, not missing values. X must be dense to have categories, or knots.
 
+    monotonic_cst : array-like of int of shape (n_features,), dict or None, default=None
+        In which columns predictions are monotonic: 1 where they never fall as the number grows, all
+        others being equal, -1 where they never rise, 0 where they may do either. A dict has names
+        of columns as its keys, and what it does not name is 0. Holds everywhere, not only in
+        training rows: weights along every path from the column to an output are kept to signs that
+        multiply to the one asked for [13]_, each step of the solver being followed by a projection.
+        Such a column always has knots (see `encoding`), on which it can take any increasing form.
+
+        It takes a stochastic solver (``"auto"`` is Adam), an activation that never falls
+        (``"auto"`` is tanh; not ``"gelu"`` nor ``"silu"``), and dense X; categories have no order,
+        and a missing value none with others. See Notes for the networks that are averaged. The
+        evidence and the posterior know nothing of signs: weights at zero count as if the data had
+        moved them there, and standard deviations are somewhat too large in consequence.
+
     dtype : {"auto", "float32", "float64"} or NumPy type, default="auto"
         The precision of training. ``"auto"`` is that of X, but float32 in networks of mini-batches
         that `solver` and `alpha` leave open, and where a stochastic solver meets more than 10,000
@@ -276,6 +326,15 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         Variance of the noise of y, in its units squared, one for each of several targets; None
         where there is no posterior. The largest float where a noise beyond 1e154, squared, would
         exceed it.
+
+    dispersion_ : float, ndarray of shape (n_outputs_,) or None
+        For a loss with a log link what the variance of y is divided by, so that it is 1, 2 or
+        `power` powers of the mean: Pearson's estimate, the sum of ``(y - mean) ** 2 / mean **
+        power`` over the number of rows that parameters leave. None for other losses, and where
+        there is no posterior.
+
+    huber_delta_ : ndarray of shape (n_targets,) or None
+        For ``loss="huber"`` the threshold that was used, in units of y.
 
     n_effective_parameters_ : float or None
         How many parameters of the (leading) network the data determine: MacKay's gamma, output
@@ -380,7 +439,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         Number of outputs of the network.
 
     out_activation_ : str
-        ``"identity"``.
+        ``"identity"``, or ``"exponential"`` for a loss with a log link.
 
     See Also
     --------
@@ -399,6 +458,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
       if held-out rows say clearly that there is none;
     - one by Adam on columns as they are, where a step by ``"lm"`` would take more.
 
+    Where predictions are to be monotonic, all networks are by Adam, with knots in every column of
+    numbers: three, or two from 10,000 rows on, and below 2,000 rows, if some numbers are without
+    constraint, three more that have knots in the others alone.
+
     Their weights are those of the average that predicts held-out rows best [12]_: each of five
     parts up to 1,000 rows, one of these beyond, where a kind that takes long has to earn it;
     networks of one kind divide it by their evidence. Below 20 rows all kinds count alike. With
@@ -409,8 +472,9 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
         F = (sum_i w_i loss_i + alpha / 2 * (|W1|^2 + |W2|^2 + |W0|^2)) / sum_i w_i
 
-    where loss_i is half the squared error, summed over the targets, and W0 are the weights of the
-    skip path, if there is one. A weight of k is the same as k
+    where loss_i is half the squared error, half the deviance of a loss with a log link, the
+    absolute error, the pinball loss or Huber's, summed over targets and quantiles, and W0 are the
+    weights of the skip path, if there is one. A weight of k is the same as k
     copies of a row, a weight of zero the same as its absence; mini-batches are divided by their
     size times the mean weight of all rows, so their expected gradient is that of F. ``"lbfgs"``
     and ``"lm"`` merge equal rows (up to 10,000 rows), which makes weights and copies the same
@@ -441,10 +505,19 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
        large learning rates", 2019.
     .. [12] Y. Yao et al., "Using stacking to average Bayesian predictive distributions", Bayesian
        Analysis 13, 2018.
-    .. [13] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
+    .. [13] D. Runje, S. M. Shankaranarayana, "Constrained monotonic neural networks", ICML 2023.
+    .. [14] P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics
+       35, 1964.
+    .. [15] P. McCullagh, J. Nelder, "Generalized linear models", 2nd ed., 1989; B. Jorgensen,
+       "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
+    .. [16] R. Koenker, J. Machado, "Goodness of fit and related inference processes for quantile
+       regression", Journal of the American Statistical Association 94, 1999.
+    .. [17] A. Cannon, "Non-crossing nonlinear regression quantiles by monotone composite quantile
+       regression neural network", Stochastic Environmental Research and Risk Assessment 32, 2018.
+    .. [18] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
        of the Royal Statistical Society B 67, 2005.
-    .. [14] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
-    .. [15] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
+    .. [19] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+    .. [20] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
        Journal of the Royal Statistical Society B 68, 2006; H. Zou, "The adaptive lasso and its
        oracle properties", Journal of the American Statistical Association 101, 2006.
 
@@ -475,10 +548,21 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
     >>> round(in_other_units.score(1e3 * X_test, 3e5 * y_test + 2e6), 2)
     0.99
 
+    Counts, and what nine in ten of them stay below:
+
+    >>> import numpy as np
+    >>> counts = np.random.RandomState(0).poisson(y)
+    >>> regressor = TwoLayerRegressor(loss="poisson", random_state=0).fit(X[:400], counts[:400])
+    >>> round(regressor.score(X[400:], counts[400:]), 1), round(regressor.dispersion_, 1)
+    (0.6, 1.0)
+    >>> regressor = TwoLayerRegressor(loss="quantile", quantile=0.9, random_state=0)
+    >>> below = counts[400:] <= regressor.fit(X[:400], counts[:400]).predict(X[400:])
+    >>> float(round(below.mean(), 1))
+    0.9
+
     A table as it is, with a category, missing values, and a number that makes steps. Whoever leaves
     the encoding open gets networks of both kinds, and those that predict better:
 
-    >>> import numpy as np
     >>> import pandas as pd
     >>> rng = np.random.RandomState(0)
     >>> hour, day = rng.randint(24, size=500), rng.choice(["Mon", "Sat", None], 500)
@@ -496,6 +580,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self,
         hidden_size="auto",
         *,
+        loss="squared_error",
+        quantile=0.5,
+        power=1.5,
+        huber_delta="auto",
         activation="auto",
         skip="auto",
         solver="auto",
@@ -524,6 +612,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         encoding="auto",
         n_knots="auto",
         categorical_features="from_dtype",
+        monotonic_cst=None,
         dtype="auto",
         n_init=1,
         n_members="auto",
@@ -536,6 +625,10 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         verbose=False,
     ):
         self.hidden_size = hidden_size
+        self.loss = loss
+        self.quantile = quantile
+        self.power = power
+        self.huber_delta = huber_delta
         self.activation = activation
         self.skip = skip
         self.solver = solver
@@ -564,6 +657,7 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.encoding = encoding
         self.n_knots = n_knots
         self.categorical_features = categorical_features
+        self.monotonic_cst = monotonic_cst
         self.dtype = dtype
         self.n_init = n_init
         self.n_members = n_members
@@ -575,8 +669,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         self.scoring = scoring
         self.verbose = verbose
 
-    _loss = "squared_error"
-    """The loss that is minimised, by its name in the engine's table."""
+    _loss_asked = None
+    """What was asked of the loss when the targets were met."""
 
     def fit(
         self,
@@ -686,7 +780,8 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
         deviation : ndarray of the same shape
             Only with ``return_std=True``: the standard deviation of a new y around the prediction,
-            which is the noise and what the training rows left open, at the row as it is.
+            which is the noise and what the training rows left open, at the row as it is. Behind a
+            log link the noise is ``dispersion_ * prediction ** power``.
 
         Raises
         ------
@@ -702,14 +797,14 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         had in training, the network does not know. It then predicts, for that target, at the row
         with each number moved to the nearest one in the range of its column, and within the range
         of y in training and a tenth of its width on either side. Other rows are never changed, nor
-        any where there is no posterior, or with ``standardize=False``. ``coefs_``,
-        :meth:`input_gradients` and :meth:`hidden_features` are those of the network, which knows
-        nothing of this.
+        any where there is no posterior, nor with ``standardize=False`` or `monotonic_cst`.
+        ``coefs_``, :meth:`input_gradients` and :meth:`hidden_features` are those of the network,
+        which knows nothing of this.
         """
         if not return_std:
             return self._decode(*self._by_blocks(X, self._mean))
         check_is_fitted(self)
-        if not engine.LOSSES[self._loss].has_noise:
+        if not self._loss_at_fit.has_noise:
             raise ValueError(
                 f"return_std=True needs a loss with a noise variance, got {self._loss!r}"
             )
@@ -723,23 +818,42 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
 
     def _mean(self, raw, X):
         """What the raw outputs stand for, in the units of y; far out, what is known nearby."""
-        prediction = engine.LOSSES[self._loss].inverse_link(raw)
+        prediction = self._inverse_link(raw)
         # without a posterior nothing tells how far it is to be trusted
         ranges = None if self._predictive is None else engine.restore_ranges(self._state)
         if ranges is None:
             return prediction
-        return engine.draw_in(prediction, X, ranges, self._as_it_is, self._variance)
+        return engine.draw_in(prediction, X, ranges, self._as_it_is, self._relative_variance)
+
+    def _inverse_link(self, raw):
+        """What raw outputs say of targets, in their units."""
+        return self._loss_at_fit.for_raw_outputs(self._unit_of_y).inverse_link(raw)
 
     def _as_it_is(self, X):
         """The prediction of the network for a block of rows, wherever they are."""
         raw = engine.raw_prediction(*self._network(), X, self._origin)
-        return engine.LOSSES[self._loss].inverse_link(raw)
+        return self._inverse_link(raw)
 
     def _deviation(self, raw, X):
         """Of a new y in each row, in its units and in the precision of X."""
+        loss, mean = self._loss_at_fit, self._standardized_mean(raw)
+        variance = loss.variance_of_mean(mean, self._variance(X))
+        variance = variance + engine.noise_variance(loss, mean, self._noise)
         # the root is taken first: a variance may leave the range where a deviation does not
-        in_units = np.sqrt(self._variance(X) + self._noise) * self._unit_of_y
-        return engine.within_range(in_units, raw.dtype)
+        return engine.within_range(np.sqrt(variance) * self._unit_of_y, raw.dtype)
+
+    def _standardized_mean(self, raw):
+        """What raw outputs say of targets, in standardised units and double precision."""
+        scaling = engine.restore(self._state).scaling
+        return (self._inverse_link(raw.astype(np.float64)) - scaling.Y_offset) / scaling.Y_scale
+
+    def _relative_variance(self, X):
+        """Of the function in each row of a block, in units of the variance that y had."""
+        raw = engine.raw_prediction(*self._network(), X, self._origin)
+        of_mean = self._loss_at_fit.variance_of_mean(
+            self._standardized_mean(raw), self._variance(X)
+        )
+        return of_mean / engine.restore(self._state).scaling.Y_variance
 
     def _variance(self, X):
         """Of the function in each row of a block, (n_rows, n_outputs), in standardised units."""
@@ -752,34 +866,106 @@ class TwoLayerRegressor(RegressorMixin, BaseTwoLayer):
         return variance
 
     @property
+    def dispersion_(self) -> float | np.ndarray | None:
+        """What the variance of y is divided by; see the attributes of the class."""
+        loss = self._loss_at_fit
+        if self._noise is None or loss.link != "log":
+            return None
+        dispersion = self._noise * self._unit_of_y ** (2 - loss.power)
+        return float(dispersion[0]) if self._single_target else dispersion
+
+    @property
+    def huber_delta_(self) -> np.ndarray | None:
+        """The threshold in units of y; see the attributes of the class."""
+        check_is_fitted(self)
+        return self._loss_parameters["huber_delta"] if self._loss == "huber" else None
+
+    @property
     def noise_variance_(self) -> float | np.ndarray | None:
         """Variance of the noise of y, or None; see the attributes of the class."""
-        if self._noise is None:
+        loss = self._loss_at_fit
+        if self._noise is None or not loss.has_noise or loss.link != "identity":
             return None
         with np.errstate(all="ignore"):
             variance = np.square(np.sqrt(self._noise) * self._unit_of_y)
         variance = np.minimum(variance, np.finfo(np.float64).max)
         return float(variance[0]) if self._single_target else variance
 
-    @property
-    def _unit_of_y(self):
-        """The deviation that targets were divided by in training."""
-        return engine.restore(self._state).scaling.Y_scale
+    def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> float:
+        """The fraction of the loss of the best constant that predictions save: 1 is the best.
+
+        R2 for squared errors, the D2 of the loss for others (`sklearn.metrics`:
+        ``d2_absolute_error_score``, ``d2_pinball_score``, ``d2_tweedie_score``), the mean over
+        several quantiles.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Rows in the units of those in training.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The true targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for a constant prediction.
+        """
+        prediction = self.predict(X)
+        return fraction_explained(self._loss, self._loss_parameters, y, prediction, sample_weight)
+
+    def _continuation(self):
+        start = super()._continuation()
+        if start is not None and self._loss_asked not in (None, self._asked_of_loss()):
+            changed = [k for k, v in self._asked_of_loss().items() if v != self._loss_asked[k]]
+            name = changed[0]
+            raise ValueError(
+                f"{name}={getattr(self, name)!r} differs from the fitted network's "
+                f"{self._loss_asked[name]!r}: keep it, or fit with warm_start=False"
+            )
+        return start
+
+    def _keep_loss(self, fitted):
+        definite = fitted.loss.in_units_of(1 / fitted.continuation.scaling.Y_scale)
+        threshold = getattr(definite, "huber_delta", None)
+        if threshold is not None:
+            threshold = np.broadcast_to(threshold, self._n_targets).copy()
+            self._loss_parameters = self._loss_parameters | {"huber_delta": threshold}
+
+    def _asked_of_loss(self):
+        quantile = self.quantile
+        quantile = tuple(np.ravel(quantile).tolist()) if np.ndim(quantile) else quantile
+        names = {"loss": self.loss, "quantile": quantile}
+        return names | {"power": self.power, "huber_delta": self.huber_delta}
 
     def _learn_targets(self, y, streaming=False):
+        self._loss_asked = self._asked_of_loss()
+        self._loss_parameters = {k: v for k, v in self._loss_asked.items() if k != "loss"}
+        self._loss = self.loss
         self._single_target = np.ndim(y) == 1
-        self.n_outputs_ = 1 if self._single_target else y.shape[1]
+        self._n_targets = 1 if self._single_target else y.shape[1]
+        loss = self._loss_at_fit
+        if loss.link == "increments" and self._n_targets > 1:
+            raise ValueError(
+                f"a list for quantile needs a single target, got {self._n_targets}: fit an "
+                "estimator for each of them"
+            )
+        self.n_outputs_ = loss.n_outputs(self._n_targets)
 
     def _encode(self, y):
         with numbers_fit_a_float("y"):
             Y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         Y = Y.reshape(len(Y), -1)
-        if Y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} columns, got {Y.shape[1]}")
+        if Y.shape[1] != self._n_targets:
+            raise ValueError(f"y must have {self._n_targets} columns, got {Y.shape[1]}")
         return Y
 
     def _decode(self, Y):
-        return Y[:, 0] if self._single_target else Y
+        # of several quantiles of one target all are told
+        return Y[:, 0] if self._single_target and Y.shape[1] == 1 else Y
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

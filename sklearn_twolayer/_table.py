@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import engine
 from ._columns import Columns, convert_columns, learn_columns
 from ._encoded_names import encoded_names, input_names
+from ._monotonic import constrains, directions
 from ._validation import check_sparse
 
 
@@ -37,12 +38,19 @@ class TableMixin:
 
     def _takes_sparse(self):
         """Whether a fit takes sparse X: what is asked for encodes none of its columns."""
-        return self.encoding != "piecewise_linear" and not self._lists_categories()
+        bends = self.encoding == "piecewise_linear" or constrains(self.monotonic_cst)
+        return not bends and not self._lists_categories()
 
     def _lists_categories(self):
         """Whether columns are named as categories, whatever they hold."""
         asked = self.categorical_features
         return asked is not None and not isinstance(asked, str)
+
+    def _monotonic_directions(self):
+        """1, -1 or 0 for each column that was met in training; None without constraints."""
+        is_categorical = self._known_columns().is_categorical
+        names = getattr(self, "feature_names_in_", None)
+        return directions(self.monotonic_cst, names, is_categorical)
 
     def _known_columns(self):
         """Kinds of the columns met in training."""

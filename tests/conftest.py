@@ -23,6 +23,8 @@ def draw_targets(rng):
     def draw(loss, n_rows, n_outputs):
         if loss.labels:
             return rng.randint(n_outputs, size=n_rows)
+        if loss.link == "log":
+            return rng.gamma(2, size=(n_rows, n_outputs))
         if loss.standardizes_target:
             return rng.randn(n_rows, n_outputs)
         return rng.randint(2, size=(n_rows, n_outputs)).astype(np.float64)

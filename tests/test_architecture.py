@@ -16,15 +16,19 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "ambiguity",
+    "left_out",
     "relevance",
     "held_out",
     "averaging",
     "run",
+    "borrowing",
     "preparation",
     "plan",
     "sparsity",
     "task",
     "recipe",
+    "compatibility",
 )
 """The same for the files before the wings, which import no front."""
 NEVER = (("solvers", "bayes"), ("model", "solvers"), ("data", "model"))
@@ -36,7 +40,7 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection", "_members", "_table", "_validation_rows"),
+    ("_inspection", "_intervals", "_members", "_table", "_validation_rows"),
     ("_columns",),
     ("_frames",),
     ("_parallel",),
@@ -45,6 +49,7 @@ ABOVE = (
         "_class_weight",
         "_constraints",
         "_encoded_names",
+        "_monotonic",
         "_scoring",
         "_validation",
         "_verbose",

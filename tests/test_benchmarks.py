@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 def harness(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     names = ("problems", "contenders", "jobs", "run", "compare", "plot")
-    names += ("tables", "accuracy", "newcomer", "large", "scaling", "band")
+    names += ("tables", "accuracy", "newcomer", "large", "scaling", "band", "quantiles")
     yield {name: importlib.import_module(name) for name in names}
     for name in names:
         sys.modules.pop(name, None)
@@ -281,3 +281,8 @@ def test_scaling_is_quick_up_to_3000_rows(scaling, monkeypatch):
 def test_band(harness, tmp_path):
     harness["band"].main([str(tmp_path / "band.png")])
     assert (tmp_path / "band.png").stat().st_size > 10_000
+
+
+def test_quantiles(harness, tmp_path):
+    harness["quantiles"].main([str(tmp_path / "quantiles.png")])
+    assert (tmp_path / "quantiles.png").stat().st_size > 10_000

@@ -35,14 +35,15 @@ from .bayes.moderation import Moderation, with_labels_of
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding, level_order
 from .data.encoding import plain as plain_encoding
-from .data.scaling import has_missing
+from .data.moments import has_missing
 from .data.sources import subset
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation
 from .model.gradient_check import numerical_gradient
 from .model.initializers import INITIALIZERS
-from .model.losses import LOSSES
+from .model.loss import LocatedLoss
+from .model.losses import LOSSES, loss_with, noise_variance
 from .model.network import raw_prediction
 from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
@@ -64,6 +65,7 @@ from .task import (
     restore,
     restore_predictive,
     restore_ranges,
+    restore_residuals,
 )
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "Encoded",
     "Encoding",
     "Fit",
+    "LocatedLoss",
     "Moderation",
     "Monitor",
     "Plan",
@@ -98,7 +101,9 @@ __all__ = [
     "hidden_features",
     "input_gradient",
     "level_order",
+    "loss_with",
     "make_plan",
+    "noise_variance",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
@@ -109,6 +114,7 @@ __all__ = [
     "restore",
     "restore_predictive",
     "restore_ranges",
+    "restore_residuals",
     "side_by_side_activation",
     "softmax",
     "softplus",

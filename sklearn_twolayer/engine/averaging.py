@@ -15,7 +15,7 @@ from .bayes.predictive import blocks
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding, plain
 from .data.inputs import Inputs
-from .data.scaling import has_missing
+from .data.moments import has_missing
 from .data.sources import source
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
@@ -111,7 +111,8 @@ def _standardized(rows: Any, member: Continuation) -> Inputs:
 
 def network_of(fitted: Continuation, loss: Loss, n_columns: int) -> Network:
     """The network of one member."""
-    choices, n_outputs, encoding = fitted.choices, len(fitted.scaling.Y_scale), fitted.encoding
+    choices, encoding = fitted.choices, fitted.encoding
+    n_outputs = loss.n_outputs(len(fitted.scaling.Y_scale))
     n_features = n_columns if encoding is None else int(encoding.sizes.sum())
     blocks = None if encoding is None else encoding.blocks
     shape = Shape(n_features, choices.hidden_size, n_outputs, choices.skip, blocks)

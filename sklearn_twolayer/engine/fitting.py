@@ -7,9 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
+from .ambiguity import narrowed
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
-from .held_out import Parallel, Weighting, moderation_without, weigh
+from .bayes.residuals import Residuals
+from .borrowing import fit_squared_error, of_squared_error, posterior_of, residuals
+from .held_out import Parallel, Weighting, weigh
+from .left_out import moderation_without, residuals_without
+from .model.quantile_losses import weighted_quantiles
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training, prepare
@@ -61,6 +66,7 @@ def fit(
     where an earlier fit ended, an average network by network.
     """
     trainings = _prepare(plan.kinds)
+    plan = _with_definite_loss(plan, trainings[0], random_state)
     if start is not None:
         return _going_on(plan, trainings, random_state, start)
     n_init, n_members = plan.settings.n_init, sum(k.settings.n_members for k in plan.kinds)
@@ -89,11 +95,36 @@ def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | Non
     """
     if start is None:
         training = prepare(plan)
+        plan = _with_definite_loss(plan, training)
         found = run(plan, training, random_state, phase="partial_fit", keep_best=False)
         return average(plan, [Member(plan, training, found)])
     each = zip(plan.kinds, start.networks, strict=True)
     trainings = [prepare(kind, member.scaling) for kind, member in each]
+    plan = _with_definite_loss(plan, trainings[0])
     return _going_on(plan, trainings, random_state, start, "partial_fit", keep_best=False)
+
+
+def _with_definite_loss(
+    plan: Plan, training: Training, random_state: RandomState | None = None
+) -> Plan:
+    """The plan with the parameters of its loss in standardised units.
+
+    Where one goes by the noise, the residuals of a network for squared errors tell it; in a stream
+    those of a constant do.
+    """
+    loss, rows = plan.task.loss.in_units_of(training.scaling.Y_scale), training.rows
+    if loss.follows_noise:
+        weights, errors = rows.weights_of_rows(), rows.Y.astype(np.float64)
+        if random_state is None:
+            errors = errors - weighted_quantiles(errors, weights, 0.5)
+        else:
+            pilot = fit_squared_error(
+                plan, training, lambda plan, rows: run(plan, rows, random_state, phase="pilot")
+            )
+            network = of_squared_error(plan).network()
+            errors = residuals(network, rows, pilot.solution.theta)
+        loss = loss.for_noise(errors, weights)
+    return plan.with_loss(loss)
 
 
 def _prepare(plans: Sequence[Plan]) -> list[Training]:
@@ -175,23 +206,39 @@ def _going_on(
         of_member = _phase(member=(number, start.n_members)) or phase
         found = run(kind, training, random_state, starts[number], of_member, keep_best)
         members.append(Member(kind, training, found, weights[number]))
-    found = average(plan, members)
+    found = average(plan, members, earlier=start.residuals)
     return replace(found, continuation=replace(found.continuation, n_asked=start.n_asked))
 
 
-def average(plan: Plan, members: list[Member], weighting: Weighting | None = None) -> Fit:
-    """The average of members, with a posterior where they have one; the best tells the rest."""
-    known = [m.fitted.solution.posterior is not None for m in members]
-    if any(known):
+def average(
+    plan: Plan,
+    members: list[Member],
+    weighting: Weighting | None = None,
+    earlier: Residuals | None = None,
+) -> Fit:
+    """The average of members, with a posterior where they have one; the best tells the rest.
+
+    `earlier` are residuals from before the members went on.
+    """
+    known = [posterior_of(m.plan, m.fitted.solution) for m in members]
+    posteriors = [posterior for posterior in known if posterior is not None]
+    if posteriors:
         # a network that diverged has no posterior, and does not count beside others that have
-        members = [m for m, is_known in zip(members, known, strict=True) if is_known]
+        members = [m for m, of_member in zip(members, known, strict=True) if of_member is not None]
     weights = np.array([m.weight for m in members])
     weights = weights / weights.sum()
     fits = [m.fitted for m in members]
     found = side_by_side(fits, weights) if len(fits) > 1 else fits[0]
-    posteriors = [f.solution.posterior for f in fits if f.solution.posterior is not None]
     if not posteriors:
         return found
+    told = [m.plan for m in members], [m.training for m in members], posteriors, weights
+    scatter = weighting.residuals if weighting else None
+    scatter = narrowed(scatter, *told) if scatter else _still_valid(earlier, plan)
+    scatter = scatter or residuals_without(*told)
+    continuation = replace(found.continuation, residuals=scatter)
+    found = replace(found, continuation=continuation)
+    if any(p.covariance is None for p in posteriors):
+        return found  # of weights alone there is no more to say
     found = replace(found, noise=weights @ np.array([p.noise for p in posteriors]))
     if not plan.settings.store_posterior:
         return found
@@ -199,11 +246,16 @@ def average(plan: Plan, members: list[Member], weighting: Weighting | None = Non
     predictive = Predictive(thetas, covariances, weights)
     if plan.task.loss.is_moderated:
         moderation = weighting.moderation if weighting else None
-        if moderation is None:
-            plans, trainings = [m.plan for m in members], [m.training for m in members]
-            moderation = moderation_without(plans, trainings, posteriors, weights)
+        moderation = moderation or moderation_without(*told)
         predictive = replace(predictive, **vars(moderation))
     return replace(found, predictive=predictive)
+
+
+def _still_valid(residuals: Residuals | None, plan: Plan) -> Residuals | None:
+    """Residuals of an earlier fit, if its rows were held out and its scale was of the same kind."""
+    if residuals is None or not residuals.by_held_out:
+        return None
+    return residuals if residuals.with_variance == (not plan.no_posterior) else None
 
 
 def _phase(**places: tuple[int, int]) -> str:

@@ -1,30 +1,32 @@
-"""Held-out rows: what each kind of network weighs in the average, and how sure its labels are.
+"""Held-out rows: what each kind of network weighs in the average, and how sure the average is.
 
 Each kind is trained without some of the rows and asked for these: five times, each row being held
 out once, or one time, where there are many. Weights are those that predict them best (`stacking`),
-and the same predictions tell how far the probabilities are to be moderated.
+and the same predictions tell how far probabilities are to be moderated, and how quantities scatter.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
 
-from .bayes.ensemble import combine, member_weights, outputs_of
-from .bayes.moderation import Moderation, choose_moderation, leave_one_out
+from .bayes.ensemble import combine, combine_variances, member_weights, outputs_of
+from .bayes.moderation import CHOICES, CONSTANT, Moderation, choose_moderation
 from .bayes.predictive import blocks
+from .bayes.residuals import Residuals, tabulate
 from .bayes.stacking import cheapest, mean_losses, stack
+from .borrowing import posterior_of
 from .data.rows import ArrayRows
-from .model.losses import Loss
+from .model.loss import LocatedLoss
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
 from .run import run
 from .solvers import SOLVERS
-from .solvers.solution import Posterior, Status
-from .task import Fit
+from .solvers.solution import Status
+from .task import Fit, Task
 
 Parallel = Callable[[Sequence[Callable[[], Any]]], list]
 """Makes the calls, one after the other or at the same time, and returns what they return."""
@@ -41,36 +43,37 @@ MOST_KEPT = 100_000
 ROWS_TO_MODERATE, NUMBERS_TO_MODERATE = 2000, 10**7
 """Rows whose covariances are kept to choose a moderation by, at most so many numbers."""
 
-USUAL_FRACTION = 0.1
-"""Of the variance of logits by Kronecker factors, where no row was held out to tell.
-
-A row left out by a Newton step does not tell either: the factors do not know single rows.
-"""
-
 TRIAL = 0.3
 """Of the epochs of mini-batches, a trial on one part of many rows takes so many."""
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """Weights of the kinds, and the moderation of the average if there is any."""
+    """Weights of the kinds, and of their average the moderation, or the residuals of quantities."""
 
     weights: Array
     moderation: Moderation | None = None
+    residuals: Residuals | None = None
 
 
 @dataclass(frozen=True)
 class _Told:
     """What a network says of rows that it does not know.
 
-    Z2 (n_rows, n_outputs), the variance of each row's outputs and noise, added up, and of some
-    first rows the covariance.
+    Z2 and its variance (n_rows, n_outputs), the noise (n_outputs,), and of some first rows the
+    covariance.
     """
 
     Z2: Array
     variance: Array
+    noise: Array
     covariance: Array
     is_stopped: bool = False
+
+    @property
+    def total_variance(self) -> Array:
+        """Of each row's outputs and noise, added up."""
+        return np.asarray(sum(self.variance.T) + self.noise.sum())
 
 
 @dataclass(frozen=True)
@@ -85,28 +88,27 @@ class _Trial:
 
     def __call__(self) -> _Told | None:
         """None of a network that has diverged."""
-        plan, found = self.plan, self._fits()
-        all_of_them = [fitted.solution.posterior for fitted in found]
-        posteriors = [posterior for posterior in all_of_them if posterior is not None]
+        found = self._fits()
+        known = [posterior_of(self.plan, fitted.solution) for fitted in found]
+        posteriors = [posterior for posterior in known if posterior is not None]
         if not posteriors:
             return None
-        network, n_rows = plan.network(), 0
+        network, n_rows = self.plan.network(), 0
         outputs = [outputs_of(network, p.theta, p.covariance) for p in posteriors]
         evidence = np.array([p.log_evidence for p in posteriors])
         weights = member_weights(evidence, self.kept.weight)
         noise = weights @ np.array([p.noise for p in posteriors])
-        parts, n_kept = [], _rows_to_moderate(self.plan)
+        parts, n_kept = [], rows_to_moderate(self.plan)
         for rows in blocks(network.shape, self.held_out.n_rows):
             X = self.held_out.take(rows)[0]
             Z2, covariance = combine((each.of_rows(X) for each in outputs), weights)
-            variance = np.einsum("ikk->i", covariance)
+            variance = np.einsum("ikk->ik", covariance)
             # one for each row is a large thing, which only a moderation asks for
-            parts.append((Z2, variance, covariance[: max(n_kept - n_rows, 0)].copy()))
+            parts.append((Z2, variance.copy(), covariance[: max(n_kept - n_rows, 0)].copy()))
             n_rows += len(Z2)
         Z2, variance, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-        if self.plan.task.loss.has_noise:
-            variance += noise.sum()
-        return _Told(Z2, variance, covariance, found[-1].solution.status is Status.STOPPED)
+        is_stopped = found[-1].solution.status is Status.STOPPED
+        return _Told(Z2, variance, noise, covariance, is_stopped)
 
     def _fits(self) -> list[Fit]:
         """One from each start, of which none begins after a callback has asked to stop."""
@@ -120,7 +122,8 @@ class _Trial:
         return found
 
 
-def _rows_to_moderate(plan: Plan) -> int:
+def rows_to_moderate(plan: Plan) -> int:
+    """Rows whose covariances are kept to choose a moderation by."""
     if not plan.task.loss.is_moderated:
         return 0
     return min(ROWS_TO_MODERATE, max(NUMBERS_TO_MODERATE // plan.shape.n_outputs**2, 1))
@@ -147,14 +150,13 @@ def weigh(
         return Weighting(np.full(len(plans), 1 / len(plans)))
     a = np.zeros(len(plans))
     told = [[part for part in by_kind[k] if part is not None] for k in known]
-    Y, weights = _targets(trainings[0].rows.part(np.concatenate(held_out)))
+    Y, copies = trainings[0].rows.part(np.concatenate(held_out)).targets()
     outputs = np.array([np.concatenate([part.Z2 for part in parts]) for parts in told])
-    if loss.has_noise:
-        weights = weights / _variances(told)
+    weights = copies if loss.is_moderated else copies / _variances(told)
     a[known] = _stacked([plans[k] for k in known], outputs, Y, weights, economical=n_folds == 1)
-    if not loss.is_moderated:
-        return Weighting(a)
-    return Weighting(a, _moderation(loss, told, a[known], Y, weights))
+    if loss.is_moderated:
+        return Weighting(a, _moderation(plans[0].task, told, a[known], Y, weights))
+    return Weighting(a, residuals=_residuals(plans[0], told, a[known], Y, copies))
 
 
 def _trials(
@@ -189,13 +191,6 @@ def _results(trials: list[_Trial], parallel: Parallel) -> list[_Told | None]:
     return found
 
 
-def _targets(rows: ArrayRows) -> tuple[Array, Array]:
-    """Those of rows, in double precision, and how many copies each stands for."""
-    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights.astype(np.float64)
-    Y = rows.Y.astype(np.float64) if rows.Y.dtype.kind == "f" else rows.Y
-    return Y, weights * rows.copies
-
-
 CLEAN = 0.5
 """Of the loss of the first kind, a network that began without noise must have no more."""
 
@@ -227,7 +222,7 @@ def _variances(told: list[list[_Told]]) -> Array:
 
     A row that no kind claims to know, far from all others, is not to decide between them.
     """
-    each = [np.concatenate([part.variance for part in parts]) for parts in told]
+    each = [np.concatenate([part.total_variance for part in parts]) for parts in told]
     variances = np.exp(np.mean(np.log(np.maximum(each, TINY)), axis=0))
     return variances / variances.mean()
 
@@ -236,8 +231,9 @@ TINY = 1e-12
 
 
 def _moderation(
-    loss: Loss, told: list[list[_Told]], a: Array, Y: Array, weights: Array
+    task: Task, told: list[list[_Told]], a: Array, Y: Array, weights: Array
 ) -> Moderation:
+    choices = CHOICES if task.monotonic is None else CONSTANT
     parts, start = [], 0
     for of_fold in zip(*told, strict=True):
         n = len(of_fold[0].covariance)
@@ -245,42 +241,26 @@ def _moderation(
         rows = slice(start, start + n)
         parts.append((*first, Y[rows], weights[rows]))
         start += len(of_fold[0].Z2)
-    return choose_moderation(loss, parts)
+    return choose_moderation(task.loss, parts, choices)
 
 
-def moderation_without(
-    plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
-) -> Moderation:
-    """The moderation that suits training rows best, each being left out by one Newton step."""
-    loss = plans[0].task.loss
-    if any(plan.alpha_by == "given" for plan in plans):
-        # a variance that the caller's prior allows is not one that the data have left
-        return Moderation(variance_fraction=0.0)
-    if not all(isinstance(p.covariance, np.ndarray) for p in posteriors):
-        return Moderation(variance_fraction=USUAL_FRACTION)
-    return choose_moderation(loss, _left_out(plans, trainings, posteriors, a))
-
-
-def _left_out(
-    plans: Sequence[Plan], trainings: Sequence[Training], posteriors: Sequence[Posterior], a: Array
-) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Blocks of (Z2, covariance, Y, weights) of training rows that the average does not know."""
-    loss, n_rows = plans[0].task.loss, trainings[0].rows.n_rows
-    n = min(n_rows, _rows_to_moderate(plans[0]))
-    index = np.linspace(0, n_rows - 1, n).astype(np.intp)
-    members = [
-        (outputs_of(plan.network(), p.theta, p.covariance), training.rows)
-        for plan, training, p in zip(plans, trainings, posteriors, strict=True)
-    ]
-    widest = max((plan.shape for plan in plans), key=lambda shape: shape.size)
-    for block in blocks(widest, len(index)):
-        rows = index[block]
-        Y, weights = _targets(trainings[0].rows.part(rows))
-        told = (
-            leave_one_out(loss, *outputs.of_rows(of_member.take(rows)[0]), Y, weights)
-            for outputs, of_member in members
-        )
-        yield (*combine(told, a), Y, weights)
+def _residuals(
+    plan: Plan, told: list[list[_Told]], a: Array, Y: Array, weights: Array
+) -> Residuals | None:
+    """Those of the average, in units of its own scale; of what is no quantity there are none."""
+    loss = plan.task.loss
+    if not isinstance(loss, LocatedLoss):
+        return None
+    folds = list(zip(*told, strict=True))
+    noises = [a @ np.array([part.noise for part in of_fold]) for of_fold in folds]
+    constant = np.mean(noises, axis=0) if plan.no_posterior else None
+    found = []
+    for of_fold, noise in zip(folds, noises, strict=True):
+        Z2, variance = combine_variances(((part.Z2, part.variance) for part in of_fold), a)
+        scattered = (variance, noise) if constant is None else (0 * variance, constant)
+        found.append(loss.location_scale(Z2, *scattered))
+    location, scale = (np.concatenate(each) for each in zip(*found, strict=True))
+    return tabulate((Y - location) / scale, weights, True, constant)
 
 
 def _shortened(plan: Plan, ratio: float) -> Plan:

@@ -7,9 +7,11 @@ of a fit, network by network.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from scipy import sparse
 
-from .data.encoding import Encoding, learn, plain
+from .compatibility import check_pair, keeping_signs
+from .data.encoding import NUMBER, Encoding, learn, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
@@ -19,19 +21,18 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
-    is_auto,
     kinds,
     n_epochs,
     n_folds,
     usual_batch_size,
     usual_units,
 )
-from .settings import Settings
+from .settings import Settings, is_auto
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
 from .sparsity import check_sparsity, why_no_posterior
-from .task import Continuation, Plan, Task
+from .task import AlphaBy, Continuation, Plan, Task
 
 FEW_ROWS = 10_000
 """Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
@@ -51,7 +52,9 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     """
     check_sparsity(task.settings, streaming)
     n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
-    if not has_few_outputs and is_auto(task.settings.alpha):
+    # a chunk is met once: nothing could begin at a squared error first
+    is_given = not has_few_outputs or (streaming and task.loss.borrows_prior and start is None)
+    if is_given and is_auto(task.settings.alpha):
         task = replace(task, settings=replace(task.settings, alpha=USUAL_ALPHA))
     task = replace(task, settings=_of_one_chunk(task)) if streaming else merged(task)
     if start is None:
@@ -98,8 +101,10 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     plans = []
     is_mixed = len({member.alpha is None for member in members}) > 1
     for member in members:
-        settings = _as_started(asked, member, is_mixed)
+        settings = _as_started(asked, member, is_mixed or task.loss.borrows_prior)
         check_pair(task.loss, settings)
+        if task.monotonic is not None:
+            settings = keeping_signs(settings)
         plans.append(_plan(task, n_rows, Kind(settings), member, streaming))
     return plans
 
@@ -107,6 +112,7 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
 def _table(task: Task) -> Table:
     """What the recipe goes by."""
     X = task.X
+    numbers = np.full(X.shape[1], True) if task.n_levels is None else task.n_levels == NUMBER
     n_columns = X.shape[1]
     if task.n_levels is not None or task.has_missing:
         encoding = _encoding(task, replace(task.settings, encoding="linear"), None)
@@ -114,11 +120,13 @@ def _table(task: Task) -> Table:
     return Table(
         X.shape[0],
         n_columns,
-        task.n_outputs,
+        task.n_targets,
         not sparse.issparse(X),
         task.validation is not None,
-        task.loss.has_curvature,
-        task.loss.has_noise,
+        task.loss.has_curvature or task.loss.borrows_prior,
+        task.loss.has_noise or task.loss.borrows_prior,
+        task.monotonic is not None,
+        bool((numbers & ~task.is_constrained).any()),
     )
 
 
@@ -135,7 +143,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
     _check_size(shape)
     if by_evidence and _has_no_evidence(task, settings, shape):
         by_evidence, asked = False, replace(asked, alpha=USUAL_ALPHA)
-    reason = "" if task.loss.has_curvature else "the loss has no curvature"
+    reason = _without_posterior(task.loss, by_evidence)
     if shape.n_hidden > WIDEST:
         reason = f"there are {shape.n_hidden} hidden units, more than {WIDEST}"
     reason = reason or why_no_posterior(settings)
@@ -146,7 +154,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
         n_rows,
         replace(settings, n_members=kind.n_members),
         shape,
-        "evidence" if by_evidence else "given",
+        _who(task.loss) if by_evidence else "given",
         None if by_evidence else asked.alpha,
         reason,
         _product_size(settings, shape, task.X.shape[0]),
@@ -154,6 +162,20 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
         kind.begin,
         kind.prior,
     )
+
+
+def _who(loss: Loss) -> AlphaBy:
+    """Whose evidence it is."""
+    return "squared_error" if loss.borrows_prior else "evidence"
+
+
+def _without_posterior(loss: Loss, by_evidence: bool) -> str:
+    """Why a loss leaves no posterior, if it does not."""
+    if not loss.borrows_prior:
+        return "" if loss.has_curvature else "the loss has no curvature"
+    if by_evidence and loss.link == "identity":
+        return ""
+    return "the loss is no likelihood that would tell how sure the weights are"
 
 
 WIDEST = 2000
@@ -175,31 +197,19 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
 
     ValueError for sparse X, of which only that is possible. What has been learnt once stays.
     """
-    piecewise_linear = asked.encoding == "piecewise_linear" and start is None
-    if not (piecewise_linear or task.has_missing or task.n_levels is not None):
+    piecewise_linear, is_new = asked.encoding == "piecewise_linear", start is None
+    has_knots = is_new & (piecewise_linear | task.is_constrained)
+    if not (has_knots.any() or task.has_missing or task.n_levels is not None):
         return None if start is None else start.encoding
     held_out = () if task.validation is None else task.validation[:1]
     if any(map(sparse.issparse, (task.X, *held_out))):
-        what = "encoding='piecewise_linear'" if piecewise_linear else "a missing value"
+        what = "encoding='piecewise_linear'" if is_new and piecewise_linear else "a missing value"
+        what = "monotonic_cst" if task.is_constrained.any() else what
         raise ValueError(f"{what} needs dense X, and dense X_val, got a sparse one")
     if start is not None:
         return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
-    return learn(task.X, task.weights, task.n_levels, piecewise_linear, n_knots)
-
-
-def check_pair(loss: Loss, asked: Settings) -> None:
-    """ValueError where the solver, or the evidence, needs what the loss does not have."""
-    if loss.has_curvature:
-        return
-    lacks = f"the curvature of the loss, which {type(loss).__name__} does not have"
-    able = [name for name, solver in SOLVERS.items() if not solver.needs_curvature]
-    if not is_auto(asked.solver) and SOLVERS[asked.solver].needs_curvature:
-        raise ValueError(
-            f"solver={asked.solver!r} needs {lacks}: take one of {', '.join(map(repr, able))}"
-        )
-    if is_auto(asked.alpha):
-        raise ValueError(f"alpha='auto' needs {lacks}: give alpha a number")
+    return learn(task.X, task.weights, task.n_levels, has_knots, n_knots)
 
 
 def _of_one_chunk(task: Task) -> Settings:
@@ -254,7 +264,7 @@ def _definite(
         "solver": solver,
         "hidden_size": usual_units(solver, n_rows),
         "activation": "tanh" if averaged or solver == "lm" else "relu",
-        "skip": by_evidence and task.n_outputs == 1 and solver == "lm",
+        "skip": by_evidence and task.n_targets == 1 and solver == "lm",
         "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",
         "learning_rate_init": HIGHEST_RATE if cycle else 0.001,

@@ -9,8 +9,9 @@ from scipy import sparse
 from .bayes.evidence import MOST_ROWS
 from .bayes.extrapolation import Ranges, measure
 from .data.encoded import encoded_moments
+from .data.moments import Moments, magnitude, means, moments, no_moments
 from .data.rows import ArrayRows
-from .data.scaling import Moments, Scaling, magnitude, means, moments, no_moments
+from .data.scaling import Scaling
 from .model.network import block_size
 from .numerics import Array
 from .plan import Plan
@@ -21,7 +22,8 @@ class Training:
     """The rows that all runs of one fit share, scaled and cast, and in which units they are.
 
     `weight` is what the penalty is divided by: the weight of all rows so far. `ranges` are those of
-    the rows of this fit alone; None where the targets are not standardised, or have no noise.
+    the rows of this fit alone; None where the targets are not standardised, or have no noise, or
+    where predictions are to be monotonic.
     """
 
     scaling: Scaling
@@ -53,8 +55,10 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     # a scorer rates rows in raw units, and has them already
     rated = task.validation is not None and task.score is None
     validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
-    # predictions are compared with the variance of the targets, where there is such a thing
-    comparable = task.loss.has_noise and plan.settings.standardize
+    # predictions are compared with the variance of the targets, where there is such a thing; what a
+    # variance decides is not monotonic
+    of_quantities = task.loss.has_noise or task.loss.borrows_prior
+    comparable = of_quantities and plan.settings.standardize and task.monotonic is None
     ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
     return Training(scaling, rows, scaling.weight, validation, ranges)
 
@@ -68,14 +72,14 @@ def _measure(plan: Plan) -> Scaling:
     task = plan.task
     n_rows, n_features = task.X.shape[0], plan.shape.n_features
     weight = float(n_rows if task.weights is None else task.weights.sum())
-    Y = no_moments(task.n_outputs)
+    Y = no_moments(task.n_targets)
     if not plan.settings.standardize:
         return Scaling(_used(plan, no_moments(n_features)), Y, n_rows, weight, _means(plan))
     X, present = _moments(plan)
     X = _used(plan, X)
     if task.loss.standardizes_target:
         Y = moments(task.Y, task.weights)
-    return Scaling(X, Y, n_rows, weight, present=present)
+    return Scaling(X, Y, n_rows, weight, present=present, link=task.loss.link)
 
 
 def _used(plan: Plan, X: Moments) -> Moments:

@@ -8,8 +8,9 @@ are left to these. What a member counts is decided by held-out rows.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .compatibility import keeping_signs
 from .model.parameters import Shape
-from .settings import Settings
+from .settings import Settings, is_auto
 from .solvers.levenberg_marquardt import LARGEST
 
 CHEAP = 1e9
@@ -91,17 +92,22 @@ class Table:
     has_validation: bool
     has_curvature: bool
     has_noise: bool
+    is_monotonic: bool = False
+    has_free_numbers: bool = True
 
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds of networks to average, the first being the one to take alone."""
     free = is_auto(asked.solver) and is_auto(asked.alpha) and table.has_curvature
     if not free:
+        asked = keeping_signs(asked) if table.is_monotonic else asked
         begin: Begin = "noise" if asked.solver == "lm" else "signal"
         # a given prior leaves nothing to tell networks apart by
         alone = not is_auto(asked.alpha) or is_auto(asked.n_members)
         return [Kind(asked, begin, 1 if alone else int(asked.n_members))]
-    if table.has_validation:
+    if table.is_monotonic:
+        found = _monotonic_kinds(asked, table)
+    elif table.has_validation:
         encoding = "piecewise_linear" if _has_knots(asked, table) else "linear"
         found = [_by_evidence(asked, "adam", encoding, "signal")]
     else:
@@ -110,6 +116,21 @@ def kinds(asked: Settings, table: Table) -> list[Kind]:
         return _cycled(found, int(asked.n_members))
     # whoever asks for a number of hidden units wants that many, not three times as many
     return found if is_auto(asked.hidden_size) else [replace(found[0], n_members=1)]
+
+
+def _monotonic_kinds(asked: Settings, table: Table) -> list[Kind]:
+    """Networks with knots where predictions are to be monotonic, and elsewhere.
+
+    The fewer rows there are, the better it may be that no other column has any.
+    """
+    several = 1 if table.has_validation else SEVERAL
+    if table.n_rows >= ROWS_FOR_SEVERAL:
+        several = min(several, 2)
+    settings = keeping_signs(asked)
+    encodings = [settings.encoding]
+    if is_auto(asked.encoding) and table.has_free_numbers and table.n_rows < ROWS_FOR_BATCHES:
+        encodings = encodings if table.has_validation else [*encodings, "linear"]
+    return [_by_evidence(settings, "adam", encoding, "signal", several) for encoding in encodings]
 
 
 def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
@@ -225,8 +246,3 @@ def n_folds(n_rows: int) -> int:
     if n_rows < FEWEST_TO_HOLD_OUT:
         return 0
     return 5 if n_rows <= ROWS_FOR_FOLDS else 1
-
-
-def is_auto(value: object) -> bool:
-    """Whether a choice is left open."""
-    return isinstance(value, str) and value == "auto"

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from .data.encoding import NUMBER
 from .held_out import HELD_OUT, Parallel
+from .model.losses import LOSSES
 from .numerics import Array
 from .plan import make_plan, merged
 from .preparation import Training, prepare
@@ -57,6 +58,8 @@ def choose_columns(task: Task, random_state: RandomState, parallel: Parallel) ->
     `random_state` is consumed by the rows that are asked, those that are held out, and a seed.
     """
     check_sparsity(task.settings)
+    if task.loss.borrows_prior:
+        task = replace(task, loss=LOSSES["squared_error"], n_outputs=task.n_targets)
     everything = np.ones(task.X.shape[1], dtype=bool)
     task = _some_rows(merged(task), random_state)
     n_rows = task.X.shape[0]

@@ -12,9 +12,12 @@ from numpy.random import RandomState
 
 from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
+from .bayes.search import all_noise
+from .borrowing import Beginning, begin, fit_squared_error, is_likelihood
 from .data.scaling import Scaling
 from .model.folding import express, raw_weights
 from .model.initializers import initialize
+from .model.monotonic import draw_within
 from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
@@ -39,31 +42,52 @@ def run(
     `phase` is what callbacks are told to name the run by.
     """
     # where to begin
-    theta, state = _initial(plan, training, random_state, start)
-    # what to minimise, and who watches; under the evidence the prior is the solver's own matter
-    penalty = 0.0 if plan.alpha is None else plan.alpha
-    objective = Objective(
-        plan.network(),
-        training.rows,
-        penalty,
-        training.weight,
-        l1_ratio=plan.settings.l1_ratio,
-    )
+    beginning = _beginning(plan, training, random_state, start, phase)
+    plan, theta = beginning.plan, beginning.theta
+    # what to minimise, and who watches
+    objective = _objective(plan, training)
     monitor = _monitor(plan, training, start, phase, keep_best)
-    solve = SOLVERS[plan.settings.solver].solve
-    if plan.alpha_by == "evidence":
-        exact = plan.settings.solver == "lm"
-        solve = automatic_relevance.solve if exact else reestimation.solve
+    solve = _solver(plan)
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
-        solution = solve(objective, theta, plan.settings, monitor, random_state, state)
-        if plan.alpha is not None and not plan.no_posterior:
-            _add_posterior(plan.alpha, objective, solution)
+        solution = solve(objective, theta, plan.settings, monitor, random_state, beginning.state)
+        if beginning.is_budgeted and solution.status is Status.MAX_ITER:
+            solution.status = Status.CONVERGED
+        _add_posterior(beginning, objective, solution)
         solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
     continuation = _continuation(plan, training, solution, monitor, start)
-    return Fit(coefs, intercepts, solution, monitor, continuation, random_state, plan.settings)
+    return Fit(
+        coefs,
+        intercepts,
+        solution,
+        monitor,
+        continuation,
+        random_state,
+        plan.settings,
+        plan.task.loss,
+    )
+
+
+def _objective(plan: Plan, training: Training) -> Objective:
+    """F, without a penalty under the evidence, where the prior is the solver's own matter."""
+    penalty = 0.0 if plan.alpha is None else plan.alpha
+    return Objective(
+        plan.network(),
+        training.rows,
+        penalty,
+        training.weight,
+        bounds=plan.bounds,
+        l1_ratio=plan.settings.l1_ratio,
+    )
+
+
+def _solver(plan: Plan) -> Callable[..., Solution]:
+    """What finds the weights, and the precisions of their prior with them."""
+    if plan.alpha_by == "evidence":
+        return automatic_relevance.solve if plan.is_exact else reestimation.solve
+    return SOLVERS[plan.settings.solver].solve
 
 
 def _continuation(
@@ -90,10 +114,33 @@ def _continuation(
     )
 
 
-def _add_posterior(alpha: float | Array, objective: Objective, solution: Solution) -> None:
-    """That of weights found under a given prior."""
-    if solution.status is not Status.DIVERGED:
-        solution.posterior = reestimation.posterior_of_given(objective, solution.theta, alpha)
+def _add_posterior(beginning: Beginning, objective: Objective, solution: Solution) -> None:
+    """That of squared errors, or that of weights found under a given prior."""
+    plan, borrowed = beginning.plan, beginning.posterior
+    if solution.status is Status.DIVERGED or plan.no_posterior:
+        return
+    if borrowed is not None:
+        solution.posterior = replace(borrowed, theta=solution.theta.astype(np.float64))
+    elif plan.alpha is not None and is_likelihood(plan.task.loss):
+        found = reestimation.posterior_of_given(objective, solution.theta, plan.alpha)
+        solution.posterior = found
+
+
+def _beginning(
+    plan: Plan,
+    training: Training,
+    random_state: RandomState,
+    start: Continuation | None,
+    phase: str,
+) -> Beginning:
+    """Where the run begins; a prior that is borrowed takes runs for squared errors first."""
+    if plan.alpha_by != "squared_error":
+        return Beginning(plan, *_initial(plan, training, random_state, start))
+
+    def train(plan: Plan, training: Training) -> Fit:
+        return run(plan, training, random_state, phase=phase)
+
+    return begin(plan, training, fit_squared_error(plan, training, train))
 
 
 def _initial(
@@ -103,11 +150,16 @@ def _initial(
     settings, dtype = plan.settings, plan.settings.dtype
     if start is None:
         drawn = initialize(plan.shape, settings.activation, settings.initializer, random_state)
+        _place_constant(plan, training, drawn)
         theta = drawn.astype(dtype)
+        if plan.directions is not None:
+            draw_within(plan.shape, plan.directions, theta, random_state)
         if plan.alpha_by != "evidence":
             return theta, None
-        return _beginning(plan, training, theta, random_state)
+        return _beginning_of_evidence(plan, training, theta, random_state)
     theta = express(start.scaling, training.scaling, plan.shape, start.theta).astype(dtype)
+    if plan.bounds is not None:
+        plan.bounds.project(theta)  # constraints may be newer than the weights
     if start.solver != settings.solver or not start.state:
         # weights that were found under a given prior are kept as they are
         return theta, _as_found(plan, training, theta) if plan.alpha_by == "evidence" else None
@@ -116,6 +168,15 @@ def _initial(
     if not start.scaling.is_near(training.scaling):
         state.pop("factors", None)  # they are in the units of before
     return theta, State(**state)  # type: ignore[typeddict-item]
+
+
+def _place_constant(plan: Plan, training: Training, theta: Array) -> None:
+    """Let the output biases begin at the constant that suits the loss best, if it tells one."""
+    rows, b2 = training.rows, plan.shape.views(theta).b2
+    weights = rows.weights_of_rows()
+    constant = plan.task.loss.best_constant(rows.Y, weights)
+    if constant is not None:
+        b2[:] = constant
 
 
 def _as_found(plan: Plan, training: Training, theta: Array) -> State:
@@ -131,12 +192,12 @@ LEAST_NOISE = 1e-4
 """Variance of the noise, relative to that of the targets, that a good fit may begin with."""
 
 
-def _beginning(
+def _beginning_of_evidence(
     plan: Plan, training: Training, theta: Array, random_state: RandomState
 ) -> tuple[Array, State | None]:
     """Where the evidence begins: with all taken for noise, or all for signal."""
     shape = plan.shape
-    beta = np.ones(shape.n_outputs if plan.task.loss.has_noise else 1)
+    beta = all_noise(plan.network(), training.rows)
     precision = np.ones(shape.n_groups)
     if plan.settings.solver != "lm":
         if plan.begin == "noise":
@@ -181,11 +242,11 @@ def _score(plan: Plan, training: Training) -> Callable[[Array], float]:
     """The rating of theta on the validation rows, by the caller's score or the negated loss."""
     task, scaling = plan.task, training.scaling
     if task.score is not None:
-        score, activation, origin = task.score, plan.settings.activation, scaling.X.origin()
+        score, activation = task.score, plan.settings.activation
 
         def rate(theta: Array) -> float:
             raw = in_raw_units(task, plan.settings.dtype, scaling, plan.shape, theta)
-            return float(score(*raw, activation, origin, plan.encoding, scaling.fill))
+            return float(score(*raw, activation, plan.encoding, scaling))
 
         return rate
     assert training.validation is not None

@@ -39,3 +39,8 @@ class Settings:
     n_members: Any = "auto"
     dtype: str = "auto"
     store_posterior: bool = True
+
+
+def is_auto(value: object) -> bool:
+    """Whether a choice is left open."""
+    return isinstance(value, str) and value == "auto"

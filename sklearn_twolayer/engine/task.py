@@ -2,17 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 from numpy.random import RandomState
 
 from .bayes.ensemble import Predictive
 from .bayes.extrapolation import Ranges
 from .bayes.kronecker import KroneckerCovariance
+from .bayes.residuals import Residuals
 from .data.encoding import Encoding
-from .data.scaling import Moments, Scaling
+from .data.moments import Moments
+from .data.scaling import Scaling
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
+from .model.monotonic import Bounds, bounds
 from .model.network import Network
 from .model.parameters import Shape
 from .numerics import Array
@@ -36,9 +41,10 @@ class Task:
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
     validation rows, is NaN. `used` (n_columns,) tells which columns of X are not to be ignored;
-    None stands for all. `score` rates folded weights, the more the better, given as
-    ``score(coefs, intercepts, activation, origin, encoding, fill)``; without it, `validation` rows
-    (X, Y, weights) are rated by their negated loss.
+    None stands for all. `monotonic` has 1 or -1 for the columns of X with which predictions are to
+    rise or to fall, 0 for the others; None where there are none. `score` rates folded weights, the
+    more the better, given as ``score(coefs, intercepts, activation, encoding, scaling)``; without
+    it, `validation` rows (X, Y, weights) are rated by their negated loss.
     """
 
     X: Any
@@ -49,11 +55,24 @@ class Task:
     settings: Settings
     n_levels: Array | None = None
     has_missing: bool = False
+    monotonic: Array | None = None
     used: Array | None = None
     validation: tuple[Any, Array, Array | None] | None = None
     score: Callable[..., float] | None = None
     early_stopping: bool = False
     callback: Callable[[Progress], bool | None] | None = None
+
+    @property
+    def is_constrained(self) -> Array:
+        """In which columns of X predictions are to be monotonic (n_columns,)."""
+        if self.monotonic is None:
+            return np.zeros(self.X.shape[1], dtype=bool)
+        return np.asarray(self.monotonic != 0)
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of quantities in Y, of which a loss may make several outputs each."""
+        return self.Y.shape[1] if self.Y.ndim == 2 else self.n_outputs
 
 
 @dataclass(frozen=True)
@@ -65,8 +84,8 @@ class Choices:
     skip: bool
 
 
-AlphaBy = Literal["given", "evidence"]
-"""Who chooses alpha: the caller, or the evidence."""
+AlphaBy = Literal["given", "evidence", "squared_error"]
+"""Who chooses alpha: the caller, the evidence, or the evidence for squared errors."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,11 @@ class Plan:
         settings = self.settings
         return Choices(self.shape.n_hidden, settings.activation, self.shape.skip)
 
+    def with_loss(self, loss: Loss) -> "Plan":
+        """The same for another loss."""
+        others = tuple(plan.with_loss(loss) for plan in self.others)
+        return replace(self, task=replace(self.task, loss=loss), others=others)
+
     @property
     def is_exact(self) -> bool:
         """Whether the evidence takes the whole curvature."""
@@ -135,6 +159,18 @@ class Plan:
             each = 6.0 * settings.max_iter * n_rows * (shape.n_features + 1) * shape.n_hidden
         return settings.n_members * each
 
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """Those of theta where predictions are to be monotonic in some columns."""
+        return None if self.directions is None else bounds(self.shape, self.directions)
+
+    @property
+    def directions(self) -> Array | None:
+        """Whether predictions are to rise (1) or fall (-1) with encoded columns, or either (0)."""
+        if self.task.monotonic is None or self.encoding is None:
+            return self.task.monotonic
+        return self.encoding.of_numbers(self.task.monotonic)
+
     def network(self) -> Network:
         """A network of this shape, with buffers of its own."""
         return Network(self.shape, ACTIVATIONS[self.settings.activation], self.task.loss)
@@ -147,7 +183,8 @@ class Continuation:
     An average goes on as its `members`, each from what it left behind itself; `theta` is then that
     of the wide network in which the hidden units of all stand side by side. `n_asked` counts the
     networks that were trained, some of which may have got no weight. `ranges` are those of all rows
-    so far, or None where they do not matter or are not known.
+    so far, or None where they do not matter or are not known. `residuals` are those of the average
+    or of the one network, if there are any.
     """
 
     theta: Array
@@ -164,6 +201,7 @@ class Continuation:
     member_weights: Array | None = None
     ranges: Ranges | None = None
     n_asked: int = 1
+    residuals: Residuals | None = None
 
     @property
     def networks(self) -> list["Continuation"]:
@@ -182,7 +220,7 @@ def preserve(continuation: Continuation) -> dict[str, Any]:
     scaling["X"], scaling["Y"] = dict(vars(scaling["X"])), dict(vars(scaling["Y"]))
     histories = {name: list(state[name]) for name in ("loss_curve", "scores")}
     members = [preserve(member) for member in continuation.members]
-    names = ("choices", "encoding", "ranges")
+    names = ("choices", "encoding", "ranges", "residuals")
     records = {name: dict(vars(state[name])) for name in names if state[name]}
     return state | histories | records | {"scaling": scaling, "members": members}
 
@@ -197,6 +235,7 @@ def restore(state: dict[str, Any]) -> Continuation:
         "choices": Choices(**state["choices"]),
         "encoding": Encoding(**state["encoding"]) if state.get("encoding") else None,
         "ranges": restore_ranges(state),
+        "residuals": restore_residuals(state),
         "members": members,
     }
     return Continuation(**{**state, **typed})
@@ -205,6 +244,11 @@ def restore(state: dict[str, Any]) -> Continuation:
 def restore_ranges(state: dict[str, Any]) -> Ranges | None:
     """The ranges of what `preserve` was given; None where it is older than they are."""
     return Ranges(**state["ranges"]) if state.get("ranges") else None
+
+
+def restore_residuals(state: dict[str, Any]) -> Residuals | None:
+    """The residuals of what `preserve` was given; None where there are none."""
+    return Residuals(**state["residuals"]) if state.get("residuals") else None
 
 
 def preserve_predictive(predictive: Predictive) -> dict[str, Any]:
@@ -228,9 +272,9 @@ def restore_predictive(state: dict[str, Any]) -> Predictive:
 @dataclass(frozen=True)
 class Fit:
     """What training leaves behind; `coefs` ([W1, W2], and W0 with a skip path) and `intercepts`
-    act on raw units. `settings` are those of this network, all definite. With a posterior, `noise`
-    is the noise variance of each output, and `predictive` says how sure predictions are, both in
-    standardised units.
+    act on raw units. `settings` are those of this network, all definite, as are the parameters of
+    `loss`, in standardised units. With a posterior, `noise` is the noise variance of each output,
+    and `predictive` says how sure predictions are, both in standardised units.
     """
 
     coefs: list[Array]
@@ -240,5 +284,6 @@ class Fit:
     continuation: Continuation
     random_state: RandomState
     settings: Settings
+    loss: Loss
     noise: Array | None = None
     predictive: Predictive | None = None

@@ -7,8 +7,9 @@ from numpy.testing import assert_allclose
 from encoded_tables import TABLES, filled, origins, units, write_out, written_out
 from sklearn_twolayer.engine.data import encoded as module
 from sklearn_twolayer.engine.data.encoded import Encoded, encoded_moments
+from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.folding import fold, raw_weights
 from sklearn_twolayer.engine.model.losses import LOSSES

@@ -1,6 +1,5 @@
 """Rows held out: which they are, what they say of kinds of networks, and how sure labels are."""
 
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,42 +12,26 @@ import training
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine import held_out as module
 from sklearn_twolayer.engine.bayes.ensemble import combine, member_weights
-from sklearn_twolayer.engine.bayes.moderation import Moderation, choose_moderation, leave_one_out
+from sklearn_twolayer.engine.bayes.moderation import Moderation, choose_moderation
 from sklearn_twolayer.engine.bayes.predictive import OutputCovariance
+from sklearn_twolayer.engine.bayes.residuals import tabulate
 from sklearn_twolayer.engine.fitting import one_after_the_other
-from sklearn_twolayer.engine.held_out import moderation_without, weigh
+from sklearn_twolayer.engine.held_out import weigh
 from sklearn_twolayer.engine.plan import make_plan
 from sklearn_twolayer.engine.preparation import Training, prepare
 from sklearn_twolayer.engine.settings import Settings
-from sklearn_twolayer.engine.solvers.solution import Posterior
+from training import labels, planned, quantities
 
 EXACT = Settings(solver="lm", hidden_size=4)
 BATCHES = Settings(solver="adam", hidden_size=8, encoding="piecewise_linear", dtype="float32")
 GIVEN = Settings(solver="lbfgs", hidden_size=6, alpha=1.0)
 
 
-def quantities(n_rows, seed=0, noise=0.3):
-    rng = RandomState(seed)
-    X = rng.randn(n_rows, 3)
-    return X, np.sin(2 * X[:, [0]]) + X[:, [1]] + noise * rng.randn(n_rows, 1)
-
-
-def labels(n_rows, seed=0):
-    X, Z = quantities(n_rows, seed)
-    return X, np.digitize(Z[:, 0], [-0.7, 0.7])
-
-
-def planned(X, Y, settings, weights=None):
-    """The plans of some kinds for the same rows, and the rows prepared for each."""
-    loss, n_outputs = ("squared_error", Y.shape[1]) if Y.ndim == 2 else ("log_loss", 3)
-    plans = [make_plan(training.task(X, Y, weights, n_outputs, loss, asked)) for asked in settings]
-    return plans, [prepare(plan) for plan in plans]
-
-
 def some(trial):
     """What a trial may say, without the work."""
     n, k = trial.held_out.n_rows, trial.plan.shape.n_outputs
-    return module._Told(np.zeros((n, k)), np.ones(n), np.tile(np.eye(k), (min(n, 10), 1, 1)))
+    covariance = np.tile(np.eye(k), (min(n, 10), 1, 1))
+    return module._Told(np.zeros((n, k)), np.ones((n, k)), np.zeros(k), covariance)
 
 
 @pytest.fixture
@@ -238,7 +221,7 @@ def test_noise_is_found_where_it_is(noise, is_clean):
 
 def test_rows_of_which_nobody_knows_count_for_less():
     told = [
-        [module._Told(np.zeros((3, 1)), np.array(v), np.zeros((0, 1, 1)))]
+        [module._Told(np.zeros((3, 1)), np.array(v)[:, None], np.zeros(1), np.zeros((0, 1, 1)))]
         for v in (
             [1.0, 2.0, 100.0],
             [1.0, 8.0, 10_000.0],
@@ -257,11 +240,11 @@ def test_a_row_far_from_all_others_does_not_decide(variance, is_first):
         found = []
         for number, trial in enumerate(trials):
             Y, is_worse = trial.held_out.Y, number % 2 == 1
-            Z2, variances = Y + (0.5 if is_worse else 0.1), np.ones(len(Y))
+            Z2, variances = Y + (0.5 if is_worse else 0.1), np.ones((len(Y), 1))
             if number < 2:
                 variances[0] = variance
                 Z2[0] = Y[0] + (1.0 if is_worse else 50.0)
-            found.append(module._Told(Z2, variances, np.zeros((0, 1, 1))))
+            found.append(module._Told(Z2, variances, np.zeros(1), np.zeros((0, 1, 1))))
         return found
 
     found = weigh(plans, trainings, 5, RandomState(0), parallel).weights
@@ -316,8 +299,10 @@ def test_a_trial_says_what_its_network_says_of_rows_it_does_not_know():
     outputs = OutputCovariance(plan.network(), posterior.theta, posterior.covariance)
     Z2, covariance = outputs.of_rows(others.take(slice(None))[0])
     assert_allclose(told.Z2, Z2)
+    assert_allclose(told.variance, covariance[:, [0, 1], [0, 1]])
+    assert_allclose(told.noise, posterior.noise)
     noisy = covariance + np.diag(posterior.noise)
-    assert_allclose(told.variance, np.trace(noisy, axis1=1, axis2=2))
+    assert_allclose(told.total_variance, np.trace(noisy, axis1=1, axis2=2))
     # quantities are not moderated
     assert told.covariance.shape == (0, 2, 2)
 
@@ -336,7 +321,7 @@ def test_two_starts_are_judged_as_the_average_that_they_make():
     Z2, covariance = combine(each, weights)
     assert_allclose(told.Z2, Z2, rtol=1e-9)
     noise = sum(w * p.noise[0] for w, p in zip(weights, found, strict=True))
-    assert_allclose(told.variance, covariance[:, 0, 0] + noise, rtol=1e-9)
+    assert_allclose(told.total_variance, covariance[:, 0, 0] + noise, rtol=1e-9)
 
 
 # how sure labels are
@@ -350,7 +335,7 @@ def test_labels_are_moderated_by_the_same_rows(monkeypatch):
         told.extend(call() for call in calls)
         return told
 
-    def choose(loss, blocks):
+    def choose(loss, blocks, choices):
         parts.extend(blocks)
         return Moderation(0.5, 0.25)
 
@@ -407,100 +392,65 @@ def test_covariances_are_kept_of_some_rows_only(numbers, expected, monkeypatch):
     assert {told.Z2.shape for told in kept} == {(12, 3)}
 
 
-def a_posterior(plan, rng, covariance=None):
-    size = plan.shape.size
-    covariance = 0.1 * np.eye(size) if covariance is None else covariance
-    return Posterior(rng.randn(size), covariance, np.ones(1), np.ones(3), 1.0, 0.0)
-
-
-def test_under_a_given_prior_labels_are_not_moderated(rng):
-    """A variance that the caller's prior allows is not one that the data have left."""
-    plans, trainings = planned(*labels(40), [EXACT, GIVEN])
-    posteriors = [a_posterior(plan, rng) for plan in plans]
-    found = moderation_without(plans, trainings, posteriors, np.full(2, 0.5))
-    assert found == Moderation(1.0, 0.0)
-
-
-def test_by_kronecker_factors_a_tenth_of_the_variance_counts(rng):
-    plans, trainings = planned(*labels(40), [EXACT, replace(BATCHES, encoding="auto")])
-    posteriors = [a_posterior(plans[0], rng), a_posterior(plans[1], rng, covariance="factors")]
-    found = moderation_without(plans, trainings, posteriors, np.full(2, 0.5))
-    assert found == Moderation(1.0, 0.1)
-
-
-@pytest.fixture
-def left_out(monkeypatch):
-    """Z2, covariance and weights of all rows, as moderation is chosen by them."""
-
-    def left_out(plans, trainings, posteriors, a):
-        parts = []
-
-        def choose(loss, blocks):
-            parts.extend(blocks)
-            return Moderation()
-
-        monkeypatch.setattr(module, "choose_moderation", choose)
-        moderation_without(plans, trainings, posteriors, a)
-        Z2, covariance, _, weights = zip(*parts, strict=True)
-        return [np.concatenate(each) for each in (Z2, covariance, weights)]
-
-    return left_out
-
-
-def test_one_copy_is_left_out_of_those_that_a_weight_stands_for(left_out, rng):
-    X, Y = labels(40)
-    copies = rng.randint(1, 6, 40)
-    (plan,), (rows,) = planned(X, Y, [EXACT], copies.astype(float))
-    posterior = a_posterior(plan, rng)
-    *ours, weights = left_out([plan], [rows], [posterior], np.ones(1))
-    assert_allclose(weights, plan.task.weights)
-    # each row as often as it counts, with a weight of one
-    index = np.arange(40).repeat(plan.task.weights.astype(int))
-    task = replace(plan.task, X=plan.task.X[index], Y=plan.task.Y[index], weights=None)
-    copied = prepare(replace(plan, task=task))
-    *theirs, weights = left_out([plan], [copied], [posterior], np.ones(1))
-    assert_allclose(weights, 1)
-    for found, expected in zip(ours, theirs, strict=True):
-        assert_allclose(found[index], expected, rtol=1e-9, atol=1e-12)
-
-
-def test_of_an_average_each_member_leaves_the_row_out(left_out, rng):
-    plans, trainings = planned(*labels(40), [EXACT, replace(EXACT, hidden_size=2)])
-    posteriors, a = [a_posterior(plan, rng) for plan in plans], np.array([0.7, 0.3])
-    Z2, covariance, _ = left_out(plans, trainings, posteriors, a)
-    X, Y, _ = trainings[0].rows.take(slice(None))
-    told = (
-        leave_one_out(
-            plan.task.loss,
-            *OutputCovariance(plan.network(), p.theta, p.covariance).of_rows(X),
-            Y,
-            np.ones(40),
-        )
-        for plan, p in zip(plans, posteriors, strict=True)
-    )
-    expected = combine(told, a)
-    assert_allclose(Z2, expected[0], rtol=1e-9)
-    assert_allclose(covariance, expected[1], rtol=1e-9, atol=1e-12)
-
-
-def test_rows_are_left_out_block_by_block(rng):
-    """Three times the rows take no more memory at a time: there are no covariances of all."""
-    peaks = []
-    for n_rows in (650, 1_950):
-        X, Y = rng.randn(n_rows, 2), rng.randint(20, size=n_rows)
-        settings = Settings(solver="lm", hidden_size=1)
-        plan = make_plan(training.task(X, Y, None, 20, "log_loss", settings))
-        rows, size = prepare(plan), plan.shape.size
-        posterior = Posterior(rng.randn(size), np.eye(size), np.ones(1), np.ones(20), 1.0, 0.0)
-        tracemalloc.start()
-        moderation_without([plan] * 2, [rows] * 2, [posterior] * 2, np.array([0.5, 0.5]))
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0]
-
-
 def test_parts_of_rows_are_in_the_units_of_all(rng):
     (_,), (rows,) = planned(*quantities(50), [EXACT])
     part = rows.part(np.arange(10))
     assert isinstance(part, Training) and part.scaling is rows.scaling
     assert_array_equal(part.rows.Y, rows.rows.Y[:10])
+
+
+# how quantities scatter
+
+
+@pytest.mark.parametrize("keeps_posterior", [True, False])
+def test_residuals_are_those_of_the_average_in_units_of_its_scale(keeps_posterior):
+    X, Y = quantities(60)
+    asked = [replace(each, store_posterior=keeps_posterior) for each in (EXACT, GIVEN)]
+    plans, trainings = planned(X, np.hstack([Y, Y**2]), asked)
+    told = []
+
+    def parallel(calls):
+        told.extend(call() for call in calls)
+        return told
+
+    found = weigh(plans, trainings, 5, RandomState(0), parallel)
+    a, residuals, noises = found.weights, [], []
+    assert a.min() > 0
+    for fold in range(5):
+        both = told[2 * fold : 2 * fold + 2]
+        Z2 = sum(w * one.Z2 for w, one in zip(a, both, strict=True))
+        # within members, and between them
+        variance = sum(
+            w * (one.variance + (one.Z2 - Z2) ** 2) for w, one in zip(a, both, strict=True)
+        )
+        noises.append(sum(w * one.noise for w, one in zip(a, both, strict=True)))
+        scale = np.sqrt(variance + noises[-1]) if keeps_posterior else 1
+        rows = np.array_split(RandomState(0).permutation(60), 5)[fold]
+        residuals.append((trainings[0].rows.Y[rows] - Z2) / scale)
+    residuals, noise = np.concatenate(residuals), None
+    if not keeps_posterior:
+        noise = np.mean(noises, axis=0)
+        residuals = residuals / np.sqrt(noise)
+        assert_allclose(found.residuals.noise, noise)
+    expected = tabulate(residuals, np.ones(60), True, noise)
+    assert_allclose(found.residuals.signed, expected.signed, rtol=1e-9)
+    assert_allclose(found.residuals.absolute, expected.absolute, rtol=1e-9)
+    assert_allclose(found.residuals.deviation, expected.deviation, rtol=1e-9)
+    assert found.residuals.by_held_out and found.residuals.with_variance == keeps_posterior
+
+
+def test_copies_count_in_residuals_as_weights_do():
+    X, Y = quantities(40)
+    copies = RandomState(1).randint(1, 4, 40)
+    weighted = planned(X, Y, [EXACT, GIVEN], copies.astype(float))
+    copied = planned(X.repeat(copies, axis=0), Y.repeat(copies, axis=0), [EXACT, GIVEN])
+    first, second = (
+        weigh(*p, 5, RandomState(0), one_after_the_other).residuals for p in (weighted, copied)
+    )
+    assert_array_equal(first.signed, second.signed)
+    assert first.weight == second.weight == copies.sum()
+
+
+def test_labels_have_no_residuals():
+    plans, trainings = planned(*labels(60), [EXACT, GIVEN])
+    assert weigh(plans, trainings, 5, RandomState(0), one_after_the_other).residuals is None

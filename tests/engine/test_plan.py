@@ -19,10 +19,9 @@ from sklearn_twolayer.engine.recipe import (
     MORE_UNITS,
     ROWS_FOR_MORE,
     cost_of_curvature,
-    is_auto,
     n_epochs,
 )
-from sklearn_twolayer.engine.settings import Settings
+from sklearn_twolayer.engine.settings import Settings, is_auto
 from sklearn_twolayer.engine.solvers import SOLVERS
 from sklearn_twolayer.engine.solvers.levenberg_marquardt import LARGEST
 

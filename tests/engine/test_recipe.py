@@ -14,13 +14,12 @@ from sklearn_twolayer.engine.recipe import (
     Table,
     cost_of_curvature,
     exact_pays,
-    is_auto,
     kinds,
     n_epochs,
     n_folds,
     usual_batch_size,
 )
-from sklearn_twolayer.engine.settings import Settings
+from sklearn_twolayer.engine.settings import Settings, is_auto
 from sklearn_twolayer.engine.solvers import SOLVERS
 from sklearn_twolayer.engine.solvers.levenberg_marquardt import LARGEST
 

@@ -7,12 +7,13 @@ the number of rows: Laplace's approximation is not to be trusted to the last nat
 worse than the others should not count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
 
+from ..data.inputs import Inputs
 from ..model.network import Network
 from ..numerics import Array
 from .kronecker import KroneckerCovariance
@@ -48,6 +49,15 @@ def combine(outputs: Iterator[tuple[Array, Array]], weights: Array) -> tuple[Arr
     return mean, covariance
 
 
+def combine_variances(
+    outputs: Iterable[tuple[Array, Array]], weights: Array
+) -> tuple[Array, Array]:
+    """The same for variances (n_rows, n_outputs), the diagonals of such covariances."""
+    Z2, variances = (np.array(each) for each in zip(*outputs, strict=True))
+    mean = np.tensordot(weights, Z2, 1)
+    return mean, np.tensordot(weights, variances + np.square(Z2 - mean), 1)
+
+
 @dataclass(frozen=True)
 class Predictive:
     """What prediction needs to say how sure an average of networks is, in standardised units.
@@ -63,10 +73,24 @@ class Predictive:
     variance_fraction: float = 1.0
 
 
+class Certain:
+    """Outputs of weights of which nothing says how sure they are: their covariance is none."""
+
+    def __init__(self, network: Network, theta: Array):
+        self.network, self.theta = network, theta.astype(np.float64)
+
+    def of_rows(self, X: Inputs) -> tuple[Array, Array]:
+        """Z2, and zeros (n_rows, n_outputs, n_outputs)."""
+        Z2 = self.network.outputs(self.theta, X).copy(order="K")
+        return Z2, np.zeros((*Z2.shape, Z2.shape[1]))
+
+
 def outputs_of(
-    network: Network, theta: Array, covariance: Array | KroneckerCovariance
-) -> OutputCovariance | KroneckerOutputs:
+    network: Network, theta: Array, covariance: Array | KroneckerCovariance | None
+) -> OutputCovariance | KroneckerOutputs | Certain:
     """What asks a network for its outputs and their covariance."""
+    if covariance is None:
+        return Certain(network, theta)
     if isinstance(covariance, KroneckerCovariance):
         return KroneckerOutputs(network, theta, covariance)
     return OutputCovariance(network, theta, covariance)

@@ -8,15 +8,19 @@ mode is Gaussian of precision A = H + diag(precision), H = sum_k beta_k H_k, and
     log p(Y) = - sum_k beta_k E_k - 1/2 sum_j precision_j theta_j^2 + 1/2 sum_g P_g log precision_g
                - 1/2 log det A + n_free/2 log 2 pi + [ sum_k n/2 log (beta_k / (2 pi)) ]
 
-the bracket for squared error only; n is the sum of weights, and the units are those of
+the bracket only where there is a noise; n is the sum of weights, and the units are those of
 standardised Y. It is largest where
 
     precision_g = gamma_g / |theta_g|^2     gamma_g = P_g - precision_g tr_g A^-1
     beta_k = (n - gamma_k) / (2 E_k)        gamma_k = beta_k tr(A^-1 H_k)
 
-gamma counts the parameters that the data determine. These rules and steps to the mode are taken
-in turn (Foresee and Hagan 1997). Where two layers have priors of their own, units in the linear
-part of their activation leave the ratio of the two almost open, and it settles slowly.
+gamma counts the parameters that the data determine. Under a log link half the deviance stands for
+a squared error, of which the bracket is the saddle-point approximation (Jorgensen 1987), and twice
+E_k in the last rule is Pearson's sum of (Y - mu)^2 / V(mu): deviances of small counts mislead.
+
+These rules and steps to the mode are taken in turn (Foresee and Hagan 1997). Where two layers have
+priors of their own, units in the linear part of their activation leave the ratio of the two almost
+open, and it settles slowly.
 """
 
 from dataclasses import dataclass
@@ -54,7 +58,8 @@ TINY = 1e-10
 class Quadratic:
     """What the data say around theta, in a row for each noise precision, taken at beta = 1.
 
-    `n` is the sum of weights, or None where there is no noise to estimate.
+    `n` is the sum of weights, or None where there is no noise to estimate. `squares` is half the
+    sum of squared residuals, whose mean is the noise; the errors themselves if not given.
     """
 
     theta: Array
@@ -62,6 +67,7 @@ class Quadratic:
     gradients: Array
     curvatures: Array
     n: float | None
+    squares: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,8 @@ class Laplace:
 
     def estimate(self) -> Estimate:
         """Gamma for each group, and MacKay's new precisions, where theta is the mode."""
-        errors, n, inverse = self.quadratic.errors, self.quadratic.n, self.factor.inverse()
+        n, inverse, errors = self.quadratic.n, self.factor.inverse(), self.quadratic.squares
+        errors = self.quadratic.errors if errors is None else errors
         # the posterior variance of a parameter, in units of its prior variance, is what the data
         # have not determined of it: gamma counts the rest
         variances = inverse.diagonal()[self.held]

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from ..data.encoded import Encoded
 from ..data.encoding import NUMBER
-from ..data.scaling import rows_per_block
+from ..data.moments import rows_per_block
 from ..data.sources import Index, split
 from ..numerics import Array, within_range
 

@@ -90,7 +90,7 @@ class KroneckerLaplace:
         precision = gamma / np.maximum(squares, gamma / LARGEST_PRECISION)
         if not self.noisy:
             return Estimate(gamma, precision, self.beta, np.empty(0))
-        n, errors = self.factors.n, self.factors.errors
+        n, errors = self.factors.n, self.factors.squares
         # beta_k tr(A^-1 H_k) of each output
         gamma_noise = self.beta * (self.layer1.traces() + self.layer2.traces())
         left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
@@ -166,7 +166,7 @@ class _Layer2:
 
     def __init__(self, found: Factors, group: Array, precision: Array, beta: Array | None):
         self.found, n_outputs = found, len(found.C)
-        C = found.C if beta is None else np.diag(beta)
+        C = found.C if beta is None else np.diag(beta * found.C.diagonal())
         c, self.V = np.linalg.eigh(C)
         self.identified = c > IDENTIFIED * max(c.max(), TINY)
         self.group, self.precision, n = group, np.append(precision, 0.0)[group], len(found.B)
@@ -204,4 +204,4 @@ class _Layer2:
     def traces(self) -> Array:
         """tr(A^-1 N B (x) 1_k) for each output."""
         of_inverses = np.tensordot(self.inverses, self.found.B, 2) + self.alone @ self.found.B_alone
-        return self.found.n * (self.V**2 @ of_inverses)
+        return self.found.n * self.found.C.diagonal() * (self.V**2 @ of_inverses)

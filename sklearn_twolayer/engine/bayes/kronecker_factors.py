@@ -11,14 +11,14 @@ and all columns where there are very many, are taken for uncorrelated: there A, 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..data.inputs import Inputs
 from ..data.rows import ArrayRows
 from ..data.sources import Index, split
-from ..model.losses import with_noise
+from ..model.loss import squared_residuals, with_noise
 from ..model.network import Network
 from ..numerics import Array, semidefinite_root
 from .evidence import TINY
@@ -53,8 +53,9 @@ class Factors:
     """What rows say around theta: means over rows, for N of them.
 
     G (n_noises, n_hidden, n_hidden) and `errors` are those of each output that has a noise of its
-    own, at precision 1. B is that of [a, 1] and, with a skip path, of the joint columns; `B_alone`
-    the diagonal of the others.
+    own, at precision 1, as is `squares`, half the sum of the squared residuals that tell of it. B
+    is that of [a, 1] and, with a skip path, of the joint columns; `B_alone` the diagonal of the
+    others.
     """
 
     theta: Array
@@ -65,24 +66,27 @@ class Factors:
     B_alone: Array
     C: Array
     errors: Array
+    squares: Array
 
     @property
     def are_finite(self) -> bool:
         """Whether anything can be made of them."""
-        parts = self.theta, self.G, self.B, self.B_alone, self.C, self.errors
+        parts = self.theta, self.G, self.B, self.B_alone, self.C, self.errors, self.squares
         return all(bool(np.isfinite(part).all()) for part in parts)
 
     def means(self) -> dict[str, Array]:
         """All that are means over rows, the errors among them."""
         of_layers = {name: getattr(self, name) for name in ("G", "B", "B_alone", "C")}
-        return vars(self.inputs) | of_layers | {"errors": self.errors / self.n}
+        sums = {"errors": self.errors / self.n, "squares": self.squares / self.n}
+        return vars(self.inputs) | of_layers | sums
 
     def after(self, earlier: Mapping[str, Array], fraction: float) -> "Factors":
         """Of a stream: means over the rows so far, of which these are a fraction."""
         means = {k: (1 - fraction) * earlier[k] + fraction * v for k, v in self.means().items()}
-        inputs, errors = InputFactor(means["A"], means["alone"]), means["errors"] * self.n
+        inputs = InputFactor(means["A"], means["alone"])
+        errors, squares = (means[name] * self.n for name in ("errors", "squares"))
         G, B, alone, C = (means[name] for name in ("G", "B", "B_alone", "C"))
-        return replace(self, inputs=inputs, G=G, B=B, B_alone=alone, C=C, errors=errors)
+        return Factors(self.theta, self.n, inputs, G, B, alone, C, errors, squares)
 
 
 def input_factor(rows: ArrayRows, index: Index, n_columns: int, n_wide: int) -> InputFactor:
@@ -118,6 +122,7 @@ def factors(
         sums.B_alone / trace,
         sums.C / total,
         sums.errors * (n / total),
+        sums.squares * (n / total),
     )
 
 
@@ -131,10 +136,8 @@ class _Sums:
         n_features, n_alone = shape.n_hidden + 1, 0
         if shape.skip:
             n_features, n_alone = n_features + inputs.n_joint, len(inputs.alone)
-        self.G, self.errors = (
-            np.zeros((n_noises, shape.n_hidden, shape.n_hidden)),
-            np.zeros(n_noises),
-        )
+        self.G = np.zeros((n_noises, shape.n_hidden, shape.n_hidden))
+        self.errors, self.squares = np.zeros((2, n_noises))
         self.B, self.B_alone = np.zeros((n_features, n_features)), np.zeros(n_alone)
         self.C = np.zeros((shape.n_outputs, shape.n_outputs))
         self.weight = self.trace = 0.0
@@ -147,7 +150,9 @@ class _Sums:
         self._add_output_factor(theta, slope, curvature, w)
         self.C += np.tensordot(w, curvature, 1)
         self.weight += w.sum()
-        self.errors += _errors(network, Z2, Y, w)
+        errors = _errors(network, Z2, Y, w)
+        self.errors += errors
+        self.squares += _squares(network, Z2, Y, w, errors)
         trace, B = w * np.einsum("ikk->i", curvature), features(A1, np.ones((len(w), 1)))
         self.trace += trace.sum()
         if network.shape.skip:
@@ -200,3 +205,9 @@ def _errors(network: Network, Z2: Array, Y: Array, w: Array) -> Array:
     if network.loss.has_noise:
         losses = [with_noise(network.loss, of_one) for of_one in np.eye(Z2.shape[1])]
     return np.array([float(w @ loss.loss_gradient(Z2, Y, scratch)) for loss in losses])
+
+
+def _squares(network: Network, Z2: Array, Y: Array, w: Array, errors: Array) -> Array:
+    """Half the sum of squared residuals of each output that has a noise: its errors, usually."""
+    squares = squared_residuals(network.loss, Z2, Y) if network.loss.has_noise else None
+    return errors if squares is None else 0.5 * w @ squares

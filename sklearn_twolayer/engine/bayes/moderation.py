@@ -11,7 +11,7 @@ Moderation makes probabilities less sure. It never changes which class is the mo
 labels follow from the logits alone: `with_labels_of` sees to it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -91,19 +91,33 @@ def with_labels_of(Z2: Array, logits: Array, softmax: bool) -> Array:
 
 CHOICES = tuple(product(TEMPERATURES, VARIANCE_FRACTIONS))
 
+CONSTANT = tuple((2.0 ** (k / 4), 0.0) for k in range(-8, 5))
+"""Those by which all rows are moderated alike, and more than where variances count: larger logits
+stay larger.
+"""
+
 
 def choose_moderation(
-    loss: Loss, blocks: Iterable[tuple[Array, Array, Array, Array]]
+    loss: Loss,
+    blocks: Iterable[tuple[Array, Array, Array, Array]],
+    choices: Sequence[tuple[float, float]] = CHOICES,
 ) -> Moderation:
     """The one under which rows are likeliest, given outputs that do not know them.
 
     Rows come in blocks of (Z2, covariance, Y, weights), and may be forgotten afterwards.
     """
-    losses = sum(_losses_of_choices(loss, *block) for block in blocks)
-    return Moderation(*CHOICES[int(np.argmin(losses))])
+    losses = sum(_losses_of_choices(loss, choices, *block) for block in blocks)
+    return Moderation(*choices[int(np.argmin(losses))])
 
 
-def _losses_of_choices(loss: Loss, Z2: Array, covariance: Array, Y: Array, weights: Array) -> Array:
+def _losses_of_choices(
+    loss: Loss,
+    choices: Sequence[tuple[float, float]],
+    Z2: Array,
+    covariance: Array,
+    Y: Array,
+    weights: Array,
+) -> Array:
     scratch = np.empty_like(Z2, order="F")
     # rows last in memory, once for all choices
     covariance = np.ascontiguousarray(covariance.transpose(1, 2, 0)).transpose(2, 0, 1)
@@ -112,7 +126,7 @@ def _losses_of_choices(loss: Loss, Z2: Array, covariance: Array, Y: Array, weigh
         logits = Moderation(*choice)(Z2, covariance, loss.labels)
         return float(weights @ loss.loss_gradient(logits, Y, scratch))
 
-    return np.array([lost(choice) for choice in CHOICES])
+    return np.array([lost(choice) for choice in choices])
 
 
 def leave_one_out(

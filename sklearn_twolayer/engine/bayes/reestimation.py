@@ -15,7 +15,7 @@ from numpy.random import RandomState
 from ..data.encoded import EncodedSource
 from ..data.rows import ArrayRows
 from ..data.sources import Index
-from ..model.losses import with_noise
+from ..model.loss import with_noise
 from ..numerics import Array
 from ..settings import Settings
 from ..solvers import SOLVERS
@@ -34,6 +34,7 @@ from .evidence import (
 )
 from .kronecker import KroneckerLaplace
 from .kronecker_factors import Factors, InputFactor, factors, input_factor
+from .search import all_noise
 
 ROWS_TO_ESTIMATE = 2000
 """Of more rows so many are drawn: the noise is then known to three per cent."""
@@ -68,10 +69,10 @@ class EvidenceObjective(Objective):
     ):
         """`earlier` is what a stream has told before these rows, see `Factors.means`."""
         network, rows = objective.network, objective.rows
-        super().__init__(network, rows, 0.0, objective.total_weight, objective.mean_weight)
+        weights = objective.total_weight, objective.mean_weight
+        super().__init__(network, rows, 0.0, *weights, objective.bounds)
         self.plain, self.prior, self.precision = network, prior, prior.precision
-        n_noises = network.shape.n_outputs if network.loss.has_noise else 1
-        self.beta = np.ones(n_noises) if beta is None else beta
+        self.beta = all_noise(network, rows) if beta is None else beta
         self.index = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
         self.earlier, self.fraction = earlier, _fraction_of_stream(self)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.rows import ArrayRows
 from ..model.gauss_newton import curvature
-from ..model.losses import with_noise
+from ..model.loss import noise_of_constant, with_noise
 from ..model.network import Network
 from ..numerics import Array
 from ..solvers.levenberg_marquardt import Point, Primal, Target, advance, check_size
@@ -157,8 +157,8 @@ class _Search:
     ):
         check_size(network.shape)
         self.network, self.rows, self.prior = network, rows, prior
-        n_noises = network.shape.n_outputs if network.loss.has_noise else 1
-        self.precision, self.beta = prior.precision, np.ones(n_noises) if beta is None else beta
+        self.precision = prior.precision
+        self.beta = all_noise(network, rows) if beta is None else beta
         self.unidentified = _unidentified(network, prior.group)
         self.quadratic, self.damping = expand(network, rows, theta), FIRST_DAMPING
         self.advance = advance
@@ -230,7 +230,24 @@ def expand(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
     parts = (np.array(part) for part in zip(*sums, strict=True))
     errors, gradients, curvatures = (part * rows.copies for part in parts)
     n = rows.sum_weights * rows.copies if noisy else None
-    return Quadratic(theta, errors, gradients, curvatures, n)
+    squares = _squares(network, rows, theta) if noisy else None
+    return Quadratic(theta, errors, gradients, curvatures, n, squares)
+
+
+def _squares(network: Network, rows: ArrayRows, theta: Array) -> Array | None:
+    """Half the sums of squared residuals of each output, where the loss is not made of them."""
+    if not network.has_own_residuals:
+        return None
+    (sums,) = rows.reduce(network.residual_sums, theta)
+    return np.asarray(0.5 * rows.copies * sums)
+
+
+def all_noise(network: Network, rows: ArrayRows) -> Array:
+    """The precisions of the noise where all that the targets vary by is noise."""
+    if not network.loss.has_noise:
+        return np.ones(1)
+    weights = rows.weights_of_rows()
+    return np.asarray(1 / noise_of_constant(network.loss, rows.Y, weights))
 
 
 def _unidentified(network: Network, group: Array) -> Array | None:

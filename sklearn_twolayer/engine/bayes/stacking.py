@@ -27,10 +27,8 @@ def stack(loss: Loss, outputs: Array, Y: Array, weights: Array, prior: Array) ->
     if len(outputs) == 1:
         return np.ones(1)
     # a loss with a noise is counted in units of it: those of the best member's errors
-    unit = 1.0
-    if loss.has_noise:
-        n = weights.sum() * outputs.shape[2]
-        unit = max(2 * min(_loss(loss, Z2, Y, weights)[0] for Z2 in outputs) / n, 1e-12)
+    best = min(_loss(loss, Z2, Y, weights)[0] for Z2 in outputs)
+    unit = max(loss.unit(best / (weights.sum() * outputs.shape[2])), 1e-12)
 
     def objective(log_ratios: Array) -> tuple[float, Array]:
         a = softmax(log_ratios)

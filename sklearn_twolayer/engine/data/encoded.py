@@ -12,8 +12,9 @@ from .encoding import NUMBER, Encoding, deviation_of_levels
 from .expansion import Expansion
 from .inputs import DenseInputs, Inputs, MixedInputs
 from .knots import slopes
+from .moments import Moments, moments, no_moments, rows_per_block
 from .one_hot import OneHot
-from .scaling import Moments, Scaling, moments, no_moments, rows_per_block
+from .scaling import Scaling
 from .sources import LARGE, Index, Subset, bound, lives_on_disk, rows_of, subset
 
 

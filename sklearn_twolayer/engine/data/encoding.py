@@ -85,6 +85,17 @@ class Encoding:
         starts[order] = np.cumsum(sizes[order]) - sizes[order]
         return starts
 
+    def of_numbers(self, values: Array) -> Array:
+        """What original columns have, for each encoded column: 0 for levels and for indicators.
+
+        The others, the value of a number and its increments, rise with the number.
+        """
+        found = np.zeros(int(self.sizes.sum()), np.asarray(values).dtype)
+        ends = self.starts + 1 + self.n_increments
+        for column in np.flatnonzero(~self.is_category):
+            found[self.starts[column] : ends[column]] = values[column]
+        return found
+
 
 def plain(n_columns: int) -> Encoding:
     """Of numbers that stay as they are; one that is missing is the mean."""
@@ -96,14 +107,19 @@ def learn(
     X: Array,
     weights: Array | None,
     n_levels: Array | None,
-    piecewise_linear: bool,
+    piecewise_linear: bool | Array,
     n_knots: int | None,
 ) -> Encoding:
-    """The encoding of the columns of X; without `n_levels` all are numbers."""
+    """The encoding of the columns of X; without `n_levels` all are numbers.
+
+    `piecewise_linear` tells of all columns, or of each, whether it is to have knots.
+    """
     w = np.ones(X.shape[0]) if weights is None else weights
-    n_knots = (n_knots or usual_number(math.fsum(w))) if piecewise_linear else 0
+    n_knots = n_knots or usual_number(math.fsum(w))
+    of_columns = np.where(np.broadcast_to(piecewise_linear, X.shape[1]), n_knots, 0)
     n_levels = np.full(X.shape[1], NUMBER) if n_levels is None else n_levels
-    columns = [_learn_column(X[:, j], w, n, n_knots) for j, n in enumerate(n_levels)]
+    kinds = zip(n_levels, of_columns, strict=True)
+    columns = [_learn_column(X[:, j], w, int(n), int(k)) for j, (n, k) in enumerate(kinds)]
     has_indicator, knots, means, fan_in = zip(*columns, strict=True)
     return Encoding(
         n_levels, np.array(has_indicator), list(knots), list(means), max(sum(fan_in), 1.0)

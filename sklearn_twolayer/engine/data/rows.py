@@ -49,12 +49,18 @@ class ArrayRows:
         self.Y = Y
         if np.issubdtype(Y.dtype, np.floating):
             if scaling is not None:
-                Y = (Y - scaling.Y.mean) / scaling.Y_scale
+                Y = (Y - scaling.Y_offset) / scaling.Y_scale
             self.Y = Y.astype(dtype, copy=False)
         self.weights = None if weights is None else weights.astype(dtype, copy=False)
         self.n_rows: int = X.shape[0]
         self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.block_size, self.copies = block_size, copies
+
+    def weights_of_rows(self) -> Array:
+        """In double precision, relative to their mean."""
+        if self.weights is None:
+            return np.ones(self.n_rows)
+        return self.weights.astype(np.float64)
 
     def part(self, index: Array) -> "ArrayRows":
         """Some of the rows, gathered once; scaled and weighted as they are here."""
@@ -93,6 +99,12 @@ class ArrayRows:
         """The rows at `index`: inputs, targets, weights (None: all one)."""
         w = None if self.weights is None else rows_of(self.weights, index)
         return self.source.take(index), rows_of(self.Y, index), w
+
+    def targets(self) -> tuple[Array, Array]:
+        """Those of all rows, in double precision, and how many copies each row stands for."""
+        weights = np.ones(self.n_rows) if self.weights is None else self.weights.astype(np.float64)
+        Y = self.Y.astype(np.float64) if self.Y.dtype.kind == "f" else self.Y
+        return Y, weights * self.copies
 
 
 def merge_equal_rows(

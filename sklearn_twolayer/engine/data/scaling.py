@@ -5,88 +5,16 @@ is folded into the weights (`folding`), so that the network acts on raw units.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from scipy import sparse
 
 from ..numerics import Array
+from .moments import Moments
 
-ELEMENTS_PER_BLOCK = 2**15
-
-NEAR = 0.1
-"""Of a deviation, by which units may differ that are much alike."""
-
-LARGE_OFFSET = 2.0**10
-"""Deviations from zero beyond which rounding a column to float32 would be felt: 1e-4 of one."""
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Weighted mean and standard deviation of columns in float64.
-
-    A column counts as constant when its deviation is not above `rounding` times its magnitude,
-    nor above `smallest`, whose inverse would overflow.
-    """
-
-    mean: Array
-    deviation: Array
-    rounding: float = 0.0
-    smallest: float = 0.0
-
-    @property
-    def magnitude(self) -> Array:
-        """The root of the mean square."""
-        return np.hypot(self.mean, self.deviation)
-
-    @property
-    def scale(self) -> Array:
-        """The deviation; infinity for a constant column, which tells nothing.
-
-        Such a column becomes 0 in training and gets weight 0 in prediction.
-        """
-        magnitude = np.hypot(self.rounding * self.mean, self.rounding * self.deviation)
-        threshold = np.maximum(magnitude, self.smallest)
-        return np.where(self.deviation > threshold, self.deviation, np.inf)
-
-    def origin(self) -> Array | None:
-        """The mean of columns of large offset and 0 for the others; None where there are none.
-
-        Who has rows in float32 counts them from there: see `Folded`.
-        """
-        far = np.isfinite(self.scale) & (np.abs(self.mean) > LARGE_OFFSET * self.deviation)
-        return np.where(far, self.mean, 0.0) if far.any() else None
-
-    def are_standard(self, tolerance: float = 0.0) -> bool:
-        """Whether mean and deviation are 0 and 1."""
-        off = np.maximum(np.abs(self.mean), np.abs(self.deviation - 1))
-        return bool((off <= tolerance).all())
-
-    def is_near(self, other: "Moments") -> bool:
-        """Whether no mean and no deviation differs by more than a tenth of the deviation."""
-        scale, of_other = self.scale, other.scale
-        same, limit = scale == of_other, NEAR * self.deviation
-        deviates = np.abs(self.deviation - other.deviation) > limit
-        deviates |= np.abs(self.mean - other.mean) > limit
-        deviates |= np.isinf(scale) | np.isinf(of_other)
-        return not bool((deviates & ~(same & (self.mean == other.mean))).any())
-
-    def merged(self, other: "Moments", fraction: float | Array) -> "Moments":
-        """Moments of both sets of rows, `fraction` of the weight being the other's.
-
-        Chan, Golub and LeVeque 1983, on deviations instead of squares: nothing overflows.
-        """
-        if self.are_standard() and other.are_standard():
-            return self  # columns that stay as they are must not drift by rounding
-        step = other.mean - self.mean
-        as_before = (step == 0) & (other.deviation == self.deviation)
-        within = np.hypot(self.deviation * (1 - fraction) ** 0.5, other.deviation * fraction**0.5)
-        between = np.abs(step) * (fraction * (1 - fraction)) ** 0.5
-        return replace(
-            self,
-            mean=self.mean + fraction * step,
-            deviation=np.where(as_before, self.deviation, np.hypot(within, between)),
-        )
+Link = Literal["identity", "log", "increments"]
+"""How raw outputs follow the units of targets: alike, by their logarithm, or the first alike and
+the others as differences."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +23,8 @@ class Scaling:
 
     `means` has the means of X in raw units where they are not those of the map: what stands for a
     missing value, see `fill`. `present` is the weight of the rows in which a column is not missing,
-    where that is not `weight` for all: the others counted as its mean.
+    where that is not `weight` for all: the others counted as its mean. `link` says what becomes of
+    raw outputs: behind a logarithm, Y is divided by its mean and stays above 0.
     """
 
     X: Moments
@@ -104,6 +33,7 @@ class Scaling:
     weight: float
     means: Array | None = None
     present: Array | None = None
+    link: Link = "identity"
 
     @property
     def fill(self) -> Array:
@@ -112,9 +42,29 @@ class Scaling:
 
     @property
     def Y_scale(self) -> Array:
-        """Like the scale of X, but 1 for a constant target."""
-        scale = self.Y.scale
+        """Like the scale of X, but 1 for a constant target; behind a logarithm the mean."""
+        scale = np.where(self.Y.mean > 0, self.Y.mean, 1) if self.link == "log" else self.Y.scale
         return np.where(np.isinf(scale), 1, scale)
+
+    @property
+    def Y_offset(self) -> Array:
+        """What is taken off Y before it is divided by `Y_scale`."""
+        return np.zeros_like(self.Y.mean) if self.link == "log" else self.Y.mean
+
+    @property
+    def Y_variance(self) -> Array:
+        """That of Y in its standardised units, 1 but behind a logarithm."""
+        of_log = (self.Y.deviation / self.Y_scale) ** 2
+        return of_log if self.link == "log" else np.ones_like(self.Y.mean)
+
+    def outputs(self, n_outputs: int) -> tuple[Array, Array]:
+        """Factor and offset (n_outputs,) that take standardised raw outputs to raw units."""
+        if self.link == "log":
+            return np.ones(n_outputs), np.log(self.Y_scale)
+        factor, offset = (np.broadcast_to(A, n_outputs) for A in (self.Y_scale, self.Y_offset))
+        if self.link == "increments":
+            offset = np.where(np.arange(n_outputs) == 0, offset, 0.0)
+        return factor, offset
 
     def is_near(self, other: "Scaling") -> bool:
         """Whether no mean and no deviation differs by more than a tenth of the deviation."""
@@ -126,12 +76,12 @@ class Scaling:
         Y, n_rows = self.Y.merged(other.Y, other.weight / weight), self.n_rows + other.n_rows
         if self.present is None and other.present is None:
             X = self.X.merged(other.X, other.weight / weight)
-            return Scaling(X, Y, n_rows, weight, self.means)
+            return Scaling(X, Y, n_rows, weight, self.means, link=self.link)
         (before, A), (after, B) = self._of_present(), other._of_present()
         present = before + after
         X = A.merged(B, after / np.where(present > 0, present, 1))
         X = replace(X, deviation=X.deviation * np.sqrt(present / weight))
-        return Scaling(X, Y, n_rows, weight, self.means, present)
+        return Scaling(X, Y, n_rows, weight, self.means, present, self.link)
 
     def _of_present(self) -> tuple[Array, Moments]:
         """The weight of the rows in which each column is present, and the moments of these."""
@@ -140,137 +90,3 @@ class Scaling:
         root = np.sqrt(self.present / self.weight)
         deviation = self.X.deviation / np.where(root > 0, root, 1)
         return self.present, replace(self.X, deviation=deviation)
-
-
-def no_moments(n_columns: int) -> Moments:
-    """Of columns that are to stay as they are."""
-    one = np.ones(n_columns)
-    return Moments(np.zeros(n_columns), one)
-
-
-def moments(X: Array, weights: Array | None) -> Moments:
-    """Measure the columns of X."""
-    weights = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
-    measure = _of_sparse if sparse.issparse(X) else _of_dense
-    mean, deviation = measure(X, weights)
-    return Moments(
-        mean,
-        deviation,
-        # the moments are float64 whatever X is, and exact for a constant column
-        rounding=4 * float(np.finfo(np.float64).eps),
-        smallest=1e4 * float(np.finfo(X.dtype).tiny),
-    )
-
-
-def means(X: Any, weights: Array | None) -> Array:
-    """The weighted means of the columns of a dense X, in one quick pass."""
-    w = np.ones(X.shape[0]) if weights is None else weights
-    total = sum(w[b] @ X[b] for b in _blocks(X))
-    return np.asarray(total / w.sum(), dtype=np.float64)
-
-
-def has_missing(X: Any) -> bool:
-    """Whether there is a NaN in X, of which only dense ones have any."""
-    if sparse.issparse(X):
-        return False
-    with np.errstate(all="ignore"):
-        # a sum is NaN where a number is, but infinities of both signs may make one, too
-        return any(np.isnan(X[b].sum()) and bool(np.isnan(X[b]).any()) for b in _blocks(X))
-
-
-def magnitude(X: Any) -> float:
-    """The largest number in X but for its sign, however X is stored."""
-    parts = [X.data] if sparse.issparse(X) else (X[b] for b in _blocks(X))
-    return max(float(np.fmax.reduce(np.abs(part), axis=None, initial=0)) for part in parts)
-
-
-def _unit(magnitude: Array) -> Array:
-    """1, or a power of two near the magnitude where its square might leave the range."""
-    sane = ((magnitude > 1e-100) & (magnitude < 1e100)) | (magnitude == 0)
-    return np.where(sane, 1.0, np.exp2(np.frexp(magnitude)[1].clip(-1020, 1020)))
-
-
-def rows_per_block(n_columns: int) -> int:
-    """Rows of float64 that fit a processor's cache."""
-    return max(16, ELEMENTS_PER_BLOCK // max(n_columns, 1))
-
-
-def _of_dense(X: Array, weights: Array) -> tuple[Array, Array]:
-    """Mean and deviation, in one pass where the squares stay within the range."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = _in_one_pass(X, weights)
-    doubtful = ~((deviation > 1e-150) & (deviation < 1e150))
-    if doubtful.any():
-        columns = np.flatnonzero(doubtful)
-        mean[columns], deviation[columns] = _in_units(X, weights, columns)
-    return mean, deviation
-
-
-def _blocks(X: Array) -> list[slice]:
-    size = rows_per_block(X.shape[1])
-    return [slice(a, a + size) for a in range(0, X.shape[0], size)]
-
-
-def _in_one_pass(X: Array, weights: Array) -> tuple[Array, Array]:
-    """Sums of x - pivot and its square, the pivot being a mean of some rows.
-
-    For a constant column the pivot is its value, so mean and deviation are exact.
-    """
-    blocks = _blocks(X)
-    first = X[blocks[0]].astype(np.float64)
-    pivot = first[0] + (first - first[0]).mean(axis=0)
-    # counted from the pivot, squares stay small: those of x itself would lose, far from zero, the
-    # digits that the deviation is made of
-    step, square = np.zeros((2, X.shape[1]))
-    buffer = np.empty_like(first)
-    for b in blocks:
-        block = np.subtract(X[b], pivot, out=buffer[: min(b.stop, X.shape[0]) - b.start])
-        step += weights[b] @ block
-        block *= block
-        square += weights[b] @ block
-    return pivot + step, np.sqrt(np.maximum(square - step**2, 0))
-
-
-def _in_units(X: Array, weights: Array, columns: Array) -> tuple[Array, Array]:
-    """The same in passes of their own, columns of extreme magnitude divided by a power of two."""
-    low, high, mean, step, variance = np.zeros((5, len(columns)))
-    blocks = _blocks(X)
-    for i, b in enumerate(blocks):
-        block = X[b][:, columns]
-        low = block.min(axis=0) if i == 0 else np.minimum(low, block.min(axis=0))
-        high = block.max(axis=0) if i == 0 else np.maximum(high, block.max(axis=0))
-    magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
-    unit = _unit(magnitude)
-    factor = 1 / unit
-    for b in blocks:
-        mean += weights[b] @ (X[b][:, columns] * factor)
-    # a constant column has its value as mean, not the sum of its parts
-    mean = np.where(low == high, low * factor, mean)
-    for b in blocks:
-        block = X[b][:, columns] * factor
-        block -= mean
-        step += weights[b] @ block
-        block *= block
-        variance += weights[b] @ block
-    deviation = np.sqrt(np.maximum(variance - step**2, 0))
-    return (mean + step) * unit, deviation * unit
-
-
-def _of_sparse(X: sparse.csr_array, weights: Array) -> tuple[Array, Array]:
-    """The same without ever centring X: absent entries are counted, not visited."""
-    n_rows, n_features = X.shape
-
-    def total(values: Array) -> Array:
-        return np.bincount(X.indices, values, minlength=n_features).astype(np.float64)
-
-    magnitude = abs(X).max(axis=0).toarray().ravel().astype(np.float64)
-    unit = _unit(magnitude)
-    weight_of_stored = np.repeat(weights, np.diff(X.indptr))
-    values = X.data / unit[X.indices]
-    full = total(np.ones_like(weight_of_stored)) == n_rows
-    # counted from one of its own values, the mean of a constant column is exact
-    origin = np.where(full, X.max(axis=0).toarray().ravel() / unit, 0)
-    mean = origin + total(weight_of_stored * (values - origin[X.indices]))
-    variance = total(weight_of_stored * (values - mean[X.indices]) ** 2)
-    variance += np.where(full, 0, np.maximum(1 - total(weight_of_stored), 0)) * mean**2
-    return mean * unit, np.sqrt(variance) * unit

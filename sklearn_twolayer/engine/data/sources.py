@@ -12,7 +12,8 @@ from scipy import sparse
 
 from ..numerics import Array
 from .inputs import DenseInputs, Inputs, PlainInputs, SparseInputs
-from .scaling import Scaling, rows_per_block
+from .moments import rows_per_block
+from .scaling import Scaling
 
 Index = slice | np.ndarray
 

@@ -4,7 +4,8 @@ To add one: write its value and its slope, add one line to ``ACTIVATIONS``.
 
 ``value(Z, out)`` writes a(Z); `out` may be `Z`. ``slope(Z, A, out)`` writes a'(Z), given
 both Z and A = a(Z); `out` may be either. An activation whose slope can be read off A alone
-sets ``keeps_input=False``: the network then overwrites Z by A and passes A for both.
+sets ``keeps_input=False``: the network then overwrites Z by A and passes A for both. One that
+falls anywhere sets ``is_monotonic=False``.
 At a kink the slope is the one from the left, 0 for relu.
 """
 
@@ -26,6 +27,7 @@ class Activation:
     slope: Callable[[Array, Array, Array], object]
     initializer: str
     keeps_input: bool = False
+    is_monotonic: bool = True
 
 
 LEAK = 0.01
@@ -139,8 +141,8 @@ ACTIVATIONS = {
     "relu": Activation(_relu, _relu_slope, "he_uniform"),
     "leaky_relu": Activation(_leaky_relu, _leaky_relu_slope, "he_uniform"),
     "elu": Activation(_elu, _elu_slope, "he_uniform"),
-    "gelu": Activation(_gelu, _gelu_slope, "he_uniform", keeps_input=True),
-    "silu": Activation(_silu, _silu_slope, "he_uniform", keeps_input=True),
+    "gelu": Activation(_gelu, _gelu_slope, "he_uniform", keeps_input=True, is_monotonic=False),
+    "silu": Activation(_silu, _silu_slope, "he_uniform", keeps_input=True, is_monotonic=False),
     "softplus": Activation(_softplus, _softplus_slope, "he_uniform"),
 }
 

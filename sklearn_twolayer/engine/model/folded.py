@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..data.scaling import rows_per_block
+from ..data.moments import rows_per_block
 from ..numerics import Array, exponent, largest, within_range
 from .activations import Activation
 from .folding import precision

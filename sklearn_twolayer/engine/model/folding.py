@@ -4,6 +4,8 @@ With m and s the means and scales of the columns of X, m_y and s_y those of Y, t
 sees (x - m) / s and predicts (y - m_y) / s_y is the same function of raw x as
 
     W1 / s      b1 - (m / s) W1      W2 s_y      b2 s_y + m_y - (m / s) W0 s_y      W0 s_y / s
+
+Behind a logarithm, where targets are y / m_y, s_y is 1 there and m_y its logarithm.
 """
 
 from typing import Any
@@ -25,11 +27,12 @@ def fold(
     parameters = shape.views(theta.astype(np.float64))
     W1 = (parameters.W1 / scaling.X.scale[:, None]).astype(dtype, copy=False)
     b1 = parameters.b1 - scaling.X.mean @ W1
-    W2 = (parameters.W2 * scaling.Y_scale).astype(dtype, copy=False)
-    b2 = parameters.b2 * scaling.Y_scale + scaling.Y.mean
+    factor, offset = scaling.outputs(shape.n_outputs)
+    W2 = (parameters.W2 * factor).astype(dtype, copy=False)
+    b2 = parameters.b2 * factor + offset
     if parameters.W0 is None:
         return [W1, W2], [b1, b2]
-    W0 = (parameters.W0 * scaling.Y_scale / scaling.X.scale[:, None]).astype(dtype, copy=False)
+    W0 = (parameters.W0 * factor / scaling.X.scale[:, None]).astype(dtype, copy=False)
     return [W1, W2, W0], [b1, b2 - scaling.X.mean @ W0]
 
 
@@ -63,13 +66,14 @@ def express(old: Scaling, new: Scaling, shape: Shape, theta: Array) -> Array:
     known, step = np.isfinite(new.X.scale), new.X.mean - old.X.mean
     parameters.W1[known] = W1[known] * new.X.scale[known, None]
     parameters.b1[:] = before.b1 + step @ W1
-    parameters.W2[:] = W2 / new.Y_scale
-    b2 = before.b2 * old.Y_scale - (new.Y.mean - old.Y.mean)
+    (of_old, offset), (factor, new_offset) = (s.outputs(shape.n_outputs) for s in (old, new))
+    parameters.W2[:] = W2 / factor
+    b2 = before.b2 * of_old - (new_offset - offset)
     if parameters.W0 is not None:
         (W0,) = skip
-        parameters.W0[known] = W0[known] * new.X.scale[known, None] / new.Y_scale
+        parameters.W0[known] = W0[known] * new.X.scale[known, None] / factor
         b2 = b2 + step @ W0
-    parameters.b2[:] = b2 / new.Y_scale
+    parameters.b2[:] = b2 / factor
     return expressed.astype(theta.dtype)
 
 

@@ -9,96 +9,44 @@ classes need no one-hot matrix. Losses of several outputs are summed, in value, 
 curvature alike.
 """
 
-from typing import Protocol, cast
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..numerics import Array, sigmoid, softmax
+from .log_link_losses import Gamma, Poisson, Tweedie
+from .loss import BaseLoss, ForQuantities, Loss, NoisyLoss, diagonal, noise_variance, with_noise
+from .quantile_losses import AbsoluteError, Huber, Pinball
+
+__all__ = ["LOSSES", "Loss", "NoisyLoss", "loss_with", "noise_variance", "with_noise"]
 
 
-class Loss(Protocol):
-    """What a loss declares of itself, and what the network asks of it.
-
-    - ``out_activation``: the name of its inverse link, as scikit-learn calls it;
-    - ``labels``: whether targets are class numbers;
-    - ``standardizes_target``: whether mean and scale of the targets may be taken out of them;
-    - ``has_noise``: whether targets have a Gaussian noise whose precision is to be estimated; such
-      a loss has ``with_noise(beta)``, itself times the noise precisions (n_outputs,);
-    - ``has_curvature``: whether ``curvature`` tells of the loss;
-    - ``is_moderated``: whether predictions take into account how uncertain the raw outputs are.
-    """
-
-    out_activation: str
-    labels: bool
-    standardizes_target: bool
-    has_noise: bool
-    has_curvature: bool
-    is_moderated: bool
-
-    def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
-        """Write d loss / d Z2 into `gradient`, return the loss of each row (n_rows,).
-
-        `gradient` is in Fortran order, as the network's own arrays are.
-        """
-        ...
-
-    def curvature(self, Z2: Array, Y: Array) -> Array:
-        """d2 loss / d Z2 d Z2' of each row, (n_rows, n_outputs, n_outputs)."""
-        ...
-
-    def inverse_link(self, Z2: Array) -> Array:
-        """From raw outputs to predictions: means or probabilities."""
-        ...
-
-    def check_targets(self, Y: Array, name: str) -> None:
-        """ValueError, in which the targets have that name, for finite ones it does not admit."""
-        ...
-
-
-class NoisyLoss(Loss, Protocol):
-    """A loss that declares ``has_noise``."""
-
-    def with_noise(self, beta: Array) -> Loss:
-        """sum_k beta_k loss_k, beta (n_outputs,) being the precisions of the noise."""
-        ...
-
-
-def with_noise(loss: Loss, beta: Array) -> Loss:
-    """The loss under a noise of known precision."""
-    return cast(NoisyLoss, loss).with_noise(beta)
-
-
-def _diagonal(values: Array) -> Array:
-    """A diagonal matrix for each row of `values`."""
-    return values[:, :, None] * np.eye(values.shape[1], dtype=values.dtype)
-
-
-class SquaredError:
+class SquaredError(ForQuantities):
     """(Z2 - Y)^2 / 2; link: identity. The half makes the curvature one."""
 
-    out_activation = "identity"
-    labels = False
-    standardizes_target = True
     has_noise = True
     has_curvature = True
-    is_moderated = False
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         np.subtract(Z2, Y, out=gradient)
         return 0.5 * np.einsum("ij,ij->i", gradient, gradient)
 
     def curvature(self, Z2: Array, Y: Array) -> Array:
-        return _diagonal(np.ones_like(Z2))
-
-    def inverse_link(self, Z2: Array) -> Array:
-        return Z2
-
-    def check_targets(self, Y: Array, name: str) -> None:
-        """All are admitted."""
+        return diagonal(np.ones_like(Z2))
 
     def with_noise(self, beta: Array) -> "NoisySquaredError":
         """The same for targets of known noise."""
         return NoisySquaredError(beta)
+
+    def squared_residuals(self, Z2: Array, Y: Array) -> Array | None:
+        return None
+
+    def noise_of_constant(self, Y: Array, weights: Array) -> Array:
+        return np.ones(Y.shape[1])
+
+    def noise_variance(self, mean: Array, noise: Array) -> Array:
+        return noise
 
 
 class NoisySquaredError(SquaredError):
@@ -117,18 +65,23 @@ class NoisySquaredError(SquaredError):
         return np.broadcast_to(np.diag(self.beta), (len(Z2), len(self.beta), len(self.beta)))
 
 
-class BinaryLogLoss:
+class ForClasses(BaseLoss):
+    """What losses of labels share."""
+
+    has_curvature = True
+    is_moderated = True
+
+    def unit(self, mean_loss: float) -> float:
+        return 1.0
+
+
+class BinaryLogLoss(ForClasses):
     """log(1 + exp(Z2)) - Y Z2, one yes-or-no question per output; link: logit.
 
     Written as max(Z2, 0) - Y Z2 + log(1 + exp(-|Z2|)), it is exact for confident outputs.
     """
 
     out_activation = "logistic"
-    labels = False
-    standardizes_target = False
-    has_noise = False
-    has_curvature = True
-    is_moderated = True
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         losses = np.abs(Z2)
@@ -143,7 +96,7 @@ class BinaryLogLoss:
 
     def curvature(self, Z2: Array, Y: Array) -> Array:
         P = sigmoid(Z2)
-        return _diagonal(P * sigmoid(-Z2))
+        return diagonal(P * sigmoid(-Z2))
 
     def inverse_link(self, Z2: Array) -> Array:
         # Strictly inside (0, 1): a saturated sigmoid must not claim certainty.
@@ -156,15 +109,11 @@ class BinaryLogLoss:
             raise ValueError(f"{name} must be 0 or 1, got {Y.min():g} to {Y.max():g}")
 
 
-class LogLoss:
+class LogLoss(ForClasses):
     """log(sum(exp(Z2))) - Z2[Y] for class numbers Y; link: softmax over the outputs."""
 
     out_activation = "softmax"
     labels = True
-    standardizes_target = False
-    has_noise = False
-    has_curvature = True
-    is_moderated = True
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
         if not gradient.flags.f_contiguous:
@@ -180,7 +129,7 @@ class LogLoss:
 
     def curvature(self, Z2: Array, Y: Array) -> Array:
         P = self.inverse_link(Z2)
-        return _diagonal(P) - P[:, :, None] * P[:, None, :]
+        return diagonal(P) - P[:, :, None] * P[:, None, :]
 
     def inverse_link(self, Z2: Array) -> Array:
         P = np.empty_like(Z2)
@@ -194,6 +143,21 @@ class LogLoss:
 
 LOSSES: dict[str, Loss] = {
     "squared_error": SquaredError(),
+    "absolute_error": AbsoluteError(),
+    "quantile": Pinball(),
+    "huber": Huber(),
+    "poisson": Poisson(),
+    "gamma": Gamma(),
+    "tweedie": Tweedie(),
     "binary_log_loss": BinaryLogLoss(),
     "log_loss": LogLoss(),
 }
+
+
+def loss_with(name: str, parameters: dict[str, Any]) -> Loss:
+    """A loss of the table, with those of the parameters that are its own."""
+    loss = LOSSES[name]
+    if not is_dataclass(loss):
+        return loss
+    own = {field.name for field in fields(loss)}
+    return replace(loss, **{key: value for key, value in parameters.items() if key in own})

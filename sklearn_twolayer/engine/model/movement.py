@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..data.encoded import Encoded, encoded_moments
-from ..data.scaling import moments
+from ..data.moments import moments
 from ..numerics import Array
 
 LARGEST_TO_SQUARE = 1e150

@@ -18,7 +18,7 @@ from ..data.inputs import Inputs
 from ..numerics import Array
 from .activations import Activation
 from .folded import Folded
-from .losses import Loss
+from .loss import Loss, squared_residuals
 from .parameters import Shape
 
 BLOCK_ELEMENTS = 60_000
@@ -67,6 +67,22 @@ class Network:
         """The loss of each row (n_rows,)."""
         buffers = self._forward(theta, X)
         return self.loss.loss_gradient(buffers.Z2, Y, buffers.D2)
+
+    def outputs(self, theta: Array, X: Inputs) -> Array:
+        """Z2 (n_rows, n_outputs), good until the next call."""
+        return self._forward(theta, X).Z2
+
+    @property
+    def has_own_residuals(self) -> bool:
+        """Whether the noise is told by other sums than those of the loss."""
+        none = np.empty((0, self.shape.n_outputs))
+        return self.loss.has_noise and squared_residuals(self.loss, none, none) is not None
+
+    def residual_sums(self, theta: Array, X: Inputs, Y: Array, w: Array | float) -> tuple[Array]:
+        """sum_i w_i (Y_i - mean_i)^2 / variance_i of each output."""
+        found = squared_residuals(self.loss, self.outputs(theta, X), Y)
+        assert found is not None
+        return (np.broadcast_to(w, len(found)) @ found,)
 
     def loss_gradient(
         self, theta: Array, X: Inputs, Y: Array, w: Array | float

@@ -11,6 +11,7 @@ from ..data.encoded import EncodedSource
 from ..data.inputs import Inputs, MixedInputs, SparseInputs
 from ..data.rows import ArrayRows, Kernel
 from ..data.sources import Index, SparseSource, split
+from ..model.monotonic import Bounds
 from ..model.network import Network
 from ..model.parameters import Shape
 from ..numerics import Array
@@ -73,14 +74,16 @@ class Objective:
         alpha: float | Array,
         total_weight: float | None = None,
         mean_weight: float | None = None,
+        bounds: Bounds | None = None,
         l1_ratio: float = 0.0,
     ):
         """Rows that are part of a stream come with the weight of all rows so far.
 
         An array for `alpha` has a precision for each group of weights (`Shape.groups`), of which
-        the part `l1_ratio` goes to their absolute values.
+        the part `l1_ratio` goes to their absolute values. Within `bounds` theta is to stay, if
+        there are any.
         """
-        self.network, self.rows = network, rows
+        self.network, self.rows, self.bounds = network, rows, bounds
         self.penalty = Penalty(network.shape, alpha, l1_ratio)
         self.total_weight = rows.sum_weights if total_weight is None else total_weight
         self.mean_weight = rows.sum_weights / rows.n_rows if mean_weight is None else mean_weight

@@ -1,4 +1,7 @@
-"""Stochastic gradient descent on mini-batches; the update rule comes from ``OPTIMIZERS``."""
+"""Stochastic gradient descent on mini-batches; the update rule comes from ``OPTIMIZERS``.
+
+Where theta has bounds each step ends with its projection on them, from a start within them.
+"""
 
 import math
 from collections.abc import Iterator
@@ -156,6 +159,8 @@ def _epoch(
                     objective.proximal(theta, optimizer.length(state, of_step, settings))
         if not math.isfinite(loss):
             return math.nan
+        if objective.bounds is not None:
+            objective.bounds.project(theta)
         total += loss * size
     state["epoch"] += 1
     state["n_seen"] += n_rows

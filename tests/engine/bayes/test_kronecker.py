@@ -24,8 +24,9 @@ from sklearn_twolayer.engine.bayes.kronecker_factors import factors, input_facto
 from sklearn_twolayer.engine.bayes.kronecker_outputs import KroneckerOutputs
 from sklearn_twolayer.engine.data.encoded import encoded_moments
 from sklearn_twolayer.engine.data.inputs import MixedInputs
+from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.losses import LOSSES
 from sklearn_twolayer.engine.model.network import Network

@@ -6,8 +6,9 @@ from scipy import sparse
 from sklearn_twolayer.engine.bayes.evidence import Prior
 from sklearn_twolayer.engine.bayes.predictive import OutputCovariance, blocks
 from sklearn_twolayer.engine.bayes.search import maximize_evidence
+from sklearn_twolayer.engine.data.moments import moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.data.sources import source
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.losses import LOSSES

@@ -9,7 +9,8 @@ from sklearn_twolayer.engine.data.encoded import Encoded, EncodedSource, encoded
 from sklearn_twolayer.engine.data.encoding import NUMBER, learn, plain
 from sklearn_twolayer.engine.data.expansion import Expansion
 from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs
-from sklearn_twolayer.engine.data.scaling import Scaling, no_moments
+from sklearn_twolayer.engine.data.moments import no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.data.sources import Subset
 
 N_ROWS, N_LATER = 100, 30

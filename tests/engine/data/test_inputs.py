@@ -5,7 +5,8 @@ from scipy import sparse
 
 from sklearn_twolayer.engine.data import sources as module
 from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs, OneHot
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.moments import moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.data.sources import lives_on_disk, source, subset
 
 N_ROWS, N_FEATURES, N_HIDDEN = 3000, 4, 3

@@ -3,8 +3,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows, merge_equal_rows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.losses import LOSSES
 from sklearn_twolayer.engine.model.network import Network

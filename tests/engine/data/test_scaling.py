@@ -8,7 +8,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_twolayer.engine.data.encoded import encoded_moments
 from sklearn_twolayer.engine.data.encoding import plain
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments, rows_per_block
+from sklearn_twolayer.engine.data.moments import moments, no_moments, rows_per_block
+from sklearn_twolayer.engine.data.scaling import Scaling
 
 weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 stored_as = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array, sparse.csr_matrix])

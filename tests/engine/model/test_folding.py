@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.moments import moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.folding import express, fold
 from sklearn_twolayer.engine.model.network import raw_prediction

@@ -7,8 +7,9 @@ from scipy import sparse
 
 from encoded_tables import TABLES, written_out
 from sklearn_twolayer.engine.data.encoded import encoded_moments
+from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.gauss_newton import curvature, linearize
 from sklearn_twolayer.engine.model.losses import LOSSES

@@ -8,8 +8,9 @@ from encoded_tables import Table, written_out
 from sklearn_twolayer.engine.data import encoded
 from sklearn_twolayer.engine.data import encoding as encoding_module
 from sklearn_twolayer.engine.data.encoded import encoded_moments
+from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, moments, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.gradient_check import numerical_gradient
 from sklearn_twolayer.engine.model.losses import LOSSES

@@ -11,8 +11,9 @@ from scipy import sparse
 
 from sklearn_twolayer.engine.data import encoding
 from sklearn_twolayer.engine.data.encoded import encoded_moments
+from sklearn_twolayer.engine.data.moments import no_moments
 from sklearn_twolayer.engine.data.rows import ArrayRows
-from sklearn_twolayer.engine.data.scaling import Scaling, no_moments
+from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
 from sklearn_twolayer.engine.model.losses import LOSSES
 from sklearn_twolayer.engine.model.network import Network

@@ -1,0 +1,212 @@
+"""Predictive intervals and quantiles of a regressor."""
+
+from numbers import Real
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from . import engine
+from ._constraints import Interval
+from ._validation import MatrixLike
+
+INSIDE = Interval(Real, 0, 1, open_low=True, open_high=True)
+"""What coverages and levels are."""
+
+
+class IntervalsMixin:
+    """Where new targets will be, by what residuals say of the posterior predictive."""
+
+    def predict_interval(self, X: MatrixLike, coverage: float = 0.9) -> np.ndarray:
+        """Lower and upper bounds between which a new y lies with that probability.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Rows in the units of those in training.
+
+        coverage : float, default=0.9
+            The probability, in (0, 1).
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2)
+            The bounds in units of y, each target's on its own; in the precision of ``predict``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError, TypeError
+            If `coverage` is not a number in (0, 1), or there is nothing to tell intervals by: no
+            residuals, or no posterior since.
+
+        See Also
+        --------
+        predict_quantiles : Any quantiles, that need not be symmetric.
+
+        Notes
+        -----
+        The interval is ``predict(X)`` plus and minus q times the standard deviation that
+        ``predict(X, return_std=True)`` returns, where q is no number of the normal distribution:
+        it is the quantile, at the level `coverage`, of how many deviations rows that the networks
+        did not know were off [1]_. Widths thus follow the posterior, row by row, and how often
+        they hold follows what was seen. Over all rows like those in training
+        the coverage is about as asked; among some of them it may be another, and there is no
+        guarantee for finitely many rows, as the networks were fitted anew to all.
+
+        Which residuals these are:
+
+        - where several kinds of networks were averaged, those of the rows that were held out to
+          weigh them: each row up to 1,000, at most 5,000 rows beyond;
+        - with validation rows, those of these, unless a scorer rates them;
+        - else, of one network, or below 20 rows, those of (at most 1,000) training rows, each left
+          out by a Newton step if the posterior is exact (``"lm"``) [2]_; residuals of other
+          posteriors tell the shape alone, their mean square being one.
+
+        Fits that go on, warm or by ``partial_fit``, keep the residuals of rows held out earlier;
+        residuals of training rows are those of the last call. A row of weight k is k rows. With
+        ``store_posterior=False`` all rows have the same deviation. Of a coverage
+        so near one that less than one row would be outside, the bounds are those of the normal
+        distribution, or those that hold the largest residual if these are wider.
+
+        References
+        ----------
+        .. [1] J. Lei et al., "Distribution-free predictive inference for regression", Journal of
+           the American Statistical Association 113, 2018.
+        .. [2] D. MacKay, "A practical Bayesian framework for backpropagation networks", Neural
+           Computation 4, 1992; R. Cook, S. Weisberg, "Residuals and influence in regression", 1982.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_twolayer import TwoLayerRegressor
+        >>> rng = np.random.RandomState(0)
+        >>> X = rng.uniform(-3, 3, size=(4000, 1))
+        >>> y = np.sin(X[:, 0]) + 0.1 * rng.standard_t(2, size=4000)
+        >>> model = TwoLayerRegressor(random_state=0).fit(X[:1000], y[:1000])
+        >>> low, high = model.predict_interval(X[1000:], coverage=0.8).T
+        >>> round(float(np.mean((low <= y[1000:]) & (y[1000:] <= high))), 1)
+        0.8
+        """
+        if not INSIDE.accepts(coverage):
+            error = ValueError if isinstance(coverage, Real) else TypeError
+            raise error(f"coverage must be {INSIDE}, got {coverage!r}")
+        residuals, loss = self._residuals_for("predict_interval")
+        if loss.is_skewed:
+            tail = (1 - coverage) / 2
+            factors = residuals.quantiles(np.array([tail, 1 - tail]))
+        else:
+            factors = residuals.magnitudes(float(coverage))[:, None] * [-1, 1]
+        return self._bounds(X, factors, residuals.noise)
+
+    def predict_quantiles(
+        self, X: MatrixLike, quantiles: ArrayLike = (0.05, 0.5, 0.95)
+    ) -> np.ndarray:
+        """Quantiles of a new y: what it is below with that probability.
+
+        They are those of the residuals in units of the predictive deviation, as in
+        :meth:`predict_interval`, where what is written of residuals holds here, too; signs are
+        kept, so that a lower tail may be longer than the upper one.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Rows in the units of those in training.
+
+        quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
+            Their levels, numbers in (0, 1) in any order.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_samples, n_quantiles)
+            In units of y, in the order of `quantiles`; a higher level never has a lower quantile.
+            Of several targets (n_samples, n_targets, n_quantiles), of each one on its own. The
+            precision is that of ``predict``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError, TypeError
+            If `quantiles` are not numbers in (0, 1), or there is nothing to tell them by: no
+            residuals, or no posterior since.
+
+        See Also
+        --------
+        predict_interval : Symmetric intervals, whose one level the residuals tell better.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_twolayer import TwoLayerRegressor
+        >>> rng = np.random.RandomState(0)
+        >>> X = rng.uniform(-3, 3, size=(4000, 1))
+        >>> y = np.sin(X[:, 0]) + rng.exponential(size=4000)
+        >>> model = TwoLayerRegressor(random_state=0).fit(X[:1000], y[:1000])
+        >>> found = model.predict_quantiles(X[1000:], quantiles=[0.1, 0.5, 0.9])
+        >>> np.mean(y[1000:, None] <= found, axis=0).round(1)
+        array([0.1, 0.5, 0.9])
+        """
+        levels = _checked_levels(quantiles)
+        residuals, _ = self._residuals_for("predict_quantiles")
+        return self._bounds(X, residuals.quantiles(levels), residuals.noise)
+
+    def _residuals_for(self, method):
+        """The residuals and the loss; ValueError where they do not tell what the method asks."""
+        check_is_fitted(self)
+        loss = self._loss_at_fit
+        if not isinstance(loss, engine.LocatedLoss):
+            raise ValueError(
+                f"{method} needs a loss that tells how targets scatter, got {self._loss!r}"
+            )
+        residuals = engine.restore_residuals(self._state)
+        if residuals is None or (residuals.with_variance and self._predictive is None):
+            raise ValueError(
+                f"{method} needs residuals under a posterior, and there are none: "
+                + (self._no_posterior or "the last fit has diverged")
+            )
+        return residuals, loss
+
+    def _bounds(self, X, factors, noise):
+        """Locations and so many scales, (n_rows[, n_targets], n_levels).
+
+        With a noise, scales are those of a function of no variance.
+        """
+        loss, units = self._loss_at_fit, engine.restore(self._state).scaling
+        factor, offset = units.outputs(self.n_outputs_)
+
+        def bounds(raw, block):
+            Z2 = (raw - offset) / factor
+            if noise is None:
+                scattered = self._variance(block), self._noise
+            else:
+                scattered = np.zeros(Z2.shape), noise
+            location, scale = loss.location_scale(Z2, *scattered)
+            if location.shape == raw.shape:
+                location = self._mean(raw, block)  # which far outside is not what it is nearby
+            else:
+                location = engine.within_range(location * units.Y_scale + units.Y_offset, raw.dtype)
+            scale = scale * units.Y_scale
+            # what is finite stays so times zero
+            scale = engine.within_range(scale, np.float64)[:, :, None]
+            found = np.clip(location[:, :, None] + scale * factors, *loss.support)
+            return engine.within_range(found, location.dtype)
+
+        (found,) = self._by_blocks(X, bounds)
+        return self._decode(found)
+
+
+def _checked_levels(quantiles):
+    """As an array; ValueError or TypeError if they are not what they may be."""
+    try:
+        levels = np.asarray(quantiles)
+    except ValueError:
+        levels = np.empty(0, object)
+    if levels.ndim != 1 or levels.dtype.kind not in "fiu":
+        raise TypeError(f"quantiles must be a 1-d array of numbers in (0, 1), got {quantiles!r}")
+    outside = levels[~((levels > 0) & (levels < 1))]
+    if not len(levels) or len(outside):
+        got = f"got {outside[0]}" if len(outside) else "got none"
+        raise ValueError(f"quantiles must be numbers in (0, 1), at least one, {got}")
+    return levels.astype(np.float64)
