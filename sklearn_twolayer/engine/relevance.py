@@ -17,6 +17,7 @@ import numpy as np
 from numpy.random import RandomState
 from scipy import sparse
 
+from .compatibility import check_sparsity
 from .data.encoding import NUMBER
 from .held_out import HELD_OUT, Parallel
 from .model.losses import LOSSES
@@ -29,7 +30,6 @@ from .settings import Settings
 from .solvers.group_lasso import groups_of_columns, solve
 from .solvers.objective import Objective
 from .solvers.solution import Status
-from .sparsity import check_sparsity
 from .task import Plan, Task
 
 MOST_ROWS = 5000
@@ -37,6 +37,8 @@ MOST_ROWS = 5000
 
 UNITS, KNOTS = 20, 5
 """Hidden units and knots of the network."""
+
+STEPS_BY_GIVEN_PRIOR = 100
 
 FIRST_STRENGTH, GROWTH, MOST_STRENGTHS = 2.0, 2.0, 50
 """Of the path, in units of the noise: a column that fits noise gains about one half of it."""
@@ -126,12 +128,13 @@ def _small_plan(task: Task) -> Plan:
         activation=task.settings.activation,
         solver="adam" if by_evidence else "lbfgs",
         alpha="auto" if by_evidence else USUAL_ALPHA,
+        max_iter="auto" if by_evidence else STEPS_BY_GIVEN_PRIOR,
         skip=False,
         dtype="float64",
         n_members=1,
     )
     rows_alone = replace(task, validation=None, score=None, early_stopping=False, callback=None)
-    return make_plan(replace(rows_alone, settings=settings))
+    return make_plan(replace(rows_alone, settings=settings, monotonic=None))
 
 
 @dataclass(frozen=True)
@@ -201,8 +204,8 @@ class _Fold:
             yield unpenalized, left
 
     def _noise(self, objective: Objective, theta: Array) -> float:
-        """Variance of the noise of an output, 1 where there is no such thing."""
-        if not self.plan.task.loss.has_noise:
+        """Variance of the noise of an output, or what is like it; 1 for losses without a unit."""
+        if not self.plan.task.loss.standardizes_target:
             return 1.0
         mean_square = 2 * objective.data_loss(theta) / self.plan.shape.n_outputs
         return max(mean_square, LEAST_NOISE)
