@@ -25,7 +25,6 @@ FRONT = (
     "borrowing",
     "preparation",
     "plan",
-    "sparsity",
     "task",
     "recipe",
     "compatibility",

@@ -191,6 +191,7 @@ def test_common_checks_of_second_order(estimator, check):
 
 
 SPARSE = {"alpha": 0.1, "l1_ratio": 0.5}
+OF_FEW_COLUMNS = {"group_lasso": True, "solver": "lbfgs", **BUDGETS["lbfgs"]}
 
 
 @with_checks(
@@ -199,11 +200,13 @@ SPARSE = {"alpha": 0.1, "l1_ratio": 0.5}
         TwoLayerRegressor(10, **SPARSE, **BUDGETS["lbfgs"]),
     ],
     [
+        TwoLayerClassifier(10, **OF_FEW_COLUMNS),
+        TwoLayerRegressor(10, **OF_FEW_COLUMNS),
         TwoLayerClassifier(10, **SPARSE, **BUDGETS["lbfgs"]),
         TwoLayerRegressor(10, solver="adam", **SPARSE, **BUDGETS["adam"]),
     ],
 )
-def test_common_checks_of_sparse_weights(estimator, check):
+def test_common_checks_of_weights_that_are_zero(estimator, check):
     run(estimator, check)
 
 
