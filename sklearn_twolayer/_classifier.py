@@ -82,8 +82,9 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         before the fit. Its penalty is relative to the weights that a small network has under the
         evidence, and as strong as rows that are held out allow, within one standard error; the
         networks proper are then fitted to the other columns. ``features_used_`` tells which these
-        are. It takes about as long as the fit itself, needs ``alpha="auto"``, and with fewer than
-        20 rows drops nothing. A warm start goes on without the columns that were dropped.
+        are. It takes about as long as the fit itself, drops nothing where there are fewer than 20
+        rows, and is not for :meth:`partial_fit`. A warm start goes on without the columns that were
+        dropped.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch, at most `n_samples`. ``"auto"`` is 64 for fewer than 2,000 rows and

@@ -35,25 +35,25 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         - ``"squared_error"``: the mean;
         - ``"absolute_error"``: the median;
         - ``"quantile"``: the value that y stays below with probability `quantile`, or several;
-        - ``"huber"``: the mean of most rows; those further off than `huber_delta` pull less [14]_;
+        - ``"huber"``: the mean of most rows; those further off than `huber_delta` pull less [17]_;
         - ``"poisson"``: the mean of counts, or of rates with their exposure as `sample_weight`;
         - ``"gamma"``: the mean of amounts above 0 whose deviation is proportional to it;
         - ``"tweedie"``: the mean of amounts that are 0 in many rows; the variance is proportional
           to the mean to the power of `power`.
 
-        The last three have a log link [15]_: the network computes the logarithm of the mean, so
+        The last three have a log link [18]_: the network computes the logarithm of the mean, so
         that effects multiply and predictions are above 0; they are in the units of y. y is divided
         by its mean inside, and variances by a dispersion which the data tell (Pearson's), so
         y may vary more, or less, than such counts and amounts do. ``"absolute_error"``,
         ``"quantile"`` and ``"huber"`` are no likelihoods that would tell how strong the prior is to
         be: with ``alpha="auto"`` each network begins where the evidence for the squared error ends,
         its output moved to the quantile of the residuals, and keeps the prior found there, the mean
-        loss taking the place of the noise [16]_.
+        loss taking the place of the noise [19]_.
 
     quantile : float or list of float, default=0.5
         Which quantile ``loss="quantile"`` predicts, in (0, 1), or which ones, in increasing order.
         Several are heads of one network and never cross: the first is followed by differences
-        above 0 [17]_; :meth:`predict` then returns (n_samples, n_quantiles), for a single target.
+        above 0 [20]_; :meth:`predict` then returns (n_samples, n_quantiles), for a single target.
 
     power : float, default=1.5
         Of the mean, for ``loss="tweedie"``: in (1, 2).
@@ -121,21 +121,22 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
 
     l1_ratio : float, default=0.0
         How much of `alpha` goes to the absolute values of the weights instead of their squares, in
-        [0, 1]: the elastic net [18]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
+        [0, 1]: the elastic net [14]_, whose penalty is ``alpha * (l1_ratio * sum(|W|) + (1 -
         l1_ratio) / 2 * sum(W ** 2))``, of the same weights as ever. Weights that are not needed are
         then exactly zero, as in :class:`~sklearn.linear_model.ElasticNet`; there are no error bars.
-        ``"lbfgs"`` goes from orthant to orthant [19]_, mini-batches take a proximal step after each
+        ``"lbfgs"`` goes from orthant to orthant [15]_, mini-batches take a proximal step after each
         other step. It needs an `alpha` that is given, and not ``"lm"``. To drop whole columns of X
         is what `group_lasso` is for.
 
     group_lasso : bool, default=False
         Whether columns of X that are not needed are dropped, so that all their weights are exactly
-        zero: a group lasso over the columns [20]_, each with all that it is encoded by, comes
+        zero: a group lasso over the columns [16]_, each with all that it is encoded by, comes
         before the fit. Its penalty is relative to the weights that a small network has under the
         evidence, and as strong as rows that are held out allow, within one standard error; the
         networks proper are then fitted to the other columns. ``features_used_`` tells which these
-        are. It takes about as long as the fit itself, needs ``alpha="auto"``, and with fewer than
-        20 rows drops nothing. A warm start goes on without the columns that were dropped.
+        are. It takes about as long as the fit itself, drops nothing where there are fewer than 20
+        rows, and is not for :meth:`partial_fit`. A warm start goes on without the columns that were
+        dropped.
 
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch, at most `n_samples`. ``"auto"`` is 64 for fewer than 2,000 rows and
@@ -293,8 +294,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     store_posterior : bool, default=True
         Whether to keep the covariance of the P parameters of each network, for ``"lm"`` with
         ``alpha="auto"`` P x P numbers, else Kronecker factors of it: what ``predict(X,
-        return_std=True)`` needs, and what tells which rows are too far out to be trusted (see
-        :meth:`predict`).
+        return_std=True)`` needs, what makes :meth:`predict_interval` wider in some rows than in
+        others, and what tells which rows are too far out to be trusted (see :meth:`predict`).
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
@@ -524,20 +525,20 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     .. [12] Y. Yao et al., "Using stacking to average Bayesian predictive distributions", Bayesian
        Analysis 13, 2018.
     .. [13] D. Runje, S. M. Shankaranarayana, "Constrained monotonic neural networks", ICML 2023.
-    .. [14] P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics
-       35, 1964.
-    .. [15] P. McCullagh, J. Nelder, "Generalized linear models", 2nd ed., 1989; B. Jorgensen,
-       "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
-    .. [16] R. Koenker, J. Machado, "Goodness of fit and related inference processes for quantile
-       regression", Journal of the American Statistical Association 94, 1999.
-    .. [17] A. Cannon, "Non-crossing nonlinear regression quantiles by monotone composite quantile
-       regression neural network", Stochastic Environmental Research and Risk Assessment 32, 2018.
-    .. [18] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
+    .. [14] H. Zou, T. Hastie, "Regularization and variable selection via the elastic net", Journal
        of the Royal Statistical Society B 67, 2005.
-    .. [19] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
-    .. [20] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
+    .. [15] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+    .. [16] M. Yuan, Y. Lin, "Model selection and estimation in regression with grouped variables",
        Journal of the Royal Statistical Society B 68, 2006; H. Zou, "The adaptive lasso and its
        oracle properties", Journal of the American Statistical Association 101, 2006.
+    .. [17] P. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics
+       35, 1964.
+    .. [18] P. McCullagh, J. Nelder, "Generalized linear models", 2nd ed., 1989; B. Jorgensen,
+       "Exponential dispersion models", Journal of the Royal Statistical Society B 49, 1987.
+    .. [19] R. Koenker, J. Machado, "Goodness of fit and related inference processes for quantile
+       regression", Journal of the American Statistical Association 94, 1999.
+    .. [20] A. Cannon, "Non-crossing nonlinear regression quantiles by monotone composite quantile
+       regression neural network", Stochastic Environmental Research and Risk Assessment 32, 2018.
     .. [21] D. Nix, A. Weigend, "Estimating the mean and variance of the target probability
        distribution", ICNN 1994.
     .. [22] S. Hall, J. Mitchell, "Combining density forecasts", International Journal of
@@ -830,6 +831,11 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         ValueError
             For ``return_std=True`` without a posterior.
 
+        See Also
+        --------
+        predict_interval : Bounds that hold as often as is asked, whatever shape the noise has.
+        predict_quantiles : The same for any quantiles.
+
         Notes
         -----
         Where a row has a number outside the range that its column had in training, and the
@@ -1039,4 +1045,6 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        loss = engine.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        tags.target_tags.positive_only = loss is not None and loss.link == "log"
         return tags

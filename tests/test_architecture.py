@@ -27,7 +27,6 @@ FRONT = (
     "borrowing",
     "preparation",
     "plan",
-    "sparsity",
     "task",
     "recipe",
     "compatibility",

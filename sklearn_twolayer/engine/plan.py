@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .compatibility import check_noise, check_pair, keeping_signs
+from .compatibility import (
+    check_noise,
+    check_pair,
+    check_sparsity,
+    keeping_signs,
+    why_no_posterior,
+)
 from .data.encoding import NUMBER, Encoding, learn, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
@@ -31,7 +37,6 @@ from .settings import Settings, is_auto
 from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
-from .sparsity import check_sparsity, why_no_posterior
 from .task import AlphaBy, Continuation, Plan, Task
 
 FEW_ROWS = 10_000

@@ -17,19 +17,19 @@ import numpy as np
 from numpy.random import RandomState
 from scipy import sparse
 
+from .compatibility import check_sparsity
 from .data.encoding import NUMBER
 from .held_out import HELD_OUT, Parallel
 from .model.losses import LOSSES
 from .numerics import Array
 from .plan import make_plan, merged
 from .preparation import Training, prepare
-from .recipe import n_folds
+from .recipe import USUAL_ALPHA, n_folds
 from .run import run
 from .settings import Settings
 from .solvers.group_lasso import groups_of_columns, solve
 from .solvers.objective import Objective
 from .solvers.solution import Status
-from .sparsity import check_sparsity
 from .task import Plan, Task
 
 MOST_ROWS = 5000
@@ -37,6 +37,8 @@ MOST_ROWS = 5000
 
 UNITS, KNOTS = 20, 5
 """Hidden units and knots of the network."""
+
+STEPS_BY_GIVEN_PRIOR = 100
 
 FIRST_STRENGTH, GROWTH, MOST_STRENGTHS = 2.0, 2.0, 50
 """Of the path, in units of the noise: a column that fits noise gains about one half of it."""
@@ -87,7 +89,7 @@ def without(X: Any, used: Array, n_levels: Array | None) -> Any:
         X.data[~used[X.indices]] = 0
         X.eliminate_zeros()
         return X
-    X = np.array(X)
+    X = np.array(X[:])
     X[:, ~used] = 0 if n_levels is None else np.where(n_levels == NUMBER, 0, -1)[~used]
     return X
 
@@ -114,19 +116,25 @@ def _some_rows(task: Task, random_state: RandomState) -> Task:
 
 
 def _small_plan(task: Task) -> Plan:
-    """That of a small network by the evidence, which sees steps and curves of each column."""
+    """That of a small network by the evidence, which sees steps and curves of each column.
+
+    Of a loss without curvature there is no evidence: the usual prior will do.
+    """
+    by_evidence = task.loss.has_curvature
     settings = Settings(
         hidden_size=UNITS,
         n_knots=KNOTS,
         encoding="linear" if sparse.issparse(task.X) else "piecewise_linear",
         activation=task.settings.activation,
-        solver="adam",
+        solver="adam" if by_evidence else "lbfgs",
+        alpha="auto" if by_evidence else USUAL_ALPHA,
+        max_iter="auto" if by_evidence else STEPS_BY_GIVEN_PRIOR,
         skip=False,
         dtype="float64",
         n_members=1,
     )
     rows_alone = replace(task, validation=None, score=None, early_stopping=False, callback=None)
-    return make_plan(replace(rows_alone, settings=settings))
+    return make_plan(replace(rows_alone, settings=settings, monotonic=None))
 
 
 @dataclass(frozen=True)
@@ -196,8 +204,8 @@ class _Fold:
             yield unpenalized, left
 
     def _noise(self, objective: Objective, theta: Array) -> float:
-        """Variance of the noise of an output, 1 where there is no such thing."""
-        if not self.plan.task.loss.has_noise:
+        """Variance of the noise of an output, or what is like it; 1 for losses without a unit."""
+        if not self.plan.task.loss.standardizes_target:
             return 1.0
         mean_square = 2 * objective.data_loss(theta) / self.plan.shape.n_outputs
         return max(mean_square, LEAST_NOISE)
