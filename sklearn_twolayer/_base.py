@@ -33,6 +33,11 @@ OUTPUTS_PER_BLOCK = 2**17
 
 def can_go_on(estimator):
     """Whether `partial_fit` exists; a misspelt solver is answered when it is called."""
+    if getattr(estimator, "noise", None) == "mixture":
+        raise AttributeError(
+            "noise='mixture' weighs networks by held-out rows, which partial_fit has none of: take "
+            "noise='varying'"
+        )
     solver = engine.SOLVERS.get(estimator.solver)
     return solver is None or solver.incremental
 

@@ -764,7 +764,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         The units of X are learnt as rows arrive; the weights are expressed in them anew, so that a
         new chunk does not change what the network computes before it learns from it. All rows seen
         so far share the penalty, so the whole stream gives `alpha` the meaning it has in
-        :meth:`fit`. ``"lbfgs"`` and ``"lm"`` have no such method; ``solver="auto"`` takes Adam.
+        :meth:`fit`. ``"lbfgs"``, ``"lm"`` and
+        ``noise="mixture"`` have no such method; ``solver="auto"`` takes Adam.
 
         Parameters
         ----------
@@ -787,11 +788,6 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         ValueError, TypeError
             If data or a parameter are not what they may be; the estimator is then as before.
         """
-        if self.noise == "mixture":
-            raise ValueError(
-                "noise='mixture' weighs networks by held-out rows, which partial_fit has none of: "
-                "take noise='varying'"
-            )
         return self._partial_fit(X, y, sample_weight)
 
     def predict(
