@@ -168,9 +168,10 @@ class IntervalsMixin:
     def log_predictive_density(self, X: MatrixLike, y: ArrayLike) -> np.ndarray:
         """Logarithm of the predictive density of targets, in units of y: the logarithmic score.
 
-        It is Gaussian around ``predict`` with the deviation of ``return_std=True``, or, for
-        ``noise="mixture"``, the mixture of two Gaussians. Its mean over rows that had no part in
-        training compares what regressors say of noise, greater being better.
+        It is Gaussian, for ``noise="constant"`` around ``predict`` with the deviation of
+        ``return_std=True``. For ``noise="mixture"`` it is the mixture of two Gaussians, whose tails
+        are heavier. Its mean over rows that had no part in training compares what regressors say of
+        noise, greater being better.
 
         Parameters
         ----------

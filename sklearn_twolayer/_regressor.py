@@ -72,14 +72,15 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
           and a logarithm t [21]_: rows of less noise count more;
         - ``"mixture"``: the average of ``"constant"`` and the average of ``"varying"``, side by
           side. The density of a new y is the mixture of what both say, with the weights under
-          which held-out rows are likeliest [22]_. It takes two to three times as long as
-          ``"constant"``, and is safe where few rows, or outliers, would mislead ``"varying"``
-          alone.
+          which held-out rows are likeliest [22]_, and the prediction is the mean of what both
+          predict, with the weights that predict held-out rows best. It takes two to three times as
+          long as ``"constant"``, and is safe where few rows, or outliers, mislead ``"varying"``.
 
         ``predict(X, return_std=True)``, :meth:`predict_interval`, :meth:`predict_quantiles` and
         :meth:`log_predictive_density` go by it. Where it is not constant the network's outputs
         are the means and, behind these, the logarithms of variances, and ``members_`` say which
-        ``"noise"`` each network has; of a mixture there are `n_members` of either.
+        ``"noise"`` each network has; of a mixture there are `n_members` of either. It does not go
+        together with `monotonic_cst`.
 
     activation : str, default="auto"
         The function each hidden unit applies to its input, one of ``"auto"``, ``"identity"``,
@@ -764,8 +765,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         The units of X are learnt as rows arrive; the weights are expressed in them anew, so that a
         new chunk does not change what the network computes before it learns from it. All rows seen
         so far share the penalty, so the whole stream gives `alpha` the meaning it has in
-        :meth:`fit`. ``"lbfgs"``, ``"lm"`` and
-        ``noise="mixture"`` have no such method; ``solver="auto"`` takes Adam.
+        :meth:`fit`. ``"lbfgs"``, ``"lm"`` and ``noise="mixture"`` have no such
+        method; ``solver="auto"`` takes Adam.
 
         Parameters
         ----------

@@ -238,7 +238,11 @@ def test_without_a_posterior_there_is_no_deviation(noise):
         model.predict(X, return_std=True)
     with pytest.raises(ValueError, match="log_predictive_density needs the posterior"):
         model.log_predictive_density(X, y)
-    assert np.isfinite(model.predict_interval(X)).all()
+    # raw outputs alone tell the scale, in whatever units
+    width = np.diff(model.predict_interval(X))
+    other = clone(model).fit(X, 1e3 * y + 7)
+    assert_allclose(np.diff(other.predict_interval(X)), 1e3 * width, rtol=1e-3)
+    assert 0.5 < width.mean() / (3.3 * np.exp(0.5 * X[:, 2]).mean()) < 2
 
 
 def test_density_of_constant_noise_is_gaussian():
