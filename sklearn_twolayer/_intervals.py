@@ -1,4 +1,4 @@
-"""Predictive intervals and quantiles of a regressor."""
+"""Predictive intervals and quantiles of a regressor, after split conformal prediction."""
 
 from numbers import Real
 
@@ -18,7 +18,7 @@ class IntervalsMixin:
     """Where new targets will be, by what residuals say of the posterior predictive."""
 
     def predict_interval(self, X: MatrixLike, coverage: float = 0.9) -> np.ndarray:
-        """Lower and upper bounds between which a new y lies with that probability.
+        """Lower and upper bounds between which a new y lies with a given probability.
 
         Parameters
         ----------
@@ -26,7 +26,7 @@ class IntervalsMixin:
             Rows in the units of those in training.
 
         coverage : float, default=0.9
-            The probability, in (0, 1).
+            The probability, a number in (0, 1).
 
         Returns
         -------
@@ -38,8 +38,8 @@ class IntervalsMixin:
         NotFittedError
             Before ``fit``.
         ValueError, TypeError
-            If `coverage` is not a number in (0, 1), or there is nothing to tell intervals by: no
-            residuals, or no posterior since.
+            If `coverage` is not a number in (0, 1), or there are no residuals to tell intervals
+            by, as training has diverged.
 
         See Also
         --------
@@ -47,35 +47,49 @@ class IntervalsMixin:
 
         Notes
         -----
-        The interval is ``predict(X)`` plus and minus q times the standard deviation that
-        ``predict(X, return_std=True)`` returns, where q is no number of the normal distribution:
-        it is the quantile, at the level `coverage`, of how many deviations rows that the networks
-        did not know were off [1]_. Widths thus follow the posterior, row by row, and how often
-        they hold follows what was seen. Over all rows like those in training
-        the coverage is about as asked; among some of them it may be another, and there is no
-        guarantee for finitely many rows, as the networks were fitted anew to all.
+        The interval is ``predict(X)`` plus and minus q deviations, those that ``predict(X,
+        return_std=True)`` returns; but q is no number of the normal distribution: of residuals
+        that the networks had not learnt, in units of their deviations, a part of `coverage` is no
+        larger [1]_. So widths follow the posterior, row by row, and how often they hold follows
+        what has been seen. Of losses whose targets scatter differently above and below the
+        prediction (a log link, a quantile) both tails have quantiles of their own.
+
+        Over all rows like those in training the coverage is about as asked; among rows of some
+        sort it may be another one. There is no guarantee for finitely many rows: the networks that
+        predict have been fitted to all of them, those that told the residuals had not.
 
         Which residuals these are:
 
-        - where several kinds of networks were averaged, those of the rows that were held out to
-          weigh them: each row up to 1,000, at most 5,000 rows beyond;
-        - with validation rows, those of these, unless a scorer rates them;
-        - else, of one network, or below 20 rows, those of (at most 1,000) training rows, each left
-          out by a Newton step if the posterior is exact (``"lm"``) [2]_; residuals of other
-          posteriors tell the shape alone, their mean square being one.
+        - where several kinds of networks are averaged, those of the rows held out to weigh them:
+          all rows up to 1,000, a fifth beyond, at most 5,000. Where fewer networks of a kind have
+          told them than are averaged in the end, they are made smaller by what an average of more
+          gains, the variance of its members around it [2]_;
+        - of a network with validation rows, the residuals of these (unless a scorer rates them);
+        - else, of one network alone, or below 20 rows, those of training rows, at most 1,000. From
+          the exact posterior of ``"lm"`` with ``alpha="auto"`` each is left out by a Newton step
+          [3]_. Other posteriors do not know single rows: residuals are those of generalised
+          cross-validation, with half the parameters that the posterior finds determined [4]_.
+          Without any posterior (a given `alpha` with ``store_posterior=False``, more than 50
+          outputs) they are residuals as they are, which a network that has learnt its rows by
+          heart, as under a weak prior, makes far too small.
 
-        Fits that go on, warm or by ``partial_fit``, keep the residuals of rows held out earlier;
-        residuals of training rows are those of the last call. A row of weight k is k rows. With
-        ``store_posterior=False`` all rows have the same deviation. Of a coverage
-        so near one that less than one row would be outside, the bounds are those of the normal
-        distribution, or those that hold the largest residual if these are wider.
+        Fits that go on, warm or by ``partial_fit``, keep the residuals of rows that an earlier one
+        held out. Else a warm start has those of its own rows, a stream those of the chunk with
+        which its rows last doubled. A row of weight k is k rows.
+        Without error bars, as with ``store_posterior=False``, deviations are those of the noise
+        alone, as wide in all rows. Of a coverage so near one that less than one row would be
+        outside, bounds are those of the normal distribution, or as far out as the largest residual
+        if that is further.
 
         References
         ----------
         .. [1] J. Lei et al., "Distribution-free predictive inference for regression", Journal of
            the American Statistical Association 113, 2018.
-        .. [2] D. MacKay, "A practical Bayesian framework for backpropagation networks", Neural
-           Computation 4, 1992; R. Cook, S. Weisberg, "Residuals and influence in regression", 1982.
+        .. [2] A. Krogh, J. Vedelsby, "Neural network ensembles, cross validation, and active
+           learning", NIPS 1995.
+        .. [3] R. Cook, S. Weisberg, "Residuals and influence in regression", 1982.
+        .. [4] G. Golub, M. Heath, G. Wahba, "Generalized cross-validation as a method for choosing
+           a good ridge parameter", Technometrics 21, 1979.
 
         Examples
         --------
@@ -105,9 +119,8 @@ class IntervalsMixin:
     ) -> np.ndarray:
         """Quantiles of a new y: what it is below with that probability.
 
-        They are those of the residuals in units of the predictive deviation, as in
-        :meth:`predict_interval`, where what is written of residuals holds here, too; signs are
-        kept, so that a lower tail may be longer than the upper one.
+        They are the prediction and so many deviations as :meth:`predict_interval` takes, whose
+        Notes hold here, too; but residuals keep their signs, so that one tail may be longer.
 
         Parameters
         ----------
@@ -129,8 +142,8 @@ class IntervalsMixin:
         NotFittedError
             Before ``fit``.
         ValueError, TypeError
-            If `quantiles` are not numbers in (0, 1), or there is nothing to tell them by: no
-            residuals, or no posterior since.
+            If `quantiles` are not numbers in (0, 1), or there are no residuals to tell them by, as
+            training has diverged.
 
         See Also
         --------

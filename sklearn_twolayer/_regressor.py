@@ -275,8 +275,8 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     store_posterior : bool, default=True
         Whether to keep the covariance of the P parameters of each network, for ``"lm"`` with
         ``alpha="auto"`` P x P numbers, else Kronecker factors of it: what ``predict(X,
-        return_std=True)`` needs, and what tells which rows are too far out to be trusted (see
-        :meth:`predict`).
+        return_std=True)`` needs, what makes :meth:`predict_interval` wider in some rows than in
+        others, and what tells which rows are too far out to be trusted (see :meth:`predict`).
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the earlier fit, with its weights, solver state, iteration
@@ -790,6 +790,11 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
         ValueError
             For ``return_std=True`` without a posterior.
 
+        See Also
+        --------
+        predict_interval : Bounds that hold as often as is asked, whatever shape the noise has.
+        predict_quantiles : The same for any quantiles.
+
         Notes
         -----
         Where a row has a number outside the range that its column had in training, and the
@@ -970,4 +975,6 @@ class TwoLayerRegressor(IntervalsMixin, RegressorMixin, BaseTwoLayer):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        loss = engine.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        tags.target_tags.positive_only = loss is not None and loss.link == "log"
         return tags

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, _base
-from sklearn_twolayer.engine import plan
 
 LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
 ONE = {"n_members": 1, "random_state": 0}
+TWO = {"n_members": 2, "random_state": 0}
+"""Kinds, of which rows are held out."""
 ALONE = {
     "exact": {"solver": "lm"},
     "kronecker": {"solver": "adam", "max_iter": 100},
@@ -55,7 +57,7 @@ def covered(model, X, y, coverage):
 @pytest.mark.parametrize("n_rows", [150, 1500])
 def test_they_hold_as_often_as_is_asked(n_targets, n_rows):
     X, y = rows(n_rows + 4000, n_targets)
-    model = TwoLayerRegressor(random_state=0).fit(X[:n_rows], y[:n_rows])
+    model = TwoLayerRegressor(**TWO).fit(X[:n_rows], y[:n_rows])
     new, truth = X[n_rows:], y[n_rows:]
     # rows that told: all, or a fifth of them
     tolerance = 3 * np.sqrt(0.25 / (n_rows if n_rows <= 1000 else n_rows / 5))
@@ -89,6 +91,54 @@ def test_skew_is_for_quantiles():
     assert_allclose(high - model.predict(X), model.predict(X) - low)
 
 
+OTHER_LOSSES = {
+    "absolute_error": {},
+    "huber": {},
+    "quantile": {},
+    "upper quantile": {"loss": "quantile", "quantile": 0.9},
+    "several quantiles": {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
+    "poisson": {},
+    "gamma": {},
+    "tweedie": {},
+}
+
+
+@pytest.mark.parametrize("keeps_posterior", [True, False])
+@pytest.mark.parametrize("name", OTHER_LOSSES)
+def test_they_hold_for_every_loss(name, keeps_posterior):
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-1, 1, size=(3400, 2))
+    y = rng.gamma(2, np.exp(X[:, 0]))
+    y = np.floor(3 * y) if name == "poisson" else y
+    model = TwoLayerRegressor(loss=name, **ONE, hidden_size=4, store_posterior=keeps_posterior)
+    model.set_params(**OTHER_LOSSES[name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X[:400], y[:400])
+    assert_allclose(covered(model, X[400:], y[400:], 0.8), 0.8, atol=0.1)
+    found = model.predict_quantiles(X[400:], LEVELS)
+    # counts lie on the bounds
+    below, at_most = (
+        np.mean(compare(y[400:, None], found), 0) for compare in (np.less, np.less_equal)
+    )
+    assert ((below < np.array(LEVELS) + 0.1) & (at_most > np.array(LEVELS) - 0.1)).all()
+    if model.out_activation_ == "exponential":
+        assert (found >= 0).all()
+
+
+@pytest.mark.parametrize("loss", ["gamma", "poisson"])
+def test_behind_a_log_link_intervals_are_skewed_and_widen_with_the_mean(loss):
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-1, 1, size=(400, 1))
+    y = np.floor(10 * rng.gamma(1, np.exp(2 * X[:, 0]))) + 1
+    model = TwoLayerRegressor(4, loss=loss, **ONE).fit(X, y)
+    low, high = model.predict_interval(X, 0.8).T
+    mean, order = model.predict(X), np.argsort(X[:, 0])
+    assert ((low >= 0) & (high - mean > 1.2 * (mean - low))).all()
+    widths = (high - low)[order]
+    assert widths[-50:].mean() > 3 * widths[:50].mean()
+
+
 # what they are made of
 
 
@@ -108,7 +158,7 @@ def test_widths_are_those_of_error_bars(kind, n_targets):
 
 def test_residuals_of_held_out_rows_say_how_wide():
     X, y = rows(100)
-    model = TwoLayerRegressor(random_state=0).fit(X, y)
+    model = TwoLayerRegressor(**TWO).fit(X, y)
     state = model._state["residuals"]
     assert state["by_held_out"] and state["weight"] == 100
     deviation = model.predict(X, return_std=True)[1]
@@ -116,6 +166,16 @@ def test_residuals_of_held_out_rows_say_how_wide():
     factor = width / deviation / 2
     assert_allclose(factor, factor[0])
     assert_allclose(factor[0], np.interp(0.9, state["levels"], state["absolute"][0]))
+
+
+def test_an_average_of_more_networks_than_were_held_out_from_has_narrower_ones():
+    X, y = rows(40)
+    deviations = []
+    for n_members in (2, 6):  # of two kinds, of which two networks are judged
+        model = TwoLayerRegressor(hidden_size=2, n_members=n_members, random_state=0).fit(X, y)
+        assert model._state["residuals"]["by_held_out"]
+        deviations.append(model._state["residuals"]["deviation"][0])
+    assert deviations[0] == 1 and 0.5 < deviations[1] < 1
 
 
 @every_kind
@@ -158,9 +218,8 @@ def test_far_outside_they_lie_around_the_prediction():
 def test_a_weight_is_as_many_rows(kind):
     X, y = rows(60)
     copies = np.random.RandomState(1).randint(1, 4, 60)
-    options = {"n_members": "auto", "solver": "auto"} if kind == "average" else {}
-    model = TwoLayerRegressor(**ONE, **ALONE["exact" if kind == "average" else kind])
-    weighted = model.set_params(**options).fit(X, y, sample_weight=copies)
+    model = TwoLayerRegressor(**(TWO if kind == "average" else ONE | ALONE[kind]))
+    weighted = model.fit(X, y, sample_weight=copies)
     copied = clone(model).fit(X.repeat(copies, axis=0), y.repeat(copies))
     for method, argument in (("predict_interval", 0.7), ("predict_quantiles", LEVELS)):
         found, expected = (getattr(m, method)(X, argument) for m in (weighted, copied))
@@ -203,7 +262,7 @@ def test_rows_may_be_sparse():
 
 def test_the_same_seed_gives_the_same_bits_and_so_does_a_pickle():
     X, y = rows(60)
-    models = [TwoLayerRegressor(random_state=3).fit(X, y) for _ in range(2)]
+    models = [TwoLayerRegressor(**TWO).fit(X, y) for _ in range(2)]
     models.append(pickle.loads(pickle.dumps(models[0])))
     for method in ("predict_interval", "predict_quantiles"):
         first, *others = (getattr(model, method)(X) for model in models)
@@ -232,7 +291,7 @@ def test_targets_of_any_size_have_finite_bounds():
 
 def test_what_was_held_out_stays_when_a_fit_goes_on():
     X, y = rows(100)
-    model = TwoLayerRegressor(random_state=0, warm_start=True, max_iter=20)
+    model = TwoLayerRegressor(**TWO, warm_start=True, max_iter=20)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         before = model.fit(X, y)._state["residuals"]
@@ -242,22 +301,32 @@ def test_what_was_held_out_stays_when_a_fit_goes_on():
     assert after["weight"] == 100
 
 
-def test_residuals_of_training_rows_are_those_of_the_last_call():
-    X, y = rows(300)
-    model = TwoLayerRegressor(20, solver="adam", random_state=0)
-    for end in (100, 250):
+def test_in_a_stream_residuals_are_told_anew_when_its_rows_have_doubled():
+    X, y = rows(700)
+    model, told = TwoLayerRegressor(20, solver="adam", random_state=0), []
+    for end in range(100, 701, 100):
         model.partial_fit(X[end - 100 : end], y[end - 100 : end])
-        assert model._state["residuals"]["weight"] == 100
-        assert not model._state["residuals"]["by_held_out"]
-        assert model.predict_interval(X).shape == (300, 2)
-    first = model._state["residuals"]["signed"].copy()
-    model.partial_fit(X[:100], y[:100])
+        state = model._state["residuals"]
+        assert state["weight"] == 100 and not state["by_held_out"]
+        assert model.predict_interval(X).shape == (700, 2)
+        told.append(state["signed"])
+    # 200, 300 and 600 rows are past 128, 256 and 512
+    changed = [not np.array_equal(*pair) for pair in pairwise(told)]
+    assert changed == [True, True, False, False, True, False]
+
+
+def test_a_warm_start_tells_those_of_its_own_rows():
+    X, y = rows(100)
+    model = fitted(X, y, warm_start=True)
+    first = model._state["residuals"]["signed"]
+    model.fit(X[:60], y[:60])
+    assert model._state["residuals"]["weight"] == 60
     assert not np.array_equal(model._state["residuals"]["signed"], first)
 
 
 def test_residuals_of_another_scale_are_not_kept():
     X, y = rows(100)
-    model = TwoLayerRegressor(random_state=0, warm_start=True).fit(X, y)
+    model = TwoLayerRegressor(**TWO, warm_start=True).fit(X, y)
     model.set_params(store_posterior=False).fit(X, y)
     assert not model._state["residuals"]["by_held_out"]
     assert np.isfinite(model.predict_interval(X)).all()
@@ -282,11 +351,12 @@ def test_labels_have_none():
 
 
 @pytest.mark.parametrize("method", ["predict_interval", "predict_quantiles"])
-def test_without_residuals_the_error_says_why(method, monkeypatch):
-    X, y = rows(40, n_targets=2)
-    monkeypatch.setattr(plan, "MOST_OUTPUTS", 1)
-    model = fitted(X, y, solver="lbfgs")
-    with pytest.raises(ValueError, match=rf"^{method} needs residuals .*2 outputs, more than 1"):
+def test_what_has_diverged_has_no_residuals(method):
+    X, y = rows(40)
+    model = TwoLayerRegressor(4, solver="sgd", alpha=0.0, learning_rate_init=1e30, max_iter=3)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match=rf"^{method} needs residuals .*diverged"):
         getattr(model, method)(X)
 
 

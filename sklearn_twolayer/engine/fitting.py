@@ -206,7 +206,7 @@ def _going_on(
         of_member = _phase(member=(number, start.n_members)) or phase
         found = run(kind, training, random_state, starts[number], of_member, keep_best)
         members.append(Member(kind, training, found, weights[number]))
-    found = average(plan, members, earlier=start.residuals)
+    found = average(plan, members, earlier=_still_valid(start, plan, streams=not keep_best))
     return replace(found, continuation=replace(found.continuation, n_asked=start.n_asked))
 
 
@@ -218,7 +218,7 @@ def average(
 ) -> Fit:
     """The average of members, with a posterior where they have one; the best tells the rest.
 
-    `earlier` are residuals from before the members went on.
+    `earlier` are residuals from before the members went on, where they still hold.
     """
     known = [posterior_of(m.plan, m.fitted.solution) for m in members]
     posteriors = [posterior for posterior in known if posterior is not None]
@@ -233,7 +233,7 @@ def average(
         return found
     told = [m.plan for m in members], [m.training for m in members], posteriors, weights
     scatter = weighting.residuals if weighting else None
-    scatter = narrowed(scatter, *told) if scatter else _still_valid(earlier, plan)
+    scatter = narrowed(scatter, *told) if scatter else earlier
     scatter = scatter or residuals_without(*told)
     continuation = replace(found.continuation, residuals=scatter)
     found = replace(found, continuation=continuation)
@@ -251,11 +251,16 @@ def average(
     return replace(found, predictive=predictive)
 
 
-def _still_valid(residuals: Residuals | None, plan: Plan) -> Residuals | None:
-    """Residuals of an earlier fit, if its rows were held out and its scale was of the same kind."""
-    if residuals is None or not residuals.by_held_out:
+def _still_valid(start: Continuation, plan: Plan, streams: bool) -> Residuals | None:
+    """Residuals from before: of rows held out, if the scale was of the same kind.
+
+    In a stream, whose chunks are to be quick, any, until twice as many rows have been seen.
+    """
+    found = start.residuals
+    if found is None or found.with_variance != (not plan.no_posterior):
         return None
-    return residuals if residuals.with_variance == (not plan.no_posterior) else None
+    doubled = (start.n_seen + plan.n_rows).bit_length() > start.n_seen.bit_length()
+    return found if found.by_held_out or (streams and not doubled) else None
 
 
 def _phase(**places: tuple[int, int]) -> str:

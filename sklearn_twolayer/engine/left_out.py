@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .bayes.ensemble import combine, outputs_of
+from .bayes.ensemble import combine, combine_variances, outputs_of
 from .bayes.moderation import Moderation, choose_moderation, leave_one_out
 from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
@@ -47,7 +47,8 @@ def moderation_without(
     if not are_exact(posteriors):
         return Moderation(variance_fraction=USUAL_FRACTION)
     rows, n = [training.rows for training in trainings], rows_to_moderate(plans[0])
-    return choose_moderation(loss, _told(plans, rows, posteriors, a, n, [loss] * len(plans)))
+    told = _told(plans, rows, posteriors, n, [loss] * len(plans))
+    return choose_moderation(loss, ((*combine(each, a), Y, weights) for each, Y, weights in told))
 
 
 def are_exact(posteriors: Sequence[Posterior]) -> bool:
@@ -69,13 +70,13 @@ def residuals_without(
         rows = [training.rows for training in trainings]
         losses = [_loss_of(plan, p) for plan, p in zip(plans, posteriors, strict=True)]
     noise, found = a @ np.array([p.noise for p in posteriors]), []
-    for Z2, covariance, Y, weights in _told(plans, rows, posteriors, a, MOST_RESIDUALS, losses):
-        variance = np.einsum("ikk->ik", covariance) * with_variance
-        location, scale = loss.location_scale(Z2, variance, noise)
+    for told, Y, weights in _told(plans, rows, posteriors, MOST_RESIDUALS, losses):
+        Z2, variance = combine_variances(((Z, np.einsum("ikk->ik", C)) for Z, C in told), a)
+        location, scale = loss.location_scale(Z2, variance * with_variance, noise)
         found.append(((Y - location) / scale, weights))
     residuals, copies = (np.concatenate(each) for each in zip(*found, strict=True))
     if _know_their_rows(losses, posteriors) and not by_validation:
-        residuals /= 1 - _leverage(residuals, copies)
+        residuals /= 1 - _leverage(residuals, copies, with_variance)
     return tabulate(residuals, copies, by_validation, None if with_variance else noise)
 
 
@@ -85,27 +86,28 @@ def _know_their_rows(losses: Sequence[Loss | None], posteriors: Sequence[Posteri
     return any(loss is None and p.covariance is not None for loss, p in known)
 
 
-def _leverage(residuals: Array, weights: Array) -> Array:
+def _leverage(residuals: Array, weights: Array, with_variance: bool) -> Array:
     """What part of its own residual a row has taken away, on average, by Kronecker factors.
 
-    With gamma parameters determined by n rows, g = gamma / n, of residuals e the noise is found to
-    be e'e / n (1 - g) and the mean square scale is 1 + g times that: residuals in its units have
-    the mean square m = (1 - g) / (1 + g). Generalised cross-validation (Golub et al. 1979) then has
-    e / (1 - g) for those of rows left out, where g is to be that of `EXAGGERATION` times less.
+    With gamma parameters determined by n rows, g = gamma / n, the noise is found to be the mean
+    square of the residuals by 1 - g, and the mean variance of the function g times that. In units
+    of such a scale residuals have the mean square m = (1 - g) / (1 + g), or 1 - g without variance.
+    By generalised cross-validation (Golub et al. 1979) those of rows left out are 1 / (1 - g) times
+    as large, g being that of `EXAGGERATION` times less.
     """
     m = weights @ np.square(residuals) / weights.sum()
-    return np.maximum((1 - m) / (1 + m), 0) / EXAGGERATION
+    g = (1 - m) / (1 + m) if with_variance else 1 - m
+    return np.maximum(g, 0) / EXAGGERATION
 
 
 def _told(
     plans: Sequence[Plan],
     rows: Sequence[ArrayRows],
     posteriors: Sequence[Posterior],
-    a: Array,
     n: int,
     losses: Sequence[Loss | None],
-) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Blocks of (Z2, covariance, Y, weights) of n rows, as each member has them, by the average.
+) -> Iterator[tuple[Iterator[tuple[Array, Array]], Array, Array]]:
+    """What each member says, (Z2, covariance), Y and weights; of blocks of n rows as it has them.
 
     From members whose loss is given, each row is left out.
     """
@@ -122,7 +124,7 @@ def _told(
             _without(loss, *outputs.of_rows(of_member.take(part)[0]), Y, weights)
             for outputs, of_member, loss in each
         )
-        yield (*combine(told, a), Y, weights)
+        yield told, Y, weights
 
 
 def _loss_of(plan: Plan, posterior: Posterior) -> Loss | None:

@@ -82,7 +82,7 @@ class Certain:
     def of_rows(self, X: Inputs) -> tuple[Array, Array]:
         """Z2, and zeros (n_rows, n_outputs, n_outputs)."""
         Z2 = self.network.outputs(self.theta, X).copy(order="K")
-        return Z2, np.zeros((*Z2.shape, Z2.shape[1]))
+        return Z2, np.broadcast_to(0.0, (*Z2.shape, Z2.shape[1]))
 
 
 def outputs_of(

@@ -90,6 +90,9 @@ class EvidenceObjective(Objective):
             return False
         self.has_estimated, found = True, laplace.estimate()
         precision, beta = self.prior.update(found, self.precision), bounded(found.beta, self.beta)
+        if self.bounds is not None:
+            # weights at their bounds do not follow: a little noise and much would take turns
+            beta = np.sqrt(beta * self.beta)
         if not self._differ(found, precision, beta):
             return False
         self.precision, self.beta = precision, beta

@@ -42,6 +42,7 @@ class Pinball(ForQuantities):
     unit_of_target: float = 1.0
 
     borrows_prior = True
+    is_skewed = True
 
     @property
     def link(self) -> Link:  # type: ignore[override]
