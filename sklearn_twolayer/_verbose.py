@@ -13,6 +13,7 @@ def summary(estimator, fitted):
     parts = [
         estimator.solver_,
         _alpha(estimator.alpha_, is_given=fitted.continuation.alpha is not None),
+        *_columns(estimator),
         *_networks(estimator, fitted),
         _iterations(estimator, fitted),
         _ENDINGS[fitted.solution.status].format(
@@ -28,6 +29,11 @@ def _alpha(alpha, is_given):
     low, high = (f"{bound:.2g}" for bound in (np.min(alpha), np.max(alpha)))
     size = low if np.ndim(alpha) == 0 else f"{low} to {high}"
     return f"alpha {size}" if is_given else f"alpha by evidence ({size})"
+
+
+def _columns(estimator):
+    if estimator.group_lasso:
+        yield f"{estimator.n_features_used_} of {estimator.n_features_in_} columns"
 
 
 def _networks(estimator, fitted):

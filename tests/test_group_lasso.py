@@ -232,3 +232,8 @@ def test_a_stream_has_no_rows_to_hold_out():
     with pytest.raises(ValueError, match=r"group_lasso=True .*partial_fit.*: take fit"):
         model.partial_fit(X, QUANTITIES)
     assert not hasattr(model, "coefs_")
+
+
+def test_the_summary_counts_columns(capsys):
+    lasso(verbose=True).fit(X, QUANTITIES)
+    assert f", 3 of {N_COLUMNS} columns, " in capsys.readouterr().out

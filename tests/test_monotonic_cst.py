@@ -119,6 +119,31 @@ def test_probabilities_are_monotonic(options, change):
     assert_monotonic(model, frame, lambda rows: (model.predict(rows) == "yes").astype(int))
 
 
+def test_beside_a_category_of_many_levels():
+    """Mini-batches visit the levels that they have, and no others."""
+    levels = np.random.RandomState(3).randint(80, size=N_ROWS).astype(str)
+    frame = FRAME.assign(kind=pd.Categorical(levels))
+    model = TwoLayerRegressor(monotonic_cst=CONSTRAINTS, **QUICK).fit(frame, QUANTITIES)
+    assert_monotonic(model, frame)
+
+
+LOSSES = {
+    "absolute error": {"loss": "absolute_error"},
+    "quantiles": {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
+    "huber": {"loss": "huber"},
+    "poisson": {"loss": "poisson"},
+    "elastic net": {"alpha": 0.1, "l1_ratio": 0.5},
+    "group lasso": {"group_lasso": True},
+}
+
+
+@pytest.mark.parametrize("options", LOSSES.values(), ids=LOSSES)
+def test_so_are_other_losses_and_penalties(options):
+    model = TwoLayerRegressor(monotonic_cst=CONSTRAINTS, **{**QUICK, **options})
+    model.fit(FRAME, QUANTITIES - QUANTITIES.min())
+    assert_monotonic(model, FRAME)
+
+
 def test_labels_alone_may_have_their_probabilities_tempered():
     model = TwoLayerClassifier(monotonic_cst=CONSTRAINTS, n_members=2, **QUICK)
     model.fit(FRAME, LABELS)
@@ -220,6 +245,14 @@ class TestGoingOn:
         model.set_params(monotonic_cst=None).fit(FRAME, QUANTITIES)
         with pytest.raises(AssertionError):
             assert_monotonic(model, FRAME)
+
+    def test_weights_of_before_are_not_kept_even_where_they_are_better(self):
+        held_out = {"X_val": FRAME, "y_val": QUANTITIES}
+        options = {**QUICK, "max_iter": 60}
+        model = TwoLayerRegressor(solver="adam", warm_start=True, **options)
+        model.fit(FRAME, QUANTITIES, **held_out)
+        model.set_params(monotonic_cst=CONSTRAINTS, max_iter=1)
+        assert_monotonic(model.fit(FRAME, QUANTITIES, **held_out), FRAME)
 
     def test_from_a_network_that_cannot(self):
         model = TwoLayerRegressor(3, warm_start=True, random_state=0).fit(FRAME, QUANTITIES)

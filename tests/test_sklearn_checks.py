@@ -195,11 +195,9 @@ OF_FEW_COLUMNS = {"group_lasso": True, "solver": "lbfgs", **BUDGETS["lbfgs"]}
 
 
 @with_checks(
+    [TwoLayerRegressor(10, **SPARSE, **BUDGETS["lbfgs"])],
     [
         TwoLayerClassifier(10, solver="adam", **SPARSE, **BUDGETS["adam"]),
-        TwoLayerRegressor(10, **SPARSE, **BUDGETS["lbfgs"]),
-    ],
-    [
         TwoLayerClassifier(10, **OF_FEW_COLUMNS),
         TwoLayerRegressor(10, **OF_FEW_COLUMNS),
         TwoLayerClassifier(10, **SPARSE, **BUDGETS["lbfgs"]),

@@ -277,3 +277,29 @@ def test_costly_networks_have_one_start(has_noise, n_outputs):
 def test_nothing_else_is_auto(value):
     assert not is_auto(value)
     assert is_auto("auto")
+
+
+BENT, BENT_WHERE_CONSTRAINED = "piecewise_linear", "linear"
+MONOTONIC = {
+    "few rows": ({"n_rows": 200}, {}, [(BENT, 3), (BENT_WHERE_CONSTRAINED, 3)]),
+    "nothing free": ({"n_rows": 200, "has_free_numbers": False}, {}, [(BENT, 3)]),
+    "more rows": ({"n_rows": 2000}, {}, [(BENT, 3)]),
+    "many rows": ({"n_rows": 10_000}, {}, [(BENT, 2)]),
+    "validation": ({"n_rows": 200, "has_validation": True}, {}, [(BENT, 1)]),
+    "few knots": ({"n_rows": 200}, {"encoding": "linear"}, [(BENT_WHERE_CONSTRAINED, 3)]),
+    "so many": ({"n_rows": 200}, {"n_members": 3}, [(BENT, 2), (BENT_WHERE_CONSTRAINED, 1)]),
+    "units": ({"n_rows": 200}, {"hidden_size": 5}, [(BENT, 1)]),
+    "solver": ({"n_rows": 200}, {"solver": "adam"}, [(BENT, 1)]),
+    "prior": ({"n_rows": 200}, {"alpha": 0.1}, [(BENT, 1)]),
+}
+
+
+@pytest.mark.parametrize(("given", "asked", "expected"), MONOTONIC.values(), ids=MONOTONIC)
+def test_what_keeps_to_signs_is_of_mini_batches(given, asked, expected):
+    table = {"n_encoded": 5, "n_outputs": 1, "is_dense": True, "has_validation": False}
+    table |= {"has_curvature": True, "has_noise": True, "is_monotonic": True, **given}
+    found = kinds(Settings(**asked), Table(**table))
+    assert [(kind.settings.encoding, kind.n_members) for kind in found] == expected
+    assert {kind.settings.solver for kind in found} == {"adam"}
+    assert {kind.settings.activation for kind in found} == {"tanh"}
+    assert {kind.begin for kind in found} == {"signal"}

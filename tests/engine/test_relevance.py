@@ -1,5 +1,7 @@
 """The choice of columns: which strength is taken, what stands for columns that are dropped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.random import RandomState
@@ -81,3 +83,17 @@ def test_a_column_that_is_dropped_is_constant():
     found = without(sparse.csr_array(np.nan_to_num(X)), used, None)
     assert_array_equal(found.toarray(), [[1, 0, 0], [4, 0, 0]])
     assert found.nnz == 2 and np.isnan(X[0, 2])
+
+
+def test_held_out_rows_count_by_their_weights():
+    rng, found = RandomState(0), []
+    X, weights = rng.randn(60, 2), rng.randint(1, 4, 60).astype(float)
+    asked = replace(task(X, X[:, 0]), weights=weights)
+
+    def parallel(calls):
+        found.extend(call() for call in calls)
+        return found
+
+    choose_columns(asked, RandomState(0), parallel)
+    copies = np.concatenate([path.copies for path in found])
+    assert_array_equal(np.sort(np.round(copies, 9)), np.sort(weights))

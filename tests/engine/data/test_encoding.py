@@ -255,3 +255,17 @@ def test_products_of_weights_and_targets_are_not_rounded():
         Y = np.r_[targets, single][:, None]
         weights = np.r_[copies, np.ones(10)]
         assert_array_equal(level_order(codes, Y, weights, Y), [0, 1])
+
+
+def test_what_columns_have_is_that_of_values_and_increments(rng):
+    """Indicators of what is missing have no part in it, nor have levels."""
+    X = np.column_stack(
+        [rng.rand(50), rng.randint(3, size=50), rng.rand(50), rng.randint(2, size=50)]
+    )
+    X[:7, 0] = np.nan
+    n_levels = np.array([NUMBER, 3, NUMBER, NUMBER])
+    has_knots = np.array([True, True, False, True])
+    encoding = learn(X, None, n_levels, has_knots, 2)
+    assert encoding.n_increments.tolist() == [2, 0, 0, 0]
+    found = encoding.of_numbers(np.array([1, 5, -1, 7]))
+    assert found.tolist() == [1, 1, 1, 0, 0, 0, 0, -1, 7]
