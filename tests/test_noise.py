@@ -267,8 +267,8 @@ def test_odd_targets_have_finite_answers(noise, y):
 @parametrize_with_checks(
     [
         TwoLayerRegressor(3, noise="varying", solver="lm", max_iter=20),
-        TwoLayerRegressor(10, noise="varying", solver="adam", max_iter=60, learning_rate_init=0.03),
-        TwoLayerRegressor(3, noise="mixture", alpha=1.0, max_iter=50),
+        TwoLayerRegressor(10, noise="varying", solver="adam", max_iter=40, learning_rate_init=0.05),
+        TwoLayerRegressor(3, noise="mixture", alpha=1.0, max_iter=15),
     ]
 )  # fmt: skip
 @IGNORE_CONVERGENCE
