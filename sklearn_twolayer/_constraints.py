@@ -156,8 +156,9 @@ class Directions:
 
     def accepts(self, value):
         # what stands there is judged when the columns are known
+        is_number = isinstance(value, np.ndarray) and value.ndim == 0
         is_some = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Iterator))
-        return value is None or is_some
+        return value is None or (is_some and not is_number)
 
     def __str__(self):
         return "None, an array with -1, 0 or 1 for each column, or a dict {column name: -1, 0 or 1}"
@@ -167,14 +168,15 @@ class Directions:
 class Loss:
     """A loss of quantities, by its name."""
 
-    def accepts(self, value):
-        return isinstance(value, str) and value in self._names()
-
-    def _names(self):
+    @property
+    def names(self):
         return [name for name, loss in LOSSES.items() if not loss.is_moderated]
 
+    def accepts(self, value):
+        return isinstance(value, str) and value in self.names
+
     def __str__(self):
-        return "one of " + ", ".join(map(repr, self._names()))
+        return "one of " + ", ".join(map(repr, self.names))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from numbers import Real
 
 import numpy as np
 
+from ._constraints import Directions
+
 FORMS = (
     "monotonic_cst must be None, an array with -1, 0 or 1 for each of the {} columns of X, or a "
     "dict of these with names of columns as keys, got {}"
@@ -41,7 +43,7 @@ def directions(monotonic_cst, names, is_categorical):
 
 def constrains(monotonic_cst):
     """Whether there is a constraint among them, whatever else may be wrong."""
-    if monotonic_cst is None:
+    if not Directions().accepts(monotonic_cst) or monotonic_cst is None:
         return False
     values = monotonic_cst.values() if isinstance(monotonic_cst, dict) else monotonic_cst
     return any(np.ndim(value) == 0 and value != 0 for value in values)

@@ -40,8 +40,23 @@ def names_of(constraint):
 
 
 NUMBERS = [0, 1, 2, 3, -1, 10**18, 10**400, -(10**400), np.int8(2), np.uint64(3), True, False]
-NUMBERS += [0.0, -0.0, 0.5, 1.0, 2.5, -2.5, 1e30, np.nan, np.inf, -np.inf, LARGEST, SMALLEST, 1j]
-NUMBERS += [1 - 2e-16, np.float16(1), np.float32(0.5), np.float64(np.nan), np.longdouble(0.5)]
+NUMBERS += [
+    0.0,
+    -0.0,
+    0.5,
+    1.0,
+    1.5,
+    2.5,
+    -2.5,
+    1e30,
+    np.nan,
+    np.inf,
+    -np.inf,
+    LARGEST,
+    SMALLEST,
+    1j,
+]
+NUMBERS += [1j, 1 - 2e-16, np.float16(1), np.float32(0.5), np.float64(np.nan), np.longdouble(0.5)]
 THINGS = [None, "", "auto", "nonsense", b"auto", np.str_("auto"), np.bool_(True), "0.5", object()]
 THINGS += [np.float32, np.dtype("float64"), int, middling, undecided, [], [1], (1.0,), {}, {0: 1}]
 THINGS += [{0: -1}, {1: 0.5, 7: 2}, {"a": 1}, {0: 10**400}, {0: np.nan}, [{0: 1, 1: 2}, {}]]

@@ -4,7 +4,7 @@ import pytest
 from sklearn.datasets import make_classification, make_multilabel_classification
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
-from sklearn_twolayer.engine import SOLVERS
+from sklearn_twolayer.engine import ACTIVATIONS, LOSSES, SOLVERS
 
 IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 INCREMENTAL = [name for name, solver in SOLVERS.items() if solver.incremental]
@@ -48,3 +48,13 @@ TARGETS = {
 """The kinds of targets as the engine knows them: a loss and a number of outputs."""
 
 every_target = pytest.mark.parametrize(("loss", "n_outputs"), TARGETS.values(), ids=TARGETS)
+
+
+def losses_and_activations(losses=LOSSES):
+    """A mark for (activation, loss): all activations with what everyone uses, tanh with the rest.
+
+    A derivative passes through the activation alike, whatever the loss that it comes from.
+    """
+    usual = ("squared_error", "binary_log_loss", "log_loss")
+    pairs = [(a, loss) for a in ACTIVATIONS for loss in losses if loss in usual or a == "tanh"]
+    return pytest.mark.parametrize(("activation", "loss"), pairs)

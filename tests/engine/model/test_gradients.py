@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from encoded_tables import Table, written_out
+from kinds import losses_and_activations
 from sklearn_twolayer.engine.data import encoded
 from sklearn_twolayer.engine.data import encoding as encoding_module
 from sklearn_twolayer.engine.data.encoded import encoded_moments
@@ -42,8 +43,7 @@ def theta_away_from_kinks(shape, standardized, rng):
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@losses_and_activations()
 def test_backpropagation_agrees_with_central_differences(
     activation, loss, skip, n_outputs, with_weights, alpha, storage, rng, draw_targets
 ):
@@ -68,8 +68,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize(("n_outputs", "skip"), [(1, True), (3, False)], ids=["skip", "no skip"])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@losses_and_activations()
 @pytest.mark.parametrize("table", ENCODINGS.values(), ids=ENCODINGS)
 def test_backpropagation_to_encoded_columns_agrees_with_central_differences(
     table, activation, loss, skip, n_outputs, rng, draw_targets, monkeypatch

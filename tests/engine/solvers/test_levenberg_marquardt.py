@@ -4,6 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import training
+from kinds import losses_and_activations
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.engine.data.rows import ArrayRows
 from sklearn_twolayer.engine.model.activations import ACTIVATIONS
@@ -25,9 +26,8 @@ from sklearn_twolayer.engine.solvers.levenberg_marquardt import (
 
 N_FEATURES, N_HIDDEN = 4, 5
 
-every_loss = pytest.mark.parametrize(
-    "loss", [n for n, loss in LOSSES.items() if loss.has_curvature]
-)
+CURVED = [name for name, loss in LOSSES.items() if loss.has_curvature]
+every_loss = pytest.mark.parametrize("loss", CURVED)
 every_number = pytest.mark.parametrize("n_outputs", [1, 3])
 either_skip = pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 
@@ -105,9 +105,8 @@ def test_a_prior_that_tells_hidden_units_apart_is_solved_for_all_parameters(buil
     assert_allclose(A @ point.equations.step(0.1), -point.gradient, rtol=1e-9, atol=1e-9)
 
 
-@every_loss
+@losses_and_activations(CURVED)
 @every_number
-@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("n_rows", [8, 60], ids=["dual", "primal"])
 def test_every_step_goes_down_until_no_step_does(loss, n_outputs, activation, n_rows, build):
     target, theta = build(loss, n_outputs, n_rows=n_rows, activation=activation)
