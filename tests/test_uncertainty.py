@@ -576,7 +576,7 @@ class TestTables:
 
     @every_kind
     def test_more_columns_than_rows(self, estimator, X, y, rng):
-        self.check(estimator(random_state=0), rng.randn(20, 60), y[:20])
+        self.check(estimator(random_state=0), rng.randn(20, 25), y[:20])
 
     @every_kind
     def test_columns_that_are_there_twice(self, estimator, X, y):
