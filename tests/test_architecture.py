@@ -41,7 +41,15 @@ ABOVE = (
     ("",),  # the package itself
     ("_classifier", "_regressor"),
     ("_base",),
-    ("_inspection", "_intervals", "_members", "_table", "_validation_rows"),
+    (
+        "_fitted",
+        "_inspection",
+        "_intervals",
+        "_members",
+        "_quantities",
+        "_table",
+        "_validation_rows",
+    ),
     ("_columns",),
     ("_frames",),
     ("_parallel", "_monotonic"),

@@ -39,6 +39,9 @@ FULL_BATCH_STEPS = 200
 SHARE, RATE = 0.5, 0.25
 """Of the epochs and the rate of mini-batches for squared errors, those from there on."""
 
+FAR, TIMES = 10.0, 3
+"""Deviations of most residuals beyond which one is too far off, and how often these are told."""
+
 
 @dataclass(frozen=True)
 class Beginning:
@@ -81,10 +84,6 @@ def of_squared_error(plan: Plan) -> Plan:
     shape = replace(plan.shape, n_outputs=n_targets)
     definite = replace(plan, task=task, alpha_by=alpha_by, shape=shape, others=())
     return replace(definite, has_constant_noise=False)
-
-
-FAR, TIMES = 10.0, 3
-"""Deviations of most residuals beyond which one is too far off, and how often these are told."""
 
 
 Train = Callable[[Plan, Training], Fit]
