@@ -32,6 +32,9 @@ def problem(task, rng):
     Z = X @ rng.randn(N_FEATURES, 3) + rng.randn(N_ROWS, 3)
     if task == "regression":
         return X, Z[:, 0], Z[:, [0]], 1, "squared_error"
+    if task == "counts":
+        y = rng.poisson(np.exp(Z[:, 0] / 3)).astype(float)
+        return X, y, y[:, None], 1, "poisson"
     if task == "binary":
         y = (Z[:, 0] > 0).astype(int)
         return X, y, y[:, None].astype(float), 1, "binary_log_loss"
@@ -41,7 +44,10 @@ def problem(task, rng):
     return X, Z.argmax(axis=1), Z.argmax(axis=1), 3, "log_loss"
 
 
-every_task = pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
+TASKS = ["binary", "multiclass", "multilabel", "regression"]
+if "loss" in inspect.signature(MLPRegressor).parameters:
+    TASKS.append("counts")  # scikit-learn 1.7 and later
+every_task = pytest.mark.parametrize("task", TASKS)
 
 
 def fit_quietly(mlp, X, y):
@@ -52,7 +58,9 @@ def fit_quietly(mlp, X, y):
 
 def initialized_mlp(task, X, y, **options):
     """An MLP after one epoch, so that it has weights to start from."""
-    cls = MLPRegressor if task == "regression" else MLPClassifier
+    cls = MLPRegressor if task in ("regression", "counts") else MLPClassifier
+    if task == "counts":
+        options["loss"] = "poisson"
     mlp = cls(
         hidden_layer_sizes=N_HIDDEN,
         max_iter=1,
@@ -102,9 +110,9 @@ def test_same_weights_give_the_same_loss_gradient_and_prediction(
     assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-10)
 
     Z2 = engine.raw_prediction(mlp.coefs_, mlp.intercepts_, ACTIVATIONS[activation], X)
-    expected = mlp.predict(X) if task == "regression" else mlp.predict_proba(X)
+    expected = mlp.predict(X) if isinstance(mlp, MLPRegressor) else mlp.predict_proba(X)
     prediction = LOSSES[loss].inverse_link(Z2)
-    prediction = prediction[:, 0] if task == "regression" else prediction
+    prediction = prediction[:, 0] if isinstance(mlp, MLPRegressor) else prediction
     expected = expected[:, [1]] if task == "binary" else expected
     assert_allclose(prediction, expected, rtol=0, atol=1e-10)
 
