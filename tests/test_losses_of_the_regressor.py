@@ -248,6 +248,75 @@ def test_a_log_link_has_a_dispersion_and_error_bars(rng):
     assert_allclose(other.dispersion_, 10 * model.dispersion_, rtol=1e-3)
 
 
+@pytest.mark.parametrize("solver", ["lm", "adam", "lbfgs"])
+def test_the_dispersion_of_rare_counts_is_not_their_deviance(solver, rng):
+    # half the deviance of counts of mean 0.1 is 0.4 a row, whatever their variance is
+    X = rng.randn(4000, 2)
+    y = rng.poisson(0.1 * np.exp(0.3 * X[:, 0])).astype(float)
+    model = TwoLayerRegressor(5, loss="poisson", solver=solver, random_state=0).fit(X, y)
+    assert_allclose(model.dispersion_, 1, rtol=0.1)
+
+
+@IGNORE_CONVERGENCE
+def test_a_stream_may_change_the_units(rng):
+    X, y = targets("poisson", rng)
+    model = TwoLayerRegressor(5, loss="poisson", solver="adam", alpha=1.0, random_state=0)
+    model.set_params(learning_rate_init=1e-9).partial_fit(X, y)
+    before = model.predict(X)
+    # a chunk of another mean, from which hardly anything is learnt
+    assert_allclose(model.partial_fit(X + 3, 20 * y).predict(X), before, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", GLM)
+def test_far_outside_the_variance_of_the_mean_is_compared_with_that_of_y(loss, rng):
+    X, y = targets(loss, rng)
+    model = TwoLayerRegressor(3, loss=loss, n_members=1, random_state=0).fit(X, y)
+    far = 5 * rng.randn(400, 3)
+    mean = model._as_it_is(far)[:, 0]
+    variance = mean**2 * model._variance(far)[:, 0]
+    outside = (far < X.min(axis=0)).any(axis=1) | (far > X.max(axis=0)).any(axis=1)
+    unknown = outside & (variance > y.var())
+    assert 0.1 < unknown.mean() < 0.9
+    assert_array_equal(model.predict(far)[~unknown], mean[~unknown])
+    assert (model.predict(far)[unknown] != mean[unknown]).mean() > 0.9
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam"])
+def test_medians_go_their_own_way(solver, rng):
+    # of an exponential distribution they are log 2 of the mean, so that their slope is another one
+    x = rng.rand(1000)
+    y = (1 + 4 * x) * rng.exponential(size=1000)
+    options = {"loss": "absolute_error", "solver": solver, "n_members": 1, "random_state": 0}
+    first, last = TwoLayerRegressor(**options).fit(x[:, None], y).predict([[0.1], [0.9]])
+    assert_allclose(last - first, 0.8 * 4 * np.log(2), rtol=0.2)
+
+
+def test_the_mean_loss_takes_the_place_of_the_noise(rng):
+    X, y = heteroscedastic(rng)
+    options = {"hidden_size": 5, "solver": "lm", "random_state": 0}
+    mean = TwoLayerRegressor(**options).fit(X, y)
+    options = options | {"loss": "huber", "huber_delta": 1e6}
+    median = TwoLayerRegressor(**options).fit(X, y)
+    # a threshold that no error reaches: twice the loss is the mean square of the residuals
+    square = np.mean((y - mean.predict(X)) ** 2)
+    assert_allclose(median.alpha_, mean.alpha_ / mean.noise_variance_ * square, rtol=1e-6)
+
+
+@IGNORE_CONVERGENCE
+@pytest.mark.parametrize("name", ["absolute_error", "quantile", "quantiles", "poisson", "gamma"])
+def test_training_begins_at_the_best_constant(name, rng):
+    X, y = rng.randn(300, 3), rng.gamma(100, 10, 300)
+    options = OPTIONS[name] | {"solver": "sgd", "learning_rate_init": 1e-12, "max_iter": 1}
+    options |= {"alpha": 1.0, "standardize": False, "random_state": 0}
+    found = np.median(TwoLayerRegressor(5, **options).fit(X, y).predict(X), axis=0)
+    levels = {"quantile": 0.8, "quantiles": LEVELS, "absolute_error": 0.5}
+    expected = np.quantile(y, levels[name]) if name in levels else y.mean()
+    if name in GLM:
+        found, expected = np.log(found), np.log(expected)
+    # the weights that are drawn move raw outputs by no more than one
+    assert_allclose(found, expected, atol=1 if name in GLM else 10)
+
+
 def test_rates_with_their_exposure_as_weights_are_counts(rng):
     X, exposure = rng.randn(500, 2), rng.uniform(0.1, 1, 500)
     rate = np.exp(0.8 * X[:, 0])

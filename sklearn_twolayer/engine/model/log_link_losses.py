@@ -36,7 +36,8 @@ class LogLink(ForQuantities):
     support = (0.0, np.inf)
 
     def loss_gradient(self, Z2: Array, Y: Array, gradient: Array) -> Array:
-        p = self.power
+        # in the precision of the outputs, which may be wider than that of the rows
+        p, Y = self.power, Y.astype(Z2.dtype, copy=False)
         high, low = _Exponential(2 - p, Z2), _Exponential(1 - p, Z2)
         np.subtract(high.value, Y * low.value, out=gradient)
         losses = high.integral() - Y * low.integral()
@@ -72,7 +73,7 @@ class LogLink(ForQuantities):
 
     def squared_residuals(self, Z2: Array, Y: Array) -> Array | None:
         mean = _Exponential(1.0, Z2).value
-        return (Y - mean) ** 2 / mean**self.power
+        return (Y.astype(Z2.dtype, copy=False) - mean) ** 2 / mean**self.power
 
     def noise_of_constant(self, Y: Array, weights: Array) -> Array:
         Y = Y.astype(np.float64)

@@ -7,7 +7,7 @@ from scipy.linalg import null_space
 from sklearn.datasets import load_diabetes, load_wine, make_friedman1, make_regression
 
 from encoded_tables import TABLES
-from kinds import every_target
+from kinds import TARGETS
 from sklearn_twolayer import engine
 from sklearn_twolayer.engine.bayes import automatic_relevance
 from sklearn_twolayer.engine.bayes import kronecker_factors as module
@@ -36,6 +36,8 @@ from sklearn_twolayer.engine.solvers.monitor import Monitor
 from sklearn_twolayer.engine.solvers.objective import Objective
 
 N_ROWS, N_FEATURES, N_HIDDEN = 70, 4, 3
+WITH_COUNTS = TARGETS | {"two counts": ("poisson", 2)}
+every_target = pytest.mark.parametrize(("loss", "n_outputs"), WITH_COUNTS.values(), ids=WITH_COUNTS)
 either_skip = pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 
 
@@ -135,14 +137,23 @@ def noises_apart(network, C):
     if not network.loss.has_noise:
         return C[None]
     one = np.eye(C.shape[1])
-    return np.array([np.broadcast_to(np.outer(e, e), C.shape) for e in one])
+    return np.array([C * np.outer(e, e) for e in one])
 
 
 def errors_of(network, Z2, Y, w):
+    losses, scratch = [network.loss], np.empty_like(Z2, order="F")
     if network.loss.has_noise:
-        return 0.5 * w @ (Z2 - Y) ** 2
-    scratch = np.empty_like(Z2, order="F")
-    return np.array([w @ network.loss.loss_gradient(np.asfortranarray(Z2), Y, scratch)])
+        losses = [network.loss.with_noise(of_one) for of_one in np.eye(Z2.shape[1])]
+    Z2 = np.asfortranarray(Z2)
+    return np.array([w @ loss.loss_gradient(Z2, Y, scratch) for loss in losses])
+
+
+def squares_of(network, Z2, Y, w):
+    """Of the residuals that tell of the noise: Pearson's behind a log link."""
+    if network.loss.link == "log":
+        mean = np.exp(Z2)
+        return w @ ((Y - mean) ** 2 / mean**network.loss.power)
+    return w @ (Z2 - Y) ** 2
 
 
 def draw(loss, n_outputs, rng, draw_targets, skip=False, activation="tanh", weights=None):
@@ -175,7 +186,8 @@ def compare(network, rows, theta, prior, beta, n, laplace, dense):
     if network.loss.has_noise:
         left = n - np.array(dense.gamma_noise())
         assert (left > FEWEST_LEFT * n).all()
-        assert_allclose(found.beta, left / (2 * errors), rtol=1e-8)
+        squares = squares_of(network, Z2, Y, w) * n / w.sum()
+        assert_allclose(found.beta, left / squares, rtol=1e-8)
     else:
         assert_array_equal(found.beta, beta)
 
