@@ -81,7 +81,7 @@ def test_needs_a_fitted_estimator():
 
 def test_says_that_matplotlib_is_missing(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match="requires matplotlib. You can install matplotlib"):
+    with pytest.raises(ImportError, match=r"requires matplotlib. You can install matplotlib"):
         LossCurveDisplay.from_estimator(fitted)
 
 
