@@ -97,19 +97,34 @@ def _gradient_magnitude(
     W1, W2, W0, power = _in_units(in_steps, coefs[1], double, always=True)
     network = Folded(coefs, intercepts, activation, X, dtype=double)
     normalized = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
-    if isinstance(X, Encoded):
-        mean_square = np.zeros(moved.n_columns)
-        for block in _blocks(X, max(*coefs[0].shape, *W1.shape)):
-            slope = network.slope(X[block])
-            for k, to_output in enumerate(W2.T):
-                gradient = (slope * to_output) @ W1.T
-                if W0 is not None:
-                    gradient += W0[:, k]
-                mean_square += normalized[block] @ moved.squares(gradient, X, block)
+    # a matrix of pairs of hidden units costs more than gradients where there are many of these
+    if isinstance(X, Encoded) or len(network.b1) > moved.n_columns * W2.shape[1]:
+        mean_square = _mean_square_row_by_row(network, moved, W1, W2, W0, X, normalized)
     else:
         mean_square = _mean_square(W1, W2, W0, *_moments_of_slopes(network, X, normalized))
     magnitude = np.sqrt(mean_square)
     return np.ldexp(magnitude, min(power + of_steps, 1000 - int(exponent(magnitude))))
+
+
+def _mean_square_row_by_row(
+    network: Folded,
+    moved: Movement,
+    W1: Array,
+    W2: Array,
+    W0: Array | None,
+    X: Any,
+    normalized: Array,
+) -> Array:
+    """sum_k mean_i of the squared movement of Z2_ik by each original column."""
+    mean_square = np.zeros(moved.n_columns)
+    for block in _blocks(X, max(*X.shape[1:], *W1.shape)):
+        slope = network.slope(X[block])
+        for k, to_output in enumerate(W2.T):
+            gradient = (slope * to_output) @ W1.T
+            if W0 is not None:
+                gradient += W0[:, k]
+            mean_square += normalized[block] @ moved.squares(gradient, X, block)
+    return mean_square
 
 
 def _moments_of_slopes(network: Folded, X: Array, normalized: Array) -> tuple[Array, Array]:
