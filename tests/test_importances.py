@@ -117,11 +117,14 @@ def test_rows_to_validate_on_do_not_count():
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_of_many_rows_some_are_asked(solver):
     X, y = quantities(1, 3 * MOST_ROWS)
-    weights = np.linspace(1, 3, len(y))
+    is_early = np.arange(len(y)) < len(y) / 2
+    X[is_early, 1] *= 5
+    weights = np.where(is_early, 0.01, 1)
     model = fitted(TwoLayerRegressor, X, y, weights, solver=solver, activation="tanh")
     everyone = model.gradient_importances(X, weights)
     assert_allclose(model.feature_importances_, everyone, rtol=0.1, atol=0.01)
     assert not np.allclose(model.feature_importances_, everyone, rtol=1e-6)
+    assert not np.allclose(model.gradient_importances(X), everyone, rtol=0.1, atol=0.01)
 
 
 def test_a_wide_network_asks_fewer(monkeypatch):
