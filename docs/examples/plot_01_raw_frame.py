@@ -119,5 +119,5 @@ plt.show()
 
 # %%
 # **Take away.** Make text a ``category`` (plain strings work, too), leave holes alone, call
-# ``fit``. Integer codes that are really categories should get the dtype ``category``, or be named in
-# ``categorical_features``: a number that has no order misleads every network.
+# ``fit``. Integer codes that are really categories should get the dtype ``category``, or be named
+# in ``categorical_features``: a number that has no order misleads every network.

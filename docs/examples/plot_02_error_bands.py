@@ -3,8 +3,8 @@ How sure is each prediction?
 ============================
 
 A prediction without an error bar invites bad decisions: nobody sees whether it rests on a hundred
-rows or on none. Every fit of :class:`~sklearn_twolayer.TwoLayerRegressor` says how sure it is, row by
-row, without a second fit and without a bootstrap.
+rows or on none. Every fit of :class:`~sklearn_twolayer.TwoLayerRegressor` says how sure it is,
+row by row, without a second fit and without a bootstrap.
 """
 
 # %%
@@ -90,14 +90,14 @@ model = TwoLayerRegressor(random_state=0).fit(X_train, y_train)
 PredictionIntervalDisplay.from_estimator(model, X_test, y_test, coverage=0.9)
 
 # %%
-# To look along one column, ask what the others should hold. ``others="typical"`` moves the body mass
-# index of one typical patient and leaves everything else at its median. The targets of the table
-# belong to other patients, so they are not drawn on this band; the marks at the foot show where
-# there were rows.
+# To look along one column, ask what the others should hold. ``others="typical"`` moves the body
+# mass index of one typical patient and leaves everything else at its median. The targets of the
+# table belong to other patients, so they are not drawn on this band; the marks at the foot show
+# where there were rows.
 
 PredictionIntervalDisplay.from_estimator(model, X_test, feature="bmi", others="typical")
 plt.show()
 
 # %%
-# **Take away.** ``predict(X, return_std=True)`` for deviations, ``predict_interval(X, coverage=0.9)``
-# for bounds. Wide bars are information: they say where the model would be guessing.
+# **Take away.** ``predict(X, return_std=True)`` for deviations, ``predict_interval(X,
+# coverage=0.9)`` for bounds. Wide bars are information: they say where the model would be guessing.

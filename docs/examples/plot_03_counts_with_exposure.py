@@ -2,9 +2,10 @@
 Counts with an exposure: insurance claims
 =========================================
 
-How many claims will a contract have in a year? Contracts are watched for different times, most have
-no claim at all, and effects multiply: a young driver in a strong car is not a sum of two worries but
-a product. Squared errors are the wrong tool for this. The Poisson loss is the right one.
+How many claims will a contract have in a year? Contracts are watched for different times, most
+have no claim at all, and effects multiply: a young driver in a strong car is not a sum of two
+worries but a product. Squared errors are the wrong tool for this. The Poisson loss is the right
+one.
 """
 
 # %%
@@ -42,9 +43,9 @@ print("contracts by number of claims:", dict(enumerate(counts.tolist())))
 # %%
 # The model
 # ---------
-# The target is the *rate*, claims divided by years, and the years are the ``sample_weight``: a month
-# without a claim says a twelfth of what a year without one says. This is the same likelihood as
-# counts with an offset, and every estimator with weights can say it.
+# The target is the *rate*, claims divided by years, and the years are the ``sample_weight``: a
+# month without a claim says a twelfth of what a year without one says. This is the same likelihood
+# as counts with an offset, and every estimator with weights can say it.
 
 rate = claims / years
 parts = train_test_split(X, rate, years, claims, random_state=0)
@@ -58,9 +59,9 @@ print(f"dispersion of a year: {dispersion:.2f} (1 for Poisson counts)")
 
 # %%
 # Predictions are above zero by construction, and the dispersion checks the assumption: had claims
-# come in clusters, it would be well above one, and error bars would widen accordingly. Weights count
-# relative to their mean, so ``dispersion_`` is that of a contract of mean length; times that length it
-# is that of a year.
+# come in clusters, it would be well above one, and error bars would widen accordingly. Weights
+# count relative to their mean, so ``dispersion_`` is that of a contract of mean length; times that
+# length it is that of a year.
 #
 # Against a generalised linear model
 # ----------------------------------
@@ -114,13 +115,15 @@ ages["region"] = pd.Categorical(["north"] * 200, categories=X["region"].cat.cate
 fig, ax = plt.subplots(layout="constrained")
 ax.plot(ages["age"], true_rate(ages), color="black", linestyle=":", label="truth")
 ax.plot(ages["age"], model.predict(ages), color="tab:blue", label="TwoLayerRegressor")
-ax.plot(ages["age"], glm.predict(ages), color="tab:orange", linestyle="--", label="PoissonRegressor")
+ax.plot(
+    ages["age"], glm.predict(ages), color="tab:orange", linestyle="--", label="PoissonRegressor"
+)
 ax.set(xlabel="age", ylabel="claims a year", ylim=(0, None))
 ax.set_title("north, median power")
 ax.legend()
 plt.show()
 
 # %%
-# **Take away.** Counts and rates: ``loss="poisson"`` with the exposure as ``sample_weight``. Amounts
-# above zero, like the cost of a claim: ``loss="gamma"``. Their product, the yearly cost of a
-# contract with its many zeros: ``loss="tweedie"``.
+# **Take away.** Counts and rates: ``loss="poisson"`` with the exposure as ``sample_weight``.
+# Amounts above zero, like the cost of a claim: ``loss="gamma"``. Their product, the yearly cost of
+# a contract with its many zeros: ``loss="tweedie"``.

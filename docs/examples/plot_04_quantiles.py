@@ -10,8 +10,8 @@ routes, so that a symmetric band of one width would be wrong on both counts.
 # %%
 # The data
 # --------
-# Times of deliveries over some distance; they are lognormal, and the longer the route, the more they
-# scatter.
+# Times of deliveries over some distance; they are lognormal, and the longer the route, the more
+# they scatter.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,8 +48,8 @@ for level, share in zip(levels, np.mean(y_new[:, None] <= predicted, axis=0), st
 # %%
 # The untouched regressor has quantiles as well: ``predict_quantiles`` takes its error bars and
 # scales them by residuals of rows held out. They are right on average, at no extra cost. But its
-# noise is the same everywhere, so they are too wide on short routes and too narrow on the longest. We
-# count both, separately.
+# noise is the same everywhere, so they are too wide on short routes and too narrow on the longest.
+# We count both, separately.
 
 plain = TwoLayerRegressor(random_state=0).fit(X, y)
 bands = {"quantile heads": predicted, "untouched": plain.predict_quantiles(X_new, levels)}
@@ -62,11 +62,18 @@ for name, band in bands.items():
 # %%
 grid = np.linspace(0, 100, 200)[:, None]
 fig, axes = plt.subplots(1, 2, layout="constrained", figsize=(9, 4), sharey=True)
-pictures = {"Quantile heads": heads.predict(grid), "Untouched": plain.predict_quantiles(grid, levels)}
+pictures = {
+    "Quantile heads": heads.predict(grid),
+    "Untouched": plain.predict_quantiles(grid, levels),
+}
 for ax, (name, band) in zip(axes, pictures.items(), strict=True):
     ax.plot(X[:, 0], y, ".", color="grey", markersize=2)
-    ax.fill_between(grid[:, 0], band[:, 0], band[:, 4], color="tab:blue", alpha=0.2, label="5 to 95 %")
-    ax.fill_between(grid[:, 0], band[:, 1], band[:, 3], color="tab:blue", alpha=0.35, label="25 to 75 %")
+    ax.fill_between(
+        grid[:, 0], band[:, 0], band[:, 4], color="tab:blue", alpha=0.2, label="5 to 95 %"
+    )
+    ax.fill_between(
+        grid[:, 0], band[:, 1], band[:, 3], color="tab:blue", alpha=0.35, label="25 to 75 %"
+    )
     ax.plot(grid[:, 0], band[:, 2], color="tab:blue", label="median")
     ax.set(xlabel="distance (km)", title=name, ylim=(-2, 20))
 axes[0].set_ylabel("time (hours)")
@@ -92,6 +99,6 @@ for name, answer in answers.items():
     print(f"{name:31s} costs {mean_pinball_loss(y_new, answer, alpha=0.9):.3f}")
 
 # %%
-# **Take away.** ``loss="quantile"`` where you promise or stock up, and where the scatter changes along
-# the columns. A list in ``quantile`` gives the whole picture in one fit, without crossings.
+# **Take away.** ``loss="quantile"`` where you promise or stock up, and where the scatter changes
+# along the columns. A list in ``quantile`` gives the whole picture in one fit, without crossings.
 # ``predict_quantiles`` of any other fit is good where the scatter is about the same everywhere.

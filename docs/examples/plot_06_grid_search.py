@@ -50,15 +50,19 @@ ax.legend()
 # Searching what is worth searching
 # ---------------------------------
 # A question that data cannot answer by regularisation alone is which *kind* of model to take: what
-# to do before the network, or whether numbers should bend at knots. Parameters inside of a pipeline have
-# the usual names with two underscores.
+# to do before the network, or whether numbers should bend at knots. Parameters inside of a pipeline
+# have the usual names with two underscores.
 
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 pipeline = Pipeline(
-    [("scale", StandardScaler()), ("reduce", PCA(10)), ("net", TwoLayerClassifier(10, random_state=0))]
+    [
+        ("scale", StandardScaler()),
+        ("reduce", PCA(10)),
+        ("net", TwoLayerClassifier(10, random_state=0)),
+    ]
 )
 grid = {"reduce": [PCA(5), PCA(15), "passthrough"], "net__encoding": ["linear", "piecewise_linear"]}
 search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(X, y)

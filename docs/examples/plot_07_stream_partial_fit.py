@@ -2,9 +2,10 @@
 Learning from a stream with partial_fit
 =======================================
 
-Some tables never fit into memory, and some never end: sensors, clicks, transactions. ``partial_fit``
-takes them chunk by chunk. The network goes on from where it is, with its optimiser, its stream of
-random numbers and its regularisation, which grows no stronger or weaker with the size of the chunks.
+Some tables never fit into memory, and some never end: sensors, clicks, transactions.
+``partial_fit`` takes them chunk by chunk. The network goes on from where it is, with its
+optimiser, its stream of random numbers and its regularisation, which grows no stronger or weaker
+with the size of the chunks.
 """
 
 # %%
@@ -15,8 +16,8 @@ random numbers and its regularisation, which grows no stronger or weaker with th
 #
 # Nobody knows in advance how long a stream will be, so nothing can be planned by its length: here
 # you choose ``alpha``, the size of mini-batches and the learning rate. Each call of ``partial_fit``
-# is one pass over its chunk, with as many steps as it has mini-batches; the default of 200 rows and a
-# rate of 0.001 is for streams that are far longer than this one.
+# is one pass over its chunk, with as many steps as it has mini-batches; the default of 200 rows and
+# a rate of 0.001 is for streams that are far longer than this one.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,7 +77,9 @@ side = np.linspace(-4.5, 4.5, 200)
 mesh = np.stack(np.meshgrid(1000 * side, 0.01 * side), axis=-1).reshape(-1, 2)
 labels = network.predict(mesh).reshape(200, 200)
 fig, ax = plt.subplots(layout="constrained", figsize=(5, 4.4))
-ax.contourf(1000 * side, 0.01 * side, labels, levels=[-0.5, 0.5, 1.5, 2.5], cmap="cividis", alpha=0.5)
+ax.contourf(
+    1000 * side, 0.01 * side, labels, levels=[-0.5, 0.5, 1.5, 2.5], cmap="cividis", alpha=0.5
+)
 X, y = chunk(300)
 for label, marker in enumerate("o^s"):
     ax.plot(*X[y == label].T, marker, color="black", markersize=3, label=f"kind {label}")
@@ -108,5 +111,6 @@ ax.minorticks_off()
 plt.show()
 
 # %%
-# **Take away.** ``partial_fit`` with ``classes`` in the first call; any mini-batch solver. The first
-# chunk decides how columns are scaled and which levels a category has, so make it a typical one.
+# **Take away.** ``partial_fit`` with ``classes`` in the first call; any mini-batch solver. The
+# first chunk decides how columns are scaled and which levels a category has, so make it a typical
+# one.

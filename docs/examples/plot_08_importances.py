@@ -65,8 +65,9 @@ ax.legend()
 # %%
 # 2. What does the score lose without it?
 # ---------------------------------------
-# Permutation importance shuffles one column of rows held out and watches the score. It takes targets
-# and many predictions, and works for every estimator, so that different models can be compared.
+# Permutation importance shuffles one column of rows held out and watches the score. It takes
+# targets and many predictions, and works for every estimator, so that different models can be
+# compared.
 
 shuffled = permutation_importance(model, X_test, y_test, n_repeats=5, random_state=0)
 ImportanceDisplay(
@@ -80,8 +81,8 @@ ImportanceDisplay(
 #
 # 3. Which columns are not needed at all?
 # ---------------------------------------
-# Small bars are never quite zero, and where to cut is a matter of taste. ``group_lasso=True`` decides
-# by rows held out, drops columns exactly, and then fits as ever.
+# Small bars are never quite zero, and where to cut is a matter of taste. ``group_lasso=True``
+# decides by rows held out, drops columns exactly, and then fits as ever.
 
 sparse = TwoLayerRegressor(group_lasso=True, random_state=0).fit(X_train, y_train)
 dropped = [name for name, used in zip(X, sparse.features_used_, strict=True) if not used]

@@ -10,9 +10,9 @@ models order the rows well and are far too sure all the same.
 # %%
 # Few rows, many columns
 # ----------------------
-# The temptation to be too sure is largest where rows are few. We train on three hundred, with twenty
-# columns of which six matter, and labels of which some are simply wrong; and look at many new rows,
-# to see the truth.
+# The temptation to be too sure is largest where rows are few. We train on three hundred, with
+# twenty columns of which six matter, and labels of which some are simply wrong; and look at many
+# new rows, to see the truth.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +43,9 @@ for name, model in models.items():
     probabilities[name] = model.fit(X_train, y_train).predict_proba(X_new)[:, 1]
     p = probabilities[name]
     accuracy = accuracy_score(y_new, p > 0.5)
-    print(f"{name:24s} {accuracy:8.3f} {brier_score_loss(y_new, p):12.3f} {log_loss(y_new, p):9.3f}")
+    print(
+        f"{name:24s} {accuracy:8.3f} {brier_score_loss(y_new, p):12.3f} {log_loss(y_new, p):9.3f}"
+    )
 
 # %%
 # Accuracies tell little of the difference. The log loss does: it punishes those who were sure and
@@ -51,9 +53,9 @@ for name, model in models.items():
 #
 # The calibration curve
 # ---------------------
-# scikit-learn's ``CalibrationDisplay`` puts the rows into bins by their probability, and draws which
-# part of each bin was positive. It takes any classifier of two classes, this one included. A curve
-# flatter than the diagonal is too sure; one that is steeper is too timid.
+# scikit-learn's ``CalibrationDisplay`` puts the rows into bins by their probability, and draws
+# which part of each bin was positive. It takes any classifier of two classes, this one included. A
+# curve flatter than the diagonal is too sure; one that is steeper is too timid.
 
 fig, ax = plt.subplots(layout="constrained", figsize=(5.6, 5.4))
 styles = [("o", "-", "#0072B2"), ("s", "--", "#D55E00"), ("^", "-.", "#009E73")]
@@ -78,20 +80,22 @@ axes[-1].set_xlabel("probability of the second class")
 # Why
 # ---
 # Two things are at work. The evidence chooses a penalty that fits the table, instead of a fixed one
-# that lets a network learn three hundred rows by heart. And the probabilities know that the
-# weights are uncertain: where a row lies far from those in training, ``predict_proba`` moves towards
-# one half. ``moderate=False`` shows the same networks without it:
+# that lets a network learn three hundred rows by heart. And the probabilities know that the weights
+# are uncertain: where a row lies far from those in training, ``predict_proba`` moves towards one
+# half. ``moderate=False`` shows the same networks without it:
 
 sure = TwoLayerClassifier(moderate=False, random_state=0).fit(X_train, y_train)
 for name, model in (("moderated", models["TwoLayerClassifier"]), ("not moderated", sure)):
     near, far = (model.predict_proba(factor * X_new[:1000]).max(axis=1) for factor in (1, 5))
-    print(f"{name:14s} mean certainty {near.mean():.3f}, of rows five times as far {far.mean():.3f}")
+    print(
+        f"{name:14s} mean certainty {near.mean():.3f}, of rows five times as far {far.mean():.3f}"
+    )
 
 # %%
 # More than two classes
 # ---------------------
-# The display takes one class against the others. The digits that come with scikit-learn, one half to
-# train on:
+# The display takes one class against the others. The digits that come with scikit-learn, one half
+# to train on:
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split

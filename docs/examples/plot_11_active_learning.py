@@ -96,6 +96,6 @@ axes[0].set_ylabel("second setting")
 plt.show()
 
 # %%
-# **Take away.** ``predict(X, return_std=True)`` turns a list of candidates into a list of priorities.
-# The same deviations tell when to stop: when the largest of them is the noise, more rows will not
-# teach anything new.
+# **Take away.** ``predict(X, return_std=True)`` turns a list of candidates into a list of
+# priorities. The same deviations tell when to stop: when the largest of them is the noise, more
+# rows will not teach anything new.

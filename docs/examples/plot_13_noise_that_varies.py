@@ -83,8 +83,8 @@ ax.legend()
 # When the noise does *not* vary
 # ------------------------------
 # A second output has more to learn, and on few rows it may see patterns in noise that are none.
-# ``noise="mixture"`` averages both ideas, with weights that held-out rows decide, and so is the safe
-# choice, at two to three times the time.
+# ``noise="mixture"`` averages both ideas, with weights that held-out rows decide, and so is the
+# safe choice, at two to three times the time.
 
 X_few, x = rng.uniform(-2, 2, size=(60, 1)), rng.uniform(-2, 2, 2000)
 y_few = np.sin(2 * X_few[:, 0]) + 0.3 * rng.randn(60)
@@ -96,5 +96,5 @@ plt.show()
 
 # %%
 # **Take away.** If you suspect that the noise varies, compare ``log_predictive_density`` on new
-# rows; ``"mixture"`` if you do not want to decide. For quantities that are skewed as well, quantiles
-# as targets say more.
+# rows; ``"mixture"`` if you do not want to decide. For quantities that are skewed as well,
+# quantiles as targets say more.

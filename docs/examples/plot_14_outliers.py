@@ -74,6 +74,6 @@ ax.legend(loc="center right")
 plt.show()
 
 # %%
-# **Take away.** ``loss="huber"`` if you want a mean and distrust some rows, ``"absolute_error"`` if a
-# median is what you want anyway. Both are fitted as usual, choose their regularisation by
+# **Take away.** ``loss="huber"`` if you want a mean and distrust some rows, ``"absolute_error"`` if
+# a median is what you want anyway. Both are fitted as usual, choose their regularisation by
 # themselves, and have intervals.
