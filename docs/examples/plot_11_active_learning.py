@@ -30,7 +30,7 @@ grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 truth = response(grid)
 
 
-def rounds(choose, seed, n_rounds=12):
+def rounds(choose, seed, n_rounds=10):
     """Errors after each round, the last model, and what was measured."""
     rng = np.random.RandomState(seed)
     pool = rng.uniform(size=(200, 2))
@@ -67,14 +67,14 @@ def by_deviation(model, candidates, rng):
 strategies = {"by chance": by_chance, "least certain": by_deviation}
 found = {name: [rounds(one, seed) for seed in range(2)] for name, one in strategies.items()}
 errors = {name: np.mean([each[0] for each in runs], axis=0) for name, runs in found.items()}
-print("rows measured ", *(f"{8 + 2 * k:6d}" for k in range(0, 12, 2)))
+print("rows measured ", *(f"{8 + 2 * k:6d}" for k in range(0, 10, 2)))
 for name, error in errors.items():
-    print(f"{name:14s}", *(f"{error[k]:6.3f}" for k in range(0, 12, 2)))
+    print(f"{name:14s}", *(f"{error[k]:6.3f}" for k in range(0, 10, 2)))
 
 # %%
 # The error on the whole grid, the mean of two repetitions:
 
-n_rows = 8 + 2 * np.arange(12)
+n_rows = 8 + 2 * np.arange(10)
 fig, ax = plt.subplots(layout="constrained", figsize=(6.4, 3.8))
 ax.semilogy(n_rows, errors["by chance"], "s--", color="tab:orange", label="by chance")
 ax.semilogy(n_rows, errors["least certain"], "o-", color="tab:blue", label="least certain")

@@ -29,7 +29,7 @@ careful = GridSearchCV(
         StandardScaler(),
         MLPClassifier((50,), learning_rate_init=0.01, max_iter=2000, random_state=0),
     ),
-    {"mlpclassifier__alpha": [1e-3, 1e-1, 10]},
+    {"mlpclassifier__alpha": [0.01, 1.0]},
     cv=3,
 )
 
