@@ -23,6 +23,8 @@ FRONT = (
     "weighing",
     "averaging",
     "run",
+    "wide",
+    "raw_units",
     "constant_noise",
     "borrowing",
     "preparation",

@@ -27,6 +27,7 @@ from .recipe import (
     USUAL_ALPHA,
     Kind,
     Table,
+    is_wide,
     kinds,
     n_epochs,
     n_folds,
@@ -108,9 +109,9 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
     for member in members:
         settings = _as_started(asked, member, is_mixed or task.loss.borrows_prior)
         check_pair(task.loss, settings)
-        if task.monotonic is not None:
-            settings = keeping_signs(settings)
-        kind = Kind(settings, has_constant_noise=member.has_constant_noise)
+        settings = settings if task.monotonic is None else keeping_signs(settings)
+        n_spaces = member.n_spaces and member.n_spaces * is_wide(settings, _table(task))
+        kind = Kind(settings, has_constant_noise=member.has_constant_noise, n_spaces=n_spaces)
         plans.append(_plan(task, n_rows, kind, member, streaming))
     return plans
 
@@ -135,6 +136,7 @@ def _table(task: Task) -> Table:
         bool((numbers & ~task.is_constrained).any()),
         task.loss.knows_variance,
         task.loss.beside_constant,
+        task.n_levels is not None,
     )
 
 
@@ -170,6 +172,7 @@ def _plan(task: Task, n_rows: int, kind: Kind, start: Continuation | None, strea
         kind.begin,
         kind.prior,
         kind.has_constant_noise,
+        n_spaces=0 if streaming else kind.n_spaces,
     )
 
 

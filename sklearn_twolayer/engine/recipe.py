@@ -27,6 +27,12 @@ FEW_UNITS, MORE_UNITS, MANY_UNITS = 10, 20, 100
 
 ROWS_FOR_MORE = 3000
 
+FEWEST_COLUMNS, COLUMNS_PER_ROW = 1001, 2
+"""From here on a table is wide: its networks are trained in the space of the rows."""
+
+SPACES = 4
+"""So many are met one after the other to find the columns that matter."""
+
 ROWS_FOR_KNOTS = 150
 """From here on a piecewise-linear network may be of use."""
 
@@ -73,7 +79,8 @@ class Kind:
     """A kind of network: settings of its own, where its evidence begins, and how many starts.
 
     Before any row is held out it is believed as if `prior` rows had spoken for it. With
-    `has_constant_noise` it is one for squared errors, beside others whose noise varies.
+    `has_constant_noise` it is one for squared errors, beside others whose noise varies. In a wide
+    table it is trained in `n_spaces` spaces of the rows, one after the other.
     """
 
     settings: Settings
@@ -81,6 +88,7 @@ class Kind:
     n_members: int = 1
     prior: float = 1.0
     has_constant_noise: bool = False
+    n_spaces: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -103,6 +111,7 @@ class Table:
     has_free_numbers: bool = True
     knows_variance: bool = False
     beside_constant: bool = False
+    has_levels: bool = False
 
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
@@ -178,12 +187,30 @@ def usual_units(solver: str, n_rows: int) -> int:
 def _usual_kinds(asked: Settings, table: Table) -> list[Kind]:
     """The kinds that suit the table, the first being the one to take alone."""
     smooth = asked.encoding in ("auto", "linear")
+    if smooth and is_wide(asked, table):
+        return _wide_kinds(asked, table)
     found = _smooth_kinds(asked, table) if smooth else []
     if _has_knots(asked, table):
         several = 2 if table.n_rows >= ROWS_FOR_SEVERAL else 1
         piecewise = _by_evidence(asked, "adam", "piecewise_linear", "signal", several)
         found = [piecewise, *found] if several > 1 else [*found, piecewise]
     return found
+
+
+def _wide_kinds(asked: Settings, table: Table) -> list[Kind]:
+    """Networks in the row space: of columns that are all alike, or of which few matter."""
+    alike = replace(_by_evidence(asked, "adam", "linear", "signal"), n_spaces=1)
+    found = [alike, replace(alike, n_spaces=SPACES)]
+    confident = not table.has_noise and table.n_rows < ROWS_FOR_BATCHES
+    return [*found, replace(_confident(asked), n_spaces=1)] if confident else found
+
+
+def is_wide(asked: Settings, table: Table) -> bool:
+    """Whether columns are so many more than rows that networks are trained in the row space."""
+    # levels of categories stay sparse, and a skip path has a prior of its own
+    can = table.is_dense and not table.has_levels and not table.has_validation
+    can = can and asked.skip is not True
+    return can and table.n_encoded >= max(FEWEST_COLUMNS, COLUMNS_PER_ROW * table.n_rows)
 
 
 def _smooth_kinds(asked: Settings, table: Table) -> list[Kind]:

@@ -5,6 +5,7 @@ Rows are scaled and cast once for all the runs of a fit (`prepare`); `run` is th
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,19 @@ from .bayes.extrapolation import merged
 from .bayes.search import all_noise
 from .borrowing import Beginning, begin, fit_squared_error, is_likelihood, of_squared_error
 from .constant_noise import mean_of, with_constant_noise
-from .data.scaling import Scaling
-from .model.folding import express, raw_weights
+from .model.folding import express
 from .model.initializers import initialize
 from .model.monotonic import draw_within
-from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
+from .raw_units import in_finite_units, in_raw_units
 from .solvers import SOLVERS
 from .solvers.monitor import Monitor
 from .solvers.objective import Objective
 from .solvers.solution import Solution, State, Status
-from .task import Continuation, Fit, Task
+from .task import Continuation, Fit
+from .wide import in_row_space
 
 
 def run(
@@ -46,6 +47,9 @@ def run(
         start = mean_of(plan, start)
         found = run(of_squared_error(plan), training, random_state, start, phase, keep_best)
         return with_constant_noise(plan, training, found)
+    if plan.n_spaces:
+        there = partial(run, phase=phase, keep_best=keep_best)
+        return in_row_space(plan, training, random_state, start, there)
     # where to begin
     beginning = _beginning(plan, training, random_state, start, phase)
     plan, theta = beginning.plan, beginning.theta
@@ -59,7 +63,7 @@ def run(
         if beginning.is_budgeted and solution.status is Status.MAX_ITER:
             solution.status = Status.CONVERGED
         _add_posterior(beginning, objective, solution)
-        solution, coefs, intercepts = _in_raw_units(plan, training.scaling, solution, theta)
+        solution, coefs, intercepts = in_finite_units(plan, training.scaling, solution, theta)
     if solution.theta is theta:
         monitor.best_iter = monitor.begin_iter
     continuation = _continuation(plan, training, solution, monitor, start)
@@ -249,42 +253,3 @@ def _score(plan: Plan, training: Training) -> Callable[[Array], float]:
     assert training.validation is not None
     held_out = Objective(plan.network(), training.validation, 0.0)
     return lambda theta: -held_out.data_loss(theta)
-
-
-def in_raw_units(
-    task: Task, dtype: str, scaling: Scaling, shape: Shape, theta: Array
-) -> tuple[list[Array], list[Array]]:
-    """Weights and biases that act on raw units, in the wider precision of rows and training."""
-    return raw_weights(scaling, shape, theta, np.result_type(task.X.dtype, dtype))
-
-
-def _in_raw_units(
-    plan: Plan, scaling: Scaling, solution: Solution, initial: Array
-) -> tuple[Solution, list[Array], list[Array]]:
-    """The solution and its raw weights; the initial weights where these are not finite.
-
-    ValueError where even the initial weights do not exist in raw units.
-    """
-    units = plan.task, plan.settings.dtype, scaling, plan.shape
-    coefs, intercepts = in_raw_units(*units, solution.theta)
-    if not _are_finite(coefs, intercepts):
-        # finite weights for standardised columns may not be so for the raw ones
-        solution = _diverged(replace(solution, theta=initial))
-        coefs, intercepts = in_raw_units(*units, initial)
-    if solution.posterior and not np.isfinite(solution.posterior.log_evidence):
-        solution = _diverged(solution)
-    if not _are_finite(coefs, intercepts):
-        raise ValueError(
-            "y is so large, and a column of X varies so little, that weights in their units would "
-            "be beyond 1e308: take other units for either"
-        )
-    return solution, coefs, intercepts
-
-
-def _diverged(solution: Solution) -> Solution:
-    """The solution as one that says nothing of how sure it is."""
-    return replace(solution, status=Status.DIVERGED, posterior=None)
-
-
-def _are_finite(coefs: list[Array], intercepts: list[Array]) -> bool:
-    return all(np.isfinite(array).all() for array in (*coefs, *intercepts))

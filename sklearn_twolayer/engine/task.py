@@ -96,9 +96,10 @@ class Plan:
     as they came. `alpha` is None until something has chosen it. `product_size` counts the
     multiplications in the largest matrix product to come, and `no_posterior` says why there will be
     no posterior, if there will be none. With `has_constant_noise` the log variances of the task's
-    loss, which may vary, are alike in all rows. This is the plan of one kind of network, of which
-    there are ``settings.n_members``; `others` has those of further kinds that are averaged with
-    it, weighted by what they predict of rows held out `n_folds` times.
+    loss, which may vary, are alike in all rows. With `n_spaces` the network is trained in so many
+    spaces of the rows, one after the other (`wide`). This is the plan of one kind of network, of
+    which there are ``settings.n_members``; `others` has those of further kinds that are averaged
+    with it, weighted by what they predict of rows held out `n_folds` times.
     """
 
     task: Task
@@ -113,6 +114,7 @@ class Plan:
     begin: Begin = "noise"
     prior: float = 1.0
     has_constant_noise: bool = False
+    n_spaces: int = 0
     others: tuple["Plan", ...] = ()
     n_folds: int = 0
 
@@ -159,7 +161,7 @@ class Plan:
             each = STEPS_OF_EVIDENCE * cost_of_curvature(n_rows, shape.size)
         else:
             each = 6.0 * settings.max_iter * n_rows * (shape.n_features + 1) * shape.n_hidden
-        return settings.n_members * each
+        return settings.n_members * max(1, self.n_spaces) * each
 
     @cached_property
     def bounds(self) -> Bounds | None:
@@ -188,7 +190,7 @@ class Continuation:
     so far, or None where they do not matter or are not known. `residuals` are those of the average
     or of the one network, if there are any. `member_densities` are the weights in the density of
     new targets, where these are others than those in means; with `has_constant_noise` log variances
-    are alike in all rows.
+    are alike in all rows. `n_spaces` is that of the plan.
     """
 
     theta: Array
@@ -208,6 +210,7 @@ class Continuation:
     n_asked: int = 1
     residuals: Residuals | None = None
     has_constant_noise: bool = False
+    n_spaces: int = 0
 
     @property
     def networks(self) -> list["Continuation"]:

@@ -16,13 +16,14 @@ compared with an exact one. gamma counts too many, as what layer one is sure of 
 what layer two may claim.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from ..model.network import Network
 from ..model.parameters import Shape
+from ..model.row_space import RowSpace
 from ..numerics import Array
 from .evidence import FEWEST_LEFT, LARGEST_BETA, LARGEST_PRECISION, TINY, Estimate, Factor, Prior
 from .kronecker_factors import Factors
@@ -39,6 +40,8 @@ class KroneckerCovariance:
     them multiplied by `scale`, Lambda^-1/2; D are their eigenvalues times N, in this order, g and U
     those of G and its eigenvectors. For each eigenvector of C, in V, `layer2` (n_outputs, m, m) has
     the inverse, and `layer2_alone` its diagonal for columns of the skip path that have no other.
+    With `basis` and `spread`, those of a `RowSpace`, all this is of coordinates there and, behind
+    them, of the distance from it.
     """
 
     rotation: Array
@@ -49,6 +52,20 @@ class KroneckerCovariance:
     V: Array
     layer2: Array
     layer2_alone: Array
+    basis: Array | None = None
+    spread: Array | None = None
+
+    def on_columns(self, space: RowSpace) -> "KroneckerCovariance":
+        """The same for rows by their columns; outside of the row space the prior holds."""
+        scale, D = np.append(self.scale, self.deviation), np.append(self.D, 0.0)
+        return replace(self, scale=scale, D=D, basis=space.basis, spread=space.spread)
+
+    @property
+    def deviation(self) -> float:
+        """Of the prior of layer one, where all columns share one."""
+        # of joint columns: rows of Q, which is orthogonal, have the length one
+        alone = len(self.scale) > 0
+        return float(self.scale[0] if alone else np.linalg.norm(self.rotation[0]))
 
 
 class KroneckerLaplace:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.inputs import Inputs, Squares
 from ..model.network import Network
+from ..model.row_space import coordinates
 from ..numerics import Array
 from .kronecker import KroneckerCovariance
 from .kronecker_factors import features, forward
@@ -30,6 +31,9 @@ class KroneckerOutputs:
     def of_rows(self, X: Inputs) -> tuple[Array, Array]:
         """Z2 (n_rows, n_outputs), and (n_rows, n_outputs, n_outputs)."""
         A1, slope, Z2 = forward(self.network, self.theta, X)
+        basis, spread = self.covariance.basis, self.covariance.spread
+        if basis is not None and spread is not None:
+            X = coordinates(basis, spread, X)
         joint, squares = X.parts(len(self.covariance.rotation) - 1)
         covariance = self._of_layer1(slope, joint, squares)
         covariance += self._of_layer2(A1, joint, squares)

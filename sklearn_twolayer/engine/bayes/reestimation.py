@@ -127,6 +127,7 @@ class EvidenceObjective(Objective):
         if self._inputs is None:
             source, n_columns = self.rows.source, self.plain.shape.n_features
             n_wide = source.expansion.n_wide if isinstance(source, EncodedSource) else 0
+            n_wide = n_columns if self.rows.are_uncorrelated else n_wide
             self._inputs = input_factor(self.rows, self.index, n_columns, n_wide)
         return self._inputs
 

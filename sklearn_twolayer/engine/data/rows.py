@@ -55,6 +55,7 @@ class ArrayRows:
         self.n_rows: int = X.shape[0]
         self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.block_size, self.copies = block_size, copies
+        self.are_uncorrelated = False  # their columns: true of coordinates in a space of their own
 
     def weights_of_rows(self) -> Array:
         """In double precision, relative to their mean."""
@@ -66,7 +67,7 @@ class ArrayRows:
         """Some of the rows, gathered once; scaled and weighted as they are here."""
         part = copy(self)
         part.source, part.Y, part.n_rows = self.source.part(index), self.Y[index], len(index)
-        part.sum_weights = float(part.n_rows)
+        part.sum_weights, part.are_uncorrelated = float(part.n_rows), False
         if self.weights is not None:
             part.weights = self.weights[index]
             part.sum_weights = float(part.weights.sum(dtype=np.float64))
