@@ -2,11 +2,24 @@
 
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
-from .displays import LossCurveDisplay
+from .displays import (
+    ImportanceDisplay,
+    IntervalCalibrationDisplay,
+    LossCurveDisplay,
+    PredictionIntervalDisplay,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["SKOPS_TRUSTED_TYPES", "LossCurveDisplay", "TwoLayerClassifier", "TwoLayerRegressor"]
+__all__ = [
+    "SKOPS_TRUSTED_TYPES",
+    "ImportanceDisplay",
+    "IntervalCalibrationDisplay",
+    "LossCurveDisplay",
+    "PredictionIntervalDisplay",
+    "TwoLayerClassifier",
+    "TwoLayerRegressor",
+]
 
 SKOPS_TRUSTED_TYPES = ["sklearn_twolayer.TwoLayerClassifier", "sklearn_twolayer.TwoLayerRegressor"]
 """The types that skops has to be told to trust, in ``skops.io.load(file, trusted=...)`` and in
