@@ -12,7 +12,7 @@ def pytest_report_header(config):
     """Versions of the tools of the extra `ecosystem`, where it is them that are asked for."""
     if config.option.markexpr != "ecosystem":
         return None
-    extra = [each for each in requires("sklearn-twolayer") if 'extra == "ecosystem"' in each]
+    extra = [each for each in requires("sklearn-twolayer") if "ecosystem" in each]
     return "ecosystem: " + ", ".join(map(_name_and_version, extra))
 
 
