@@ -27,7 +27,7 @@ MOST_ITERATIONS = 1000
 A progress bar takes the longer for each the more there are: 0.04 ms of 1,000, 0.4 of 10,000.
 """
 
-STEPS_OF_A_BAR = 100
+STEPS_OF_A_BAR = 25
 """The same where all callbacks only look on: they see as much, and a fit is not slowed down."""
 
 LEAVES = ("fold",)
@@ -71,7 +71,6 @@ class Tasks:
         self.root = None
         self.open = []
         self.name = None
-        self.is_asked = False
 
     def begin(self, part):
         """A part of the fit begins, and with it a task."""
@@ -103,13 +102,10 @@ class Tasks:
         task = self.open.pop()
         if task is None:
             self.name = None
-            return self.is_asked
+            return False  # what was one task with it has told already
         if task.n_iter:
             self._end_iterations(task)
-        self.is_asked = False
-        if task.context is not self.root:
-            self.is_asked = self._end(task.context, weights)
-        return self.is_asked
+        return task.context is not self.root and self._end(task.context, weights)
 
     def finish(self):
         """The fit has ended, and the estimator is fitted."""

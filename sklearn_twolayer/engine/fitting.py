@@ -17,7 +17,7 @@ from .constant_noise import by_noise
 from .held_out import Weighting, weigh
 from .left_out import moderation_without, residuals_without
 from .numerics import Array
-from .parts import Parallel, in_turn, is_stopped, most_iterations, watched, weights_of, whole
+from .parts import Parallel, in_turn, most_iterations, watched, weights_of, whole
 from .pilot import with_definite_loss
 from .plan import Plan
 from .preparation import Training, prepare
@@ -173,11 +173,10 @@ def _in_turn(watcher: Watcher, members: list[list[_Job]], parallel: Parallel) ->
     found: list[Fit] = []
     for number, jobs in enumerate(members):
         watcher.begin(Part("member", number, len(members), n_parts=len(jobs)))
-        starts = in_turn(watcher, jobs, parallel)
+        starts, is_stopped = in_turn(watcher, jobs, parallel)
         found.append(_best(starts))
         is_asked = watcher.end(weights_of(found[-1]))
-        # of starts that were not made, a stop was asked for after the last
-        if is_asked or is_stopped(starts[-1]) or len(starts) < len(jobs):
+        if is_asked or is_stopped:
             break
     return found
 

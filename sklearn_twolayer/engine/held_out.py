@@ -130,7 +130,7 @@ def weigh(
         _trials(plans, trainings, held_out, seeds, random_state),
         plans[0].task.watcher,
     )
-    answers = in_turn(watcher, trials, parallel) if watcher else parallel(trials)
+    answers = in_turn(watcher, trials, parallel)[0] if watcher else parallel(trials)
     by_kind = [answers[k :: len(plans)] for k in range(len(plans))]
     known = [k for k, parts in enumerate(by_kind) if all(part is not None for part in parts)]
     if not known or len(answers) < len(plans) * len(held_out):

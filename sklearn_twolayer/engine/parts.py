@@ -50,16 +50,16 @@ def whole(plan: Plan, start: Continuation | None) -> Part:
     return Part("train", n_parts=n_parts)
 
 
-def in_turn(watcher: Watcher, jobs: Sequence[Job], parallel: Parallel) -> list:
-    """What the jobs return; of those after a stop, nothing."""
+def in_turn(watcher: Watcher, jobs: Sequence[Job], parallel: Parallel) -> tuple[list, bool]:
+    """What the jobs return, up to the one where a stop is asked for, and whether it is."""
     found: list = []
     for job in jobs:
         watcher.begin(job.part)
         found += parallel([job])
         is_asked = watcher.end(weights_of(found[-1]))
         if is_asked or is_stopped(found[-1]):
-            break
-    return found
+            return found, True
+    return found, False
 
 
 def watched(watcher: Watcher | None, part: Part, call: Callable[[], Fit]) -> Fit:

@@ -224,7 +224,7 @@ def _paths(watcher: Watcher | None, folds: list[_Fold], parallel: Parallel) -> l
     if watcher is None:
         return parallel(folds)
     watcher.begin(Part("choose columns", n_parts=len(folds)))
-    found = in_turn(watcher, folds, parallel)
+    found, _ = in_turn(watcher, folds, parallel)
     watcher.end()
     return found
 
