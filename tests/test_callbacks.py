@@ -183,6 +183,15 @@ def test_a_trial_on_one_part_of_many_rows_has_iterations():
     assert not any(made for context, made in recorder.ended if context.parent in trials)
 
 
+@pytest.mark.parametrize("options", [{"solver": "lm"}, {"solver": "adam"}, {"noise": "varying"}])
+def test_no_run_takes_more_iterations_than_were_announced(options):
+    """All are told: where the evidence settles late there are further steps."""
+    model = TwoLayerRegressor(3, n_members=1, random_state=0, **{"solver": "lm", **options})
+    recorder = recorded(model, y=X[:, 0] ** 3)
+    assert len(children(recorder.root)) == model.n_iter_ <= recorder.root.max_subtasks
+    assert len(recorder.ended) == model.n_iter_ + 1
+
+
 def test_a_warm_start_goes_on_member_by_member():
     model = by_evidence(n_members=2, warm_start=True).fit(X, y)
     assert outline(recorded(model).root) == ("fit", 2, 2, [run("member")] * 2)
