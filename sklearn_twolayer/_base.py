@@ -13,7 +13,7 @@ from . import engine
 from ._callbacks import CallbackSupportMixin, tasks_of, with_callbacks
 from ._constraints import check_parameters
 from ._fitted import FittedMixin
-from ._inspection import InspectionMixin
+from ._inspection import MOST_ROWS, MOST_ROWS_OF_A_CHUNK, InspectionMixin
 from ._members import MembersMixin
 from ._parallel import parallel
 from ._table import TableMixin
@@ -102,6 +102,7 @@ class BaseTwoLayer(
         with one_blas_thread_if_small(plan.product_size):
             fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
         self._keep(fitted, plan)
+        self._keep_importances(plan, MOST_ROWS)
         if tasks is not None:
             tasks.finish()
         return fitted
@@ -129,6 +130,7 @@ class BaseTwoLayer(
             with one_blas_thread_if_small(plan.product_size):
                 fitted = engine.partial_fit(plan, random_state, start)
             self._keep(fitted, plan)
+            self._keep_importances(plan, MOST_ROWS_OF_A_CHUNK)
         if fitted.solution.status is engine.Status.DIVERGED:
             self._warn(fitted)
         return self
