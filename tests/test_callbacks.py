@@ -321,12 +321,16 @@ def test_members_are_told_as_they_are_averaged(model):
     assert_allclose(fitted.predict(X), expected, rtol=1e-9)
 
 
-def test_the_last_iteration_of_a_run_is_its_network():
-    recorder = recorded(by_evidence(n_members=2))
+@pytest.mark.parametrize("noise", ["constant", "varying", "mixture"])
+def test_the_last_iteration_of_a_run_is_its_network(noise):
+    recorder = recorded(by_evidence(n_members=2, noise=noise))
+    assert len(recorder.of("member")) >= 2
     for context in recorder.of("member"):
         made = {id(each): fitted for each, fitted in recorder.ended}
         last = made[id(children(context)[-1])]
         assert_array_equal(last.predict(X), made[id(context)].predict(X))
+        shapes = [network.intercepts_[1].shape for network in (last, made[id(context)])]
+        assert shapes == [(1 if noise == "constant" else 2,)] * 2
 
 
 def test_runs_for_another_loss_are_not_scored():
