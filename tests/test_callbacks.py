@@ -340,6 +340,13 @@ def test_runs_for_another_loss_are_not_scored():
     assert iterations[-1].predict(X).shape == (60, 2)
 
 
+def test_a_pilot_is_not_scored():
+    recorder = recorded(by_evidence(loss="huber"))
+    (pilot,) = recorder.of("pilot")
+    of_pilot = [made for task, made in recorder.ended if pilot in (task, task.parent)]
+    assert of_pilot == [None] * 5
+
+
 def test_they_get_what_the_caller_gave():
     recorder = recorded(lbfgs(TwoLayerClassifier), TABLE, LABELS, sample_weight=WEIGHTS)
     assert recorder.given
