@@ -28,10 +28,10 @@ A progress bar takes the longer for each the more there are: 0.04 ms of 1,000, 0
 """
 
 STEPS_OF_A_BAR = 25
-"""The same where all callbacks only look on: they see as much, and a fit is not slowed down."""
+"""The same where all callbacks are such as meta-estimators hand down, bars that only look on."""
 
 LEAVES = ("fold",)
-"""Parts without tasks of their own: a fit has dozens, of a second at most, and a bar for each."""
+"""Parts told as a whole: there are dozens, of a second at most, and their bars would hide others."""
 
 
 def tasks_of(estimator, X, y, sample_weight):
@@ -105,7 +105,9 @@ class Tasks:
             return False  # what was one task with it has told already
         if task.n_iter:
             self._end_iterations(task)
-        return task.context is not self.root and self._end(task.context, weights)
+        if task.context is self.root:
+            return False  # see `finish`
+        return self._end(task.context, weights) or task.is_stopped
 
     def finish(self):
         """The fit has ended, and the estimator is fitted."""
@@ -121,7 +123,7 @@ class Tasks:
         if task.n_left == 0:
             return
         task.n_left -= 1
-        name = "iteration" if task.block == 1 else f"{n_iter} iterations"
+        name = "iteration" if n_iter == 1 else f"{n_iter} iterations"
         context = task.context.subcontext(task_name=name)
         context.call_on_fit_task_begin(**self.told)
         task.is_stopped |= self._end(context, task.weights)

@@ -357,11 +357,19 @@ def test_they_get_what_the_caller_gave():
     assert {repr(metadata) for _, _, metadata in recorder.given} == {"{}"}
 
 
-def test_weights_that_are_not_finite_are_not_scored():
-    wild = {"solver": "sgd", "learning_rate_init": 1e30, "standardize": False}
-    recorder = recorded(lbfgs(**wild), 1e150 * X)
-    for context, made in recorder.ended[:-1]:
-        assert made is None or np.isfinite(made.predict(X)).all(), context
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_not_scored(bad):
+    """No scorer is to fail on them, and the solver will see for itself."""
+    recorder = Recorder()
+    model = lbfgs().fit(X, y).set_callbacks(recorder)
+    tasks, network = _callbacks.tasks_of(model, X, y, None), engine.restore(model._state)
+    tasks.begin(engine.Part("train", n_iter=2))
+    for W2 in (model.coefs_[1], np.full((3, 1), bad)):
+        coefs, others = [model.coefs_[0], W2], ("relu", None, network.scaling)
+        tasks.iterate(None, lambda c=coefs, others=others: (c, model.intercepts_, *others))
+    (_, fine), (_, wild) = recorder.ended
+    assert wild is None
+    assert_array_equal(fine.predict(X), model.predict(X))
 
 
 # stops
@@ -414,6 +422,17 @@ def test_after_a_stop_no_other_member_begins(name):
 def test_after_a_stop_no_other_start_begins(stop, expected):
     recorder = recorded(by_evidence(n_members=3, n_init=3), stop=stop)
     assert [len(children(member)) for member in recorder.of("member")] == expected
+
+
+def test_a_stop_in_the_last_block_counts():
+    """It is told when the run has ended already."""
+    callbacks = [OnlyLooksOn(stop=lambda context: context.task_name == "2 iterations")]
+    tasks = _callbacks.tasks_of(lbfgs().set_callbacks(*callbacks), X, y, None)
+    tasks.begin(engine.Part("train", n_parts=2))
+    for is_stopped in (True, False):
+        tasks.begin(engine.Part("member", n_iter=100))
+        assert not any([tasks.iterate(None) for _ in range(6 if is_stopped else 5)])
+        assert tasks.end() == is_stopped
 
 
 def test_a_stop_in_a_fold_ends_the_trials():
