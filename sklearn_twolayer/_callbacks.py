@@ -31,7 +31,7 @@ STEPS_OF_A_BAR = 25
 """The same where all callbacks are such as meta-estimators hand down, bars that only look on."""
 
 LEAVES = ("fold",)
-"""Parts told as a whole: there are dozens, of a second at most, and their bars would hide others."""
+"""Parts told as a whole: there are dozens, of a second at most, and their bars would hide all."""
 
 
 def tasks_of(estimator, X, y, sample_weight):
