@@ -53,8 +53,9 @@ from .plan import Plan, make_plan
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
-from .solvers.monitor import Monitor, Progress, Report
+from .solvers.monitor import Monitor
 from .solvers.optimizers import OPTIMIZERS
+from .solvers.progress import EachIteration, Part, Progress, Report, Together, Watcher
 from .solvers.schedules import SCHEDULES
 from .solvers.solution import Solution, Status
 from .task import (
@@ -78,12 +79,14 @@ __all__ = [
     "SCHEDULES",
     "SOLVERS",
     "Continuation",
+    "EachIteration",
     "Encoded",
     "Encoding",
     "Fit",
     "LocatedLoss",
     "Moderation",
     "Monitor",
+    "Part",
     "Plan",
     "Predictive",
     "Progress",
@@ -93,6 +96,8 @@ __all__ = [
     "Solution",
     "Status",
     "Task",
+    "Together",
+    "Watcher",
     "activation_of",
     "choose_columns",
     "draw_in",
