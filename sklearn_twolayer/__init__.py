@@ -2,9 +2,8 @@
 
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
+from ._version import __version__ as __version__
 from .displays import LossCurveDisplay
-
-__version__ = "0.1.0"
 
 __all__ = ["LossCurveDisplay", "TwoLayerClassifier", "TwoLayerRegressor"]
 
