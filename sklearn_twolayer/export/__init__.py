@@ -1,5 +1,6 @@
 """Export."""
 
+from .onnx_model import to_onnx
 from .text import from_json, to_json
 
-__all__ = ["from_json", "to_json"]
+__all__ = ["from_json", "to_json", "to_onnx"]

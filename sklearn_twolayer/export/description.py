@@ -46,7 +46,7 @@ def describe(model, posterior=True):
         "columns": _columns(model),
         "is_encoded": model._encoding is not None,
         "features_used": model.features_used_,
-        "network": _network(model),
+        "network": _network(model, engine.widest_member(continuation).scaling.X),
         "output": _output(model, continuation, posterior),
         "members": _members(continuation, known),
         "has_posterior": known is not None,
@@ -120,7 +120,7 @@ def _blocks(encoding, fill):
     return found
 
 
-def _network(model):
+def _network(model, units):
     """The one network that computes raw outputs, on encoded columns in raw units."""
     (W1, W2), (b1, b2) = model.coefs_[:2], model.intercepts_
     arrays = {"W1": W1, "b1": b1, "W2": W2, "b2": b2, "W0": model.skip_coef_}
@@ -135,6 +135,8 @@ def _network(model):
         **{name: None if A is None else A.astype(np.float64) for name, A in arrays.items()},
         "dtypes": {name: A.dtype.name for name, A in arrays.items() if A is not None},
         "origin": model._origin,
+        "mean": units.mean,
+        "scale": units.scale,
     }
 
 
@@ -148,7 +150,8 @@ def _output(model, continuation, posterior):
             "is_multilabel": bool(model._is_multilabel),
             "moderation": _moderation(model) if posterior else None,
         }
-    loss, Y = model._loss_at_fit, continuation.scaling.Y
+    loss, scaling = model._loss_at_fit, continuation.scaling
+    factor, offset = scaling.outputs(model.n_outputs_)
     return {
         "link": loss.link,
         "loss": {"loss": model._loss, **model._loss_parameters},
@@ -156,11 +159,12 @@ def _output(model, continuation, posterior):
         "single_target": bool(model._single_target),
         "n_targets": int(model._n_targets),
         "unit": np.asarray(model._unit_of_y, np.float64),
-        "offset": np.asarray(continuation.scaling.Y_offset, np.float64),
-        "variance": np.asarray(continuation.scaling.Y_variance, np.float64),
-        "mean": Y.mean,
-        # a target is constant, or it is not: rounding was looked at
-        "deviation": np.where(np.isinf(Y.scale), 0.0, Y.deviation),
+        "offset": np.asarray(scaling.Y_offset, np.float64),
+        "variance": np.asarray(scaling.Y_variance, np.float64),
+        "of_raw_outputs": {"factor": factor, "offset": offset},
+        "mean": scaling.Y.mean,
+        # whether a target is constant has been decided
+        "deviation": np.where(np.isinf(scaling.Y.scale), 0.0, scaling.Y.deviation),
         "noise": model._noise if model._predictive is not None and posterior else None,
         "alpha": model.alpha_,
     }
@@ -224,5 +228,9 @@ def _covariance(covariance):
 
 
 def _ranges(found):
-    """Those of training rows, and the precision in which they were."""
-    return None if found is None else vars(found) | {"dtype": found.low.dtype.name}
+    """Those of training rows, the precision in which they were, and limits of predictions."""
+    if found is None:
+        return None
+    low, high = engine.limits_of_targets(found)
+    limits = {"least_prediction": low, "greatest_prediction": high}
+    return vars(found) | {"dtype": found.low.dtype.name} | limits

@@ -148,6 +148,8 @@ def _plain(value):
 def _from_plain(description):
     """None in a list of numbers becomes the number that stands for none there."""
     found = dict(description)
+    network = description["network"]
+    found["network"] = network | {"scale": _numbers(network["scale"], np.inf)}
     found["members"] = [
         member | ({"scale": _numbers(member["scale"], np.inf)} if "scale" in member else {})
         for member in description["members"]
