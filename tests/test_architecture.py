@@ -39,6 +39,14 @@ LEAVES = ("settings", "numerics")
 ABOVE = (
     ("__main__",),
     ("",),  # the package itself
+    ("export",),
+    ("export.converters",),
+    ("export.onnx_model", "export.text"),
+    ("export.onnx_outputs", "export.restoration"),
+    ("export.onnx_posterior",),
+    ("export.onnx_network",),
+    ("export.onnx_rows",),
+    ("export.description", "export.onnx_graph"),
     ("_classifier", "_regressor"),
     ("_base",),
     (
@@ -53,6 +61,7 @@ ABOVE = (
     ("_columns",),
     ("_frames",),
     ("_parallel", "_monotonic"),
+    ("_pickles",),
     (
         "_threads",
         "_class_weight",
@@ -61,6 +70,7 @@ ABOVE = (
         "_scoring",
         "_validation",
         "_verbose",
+        "_version",
         "displays",
     ),
 )

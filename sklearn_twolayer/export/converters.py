@@ -132,7 +132,7 @@ def _convert(scope, operator, container):
             found[0] = graph.cast(label, "float32")
     else:
         found = regression(graph, description, rows, dtype, return_std)
-        found = [graph.cast(tensor, dtype) for tensor in found if tensor is not None]
+        found = [graph.within_range(tensor, dtype) for tensor in found if tensor is not None]
     for tensor, output in zip(found, operator.outputs, strict=True):
         name = scope.get_unique_operator_name("Identity")
         container.add_node("Identity", tensor, output.full_name, name=name)

@@ -33,6 +33,11 @@ class Graph:
 
         return self("Cast", tensor, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
+    def within_range(self, tensor, dtype):
+        """Numbers of float64 in a precision, drawn in to a quarter of its largest one."""
+        limit = np.float64(np.finfo(dtype).max) / 4
+        return self.cast(self("Clip", tensor, -limit, limit), dtype)
+
     def columns(self, tensor, numbers):
         """Some columns of a matrix, in any order."""
         return self("Gather", tensor, np.asarray(numbers, np.int64), axis=1)

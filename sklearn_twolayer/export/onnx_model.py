@@ -130,7 +130,7 @@ def _outputs(graph, description, sources, dtype, return_std):
     n = len(output["of_raw_outputs"]["factor"])
     n = output["n_targets"] if output["link"] == "log_variance" else n
     return [
-        (name, graph.cast(tensor, dtype), dtype, (n,))
+        (name, graph.within_range(tensor, dtype), dtype, (n,))
         for name, tensor in zip(("prediction", "std"), found, strict=True)
         if tensor is not None
     ]

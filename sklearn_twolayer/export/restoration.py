@@ -14,8 +14,27 @@ def restore(description):
     of_targets = _of_classes if "classes" in description["output"] else _of_quantities
     attributes = description["fit"] | _of_table(description) | _of_network(description["network"])
     attributes |= of_targets(description["output"]) | _of_posterior(description)
+    _check_sizes(attributes)
     vars(model).update(attributes)
     return model
+
+
+def _check_sizes(attributes):
+    """ValueError where matrices do not fit each other."""
+    (W1, W2), (b1, b2), W0 = (attributes[k] for k in ("coefs_", "intercepts_", "skip_coef_"))
+    n_features, n_outputs = len(attributes["_fill"]), attributes["n_outputs_"]
+    n_hidden = sum(attributes["_hidden_sizes"])
+    found = {"W1": W1, "b1": b1, "W2": W2, "b2": b2, "W0": W0}
+    shapes = {
+        "W1": (n_features, n_hidden),
+        "b1": (n_hidden,),
+        "W2": (n_hidden, n_outputs),
+        "b2": (n_outputs,),
+        "W0": (n_features, n_outputs),
+    }
+    for name, A in found.items():
+        if A is not None and A.shape != shapes[name]:
+            raise ValueError(f"{name} must have the shape {shapes[name]}, got {A.shape}")
 
 
 def _of_table(description):
