@@ -152,7 +152,7 @@ def _of_posterior(description):
 def _member(record, description):
     """A continuation as `engine.preserve` leaves it, but for the state of its solver."""
     output = description["output"]
-    n = output.get("n_targets", 1)
+    n = len(description["network"]["b2"])
     Y = {"mean": output.get("mean", np.zeros(n)), "deviation": output.get("deviation", np.ones(n))}
     scale = np.asarray(record.get("scale", np.ones(0)), np.float64)
     X = {"mean": record.get("mean", np.zeros(0)), "deviation": np.where(np.isinf(scale), 0, scale)}
