@@ -1,4 +1,6 @@
-"""Nodes and constants of an ONNX graph, added one by one: to a model of our own or to skl2onnx's."""
+"""Nodes and constants of an ONNX graph, added one by one to a model of ours or of skl2onnx."""
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -9,13 +11,26 @@ OPSET, OPSET_OF_ML, IR_VERSION = 18, 3, 8
 """What a model of our own asks of its runtime: those of onnx 1.13, onnxruntime 1.14."""
 
 
-class Graph:
+class Graph(ABC):
     """``graph("Add", a, b)`` adds a node and returns the name of its output.
 
     Names stand for tensors; arrays and NumPy's numbers become constants.
     """
 
+    @abstractmethod
+    def new_name(self, of):
+        """A name that nothing has."""
+
+    @abstractmethod
+    def add_node(self, operator, inputs, output, domain, attributes):
+        """Add a node of one output."""
+
+    @abstractmethod
+    def add_constant(self, name, values):
+        """Add an array."""
+
     def __call__(self, operator, *inputs, domain="", **attributes):
+        """Add a node; `domain` and attributes are those of the operator."""
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         output = self.new_name(operator)
         self.add_node(operator, names, output, domain, attributes)
@@ -79,17 +94,17 @@ class ModelGraph(Graph):
     def __init__(self):
         self.nodes, self.constants, self.n_names = [], [], 0
 
-    def new_name(self, of):
+    def new_name(self, of):  # noqa: D102
         self.n_names += 1
         return f"{of}_{self.n_names}"
 
-    def add_node(self, operator, inputs, output, domain, attributes):
+    def add_node(self, operator, inputs, output, domain, attributes):  # noqa: D102
         from onnx import helper
 
         node = helper.make_node(operator, inputs, [output], output, domain=domain, **attributes)
         self.nodes.append(node)
 
-    def add_constant(self, name, values):
+    def add_constant(self, name, values):  # noqa: D102
         from onnx import helper, numpy_helper
 
         if values.dtype.kind in "UO":
@@ -106,16 +121,16 @@ class ContainerGraph(Graph):
     def __init__(self, scope, container):
         self.scope, self.container = scope, container
 
-    def new_name(self, of):
+    def new_name(self, of):  # noqa: D102
         return self.scope.get_unique_variable_name(of)
 
-    def add_node(self, operator, inputs, output, domain, attributes):
+    def add_node(self, operator, inputs, output, domain, attributes):  # noqa: D102
         name = self.scope.get_unique_operator_name(operator)
         version = OPSET_OF_ML if domain == ML else None
         options = {"op_domain": domain, "op_version": version, "name": name}
         self.container.add_node(operator, inputs, output, **options, **attributes)
 
-    def add_constant(self, name, values):
+    def add_constant(self, name, values):  # noqa: D102
         from onnx import helper
 
         is_text = values.dtype.kind in "UO"

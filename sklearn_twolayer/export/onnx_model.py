@@ -85,9 +85,7 @@ def check_deviation(model, description, return_std):
         raise ValueError(f"return_std=True needs a regressor, got a {type(model).__name__}")
     loss = model._loss_at_fit
     if not (loss.has_noise or loss.knows_variance):
-        raise ValueError(
-            f"return_std=True needs a loss with a noise variance, got {model._loss!r}"
-        )
+        raise ValueError(f"return_std=True needs a loss with a noise variance, got {model._loss!r}")
     if not description["has_posterior"]:
         raise ValueError(f"return_std=True needs a posterior: {description['no_posterior']}")
 

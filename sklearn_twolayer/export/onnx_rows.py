@@ -65,9 +65,7 @@ def _numbers(graph, sources):
 
 def _column(graph, source):
     """(n_rows, 1)."""
-    return (
-        source.tensor if source.column is None else graph.columns(source.tensor, [source.column])
-    )
+    return source.tensor if source.column is None else graph.columns(source.tensor, [source.column])
 
 
 def _codes(graph, column, source):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def _literal(item):
     value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     if value is None or isinstance(value, bool | int | str):
         return name, value
-    if isinstance(value, float) and np.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value):
         return name, value
     if isinstance(value, float):
         return name, {"number": str(value)}
@@ -141,8 +142,9 @@ def _plain(value):
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+        is_finite = value.dtype.kind != "f" or np.isfinite(value).all()
+        return value.tolist() if is_finite else _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _from_plain(description):

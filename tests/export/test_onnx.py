@@ -83,6 +83,7 @@ def check_bundled(name, n_rows, **options):
     """As they are, and with all of the uncertainty counted."""
     estimator, load = BUNDLED[name]
     X, y = load(return_X_y=True)
+    X = as_single(X)
     model = estimator(random_state=0, **options).fit(X, y)
     assert_equal(model, X, y)
     if estimator is TwoLayerRegressor:
@@ -114,12 +115,14 @@ LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("options", LOSSES, ids=lambda options: "-".join(map(str, options.values())))
+@pytest.mark.parametrize(
+    "options", LOSSES, ids=lambda options: "-".join(map(str, options.values()))
+)
 def test_losses_with_far_rows(options):
-    X, target = numbers(200), TARGETS["one target"][1]
+    X, target = as_single(numbers(200)), TARGETS["one target"][1]
     y = np.exp(signal(X)[:, 0]) if "loss" in options else target(signal(X))
     y = y + 0.5 * np.random.RandomState(0).rand(len(y))
-    model = TwoLayerRegressor(4, n_members=1, max_iter=50, random_state=0, **options).fit(X, y)
+    model = TwoLayerRegressor(3, n_members=1, max_iter=20, random_state=0, **options).fit(X, y)
     loss = model._loss_at_fit
     has_std = loss.has_noise or loss.knows_variance
     # behind a logarithm, further out is astronomical
@@ -162,7 +165,7 @@ def test_numbers_that_are_categories():
     X = numbers()
     X[:, 0], X[:, 2] = np.arange(80) % 3, np.where(np.arange(80) % 7, np.arange(80) % 2, np.nan)
     y = (X[:, 0] == 1) + np.nan_to_num(X[:, 2])
-    model = TwoLayerRegressor(4, categorical_features=[0, 2], max_iter=50, random_state=0)
+    model = TwoLayerRegressor(4, categorical_features=[0, 2], max_iter=20, random_state=0)
     model.fit(X, y)
     later = X.copy()
     later[:4, 0], later[4:8, 0] = 2.5, np.nan  # a label not met, and one missing where none was
@@ -172,7 +175,7 @@ def test_numbers_that_are_categories():
 def test_labels_of_more_digits_than_float32_has():
     X = pd.DataFrame({"id": np.array([2**24, 2**24 + 1, 7] * 20), "x": numbers(60)[:, 0]})
     y = (X["id"] == 2**24).to_numpy(float)
-    model = TwoLayerRegressor(4, categorical_features=["id"], max_iter=50, random_state=0)
+    model = TwoLayerRegressor(4, categorical_features=["id"], max_iter=20, random_state=0)
     model.fit(X, y)
     exported = to_onnx(model)
     assert [i.type.tensor_type.elem_type for i in exported.graph.input] == [
@@ -185,7 +188,7 @@ def test_labels_of_more_digits_than_float32_has():
 def test_text_that_is_missing_or_not_known():
     X = pd.DataFrame({"a": ["x", "y", None, "z"] * 10, "b": ["", "full"] * 20, "n": range(40)})
     y = np.arange(40) % 4
-    model = TwoLayerClassifier(4, max_iter=50, random_state=0).fit(X, y)
+    model = TwoLayerClassifier(4, max_iter=20, random_state=0).fit(X, y)
     later = X.assign(a=["x", "unheard of", "", None] * 10)
     found = run(to_onnx(model), later)[1]
     expected = model.predict_proba(later.assign(a=["x", "unheard of", None, None] * 10))
@@ -198,7 +201,7 @@ def test_text_that_is_missing_or_not_known():
 def test_categories_alone():
     X = pd.DataFrame({"a": list("xyzxy") * 8, "b": list("pq") * 20})
     y = (X["a"] == "x") * 2.0 + (X["b"] == "p") + 0.1 * np.random.RandomState(0).randn(40)
-    model = TwoLayerRegressor(4, max_iter=50, random_state=0).fit(X, y)
+    model = TwoLayerRegressor(4, max_iter=20, random_state=0).fit(X, y)
     assert_equal(model, X, y, return_std=True)
 
 
@@ -234,9 +237,9 @@ def test_no_moderation():
     "options", [{"monotonic_cst": [1, 0, 0, 0, -1]}, {"group_lasso": True}, {"standardize": False}]
 )
 def test_other_ways_to_train(options):
-    X = numbers(200) / [1, 1e3, 1, 1, 1]
+    X = as_single(numbers(200) / [1, 1e3, 1, 1, 1])
     y = TARGETS["one target"][1](signal(X))
-    model = TwoLayerRegressor(4, max_iter=50, random_state=0, **options).fit(X, y)
+    model = TwoLayerRegressor(4, max_iter=20, random_state=0, **options).fit(X, y)
     assert_equal(model, far(X), y, return_std=True)
 
 
@@ -248,12 +251,26 @@ def test_trained_on_sparse_rows():
 
 
 def test_a_stream():
-    X = numbers(200)
+    X = as_single(numbers(200))
     y = TARGETS["one target"][1](signal(X))
     model = TwoLayerRegressor(4, solver="adam", random_state=0)
     for start in (0, 100):
         model.partial_fit(X[start : start + 100], y[start : start + 100])
     assert_equal(model, far(X), y, return_std=True)
+
+
+def test_rows_of_training_are_not_far_out_as_they_are_rounded():
+    """The network is as good as a guess, so that any row outside would be drawn in."""
+    X = numbers() + 1 / 3
+    model = TwoLayerRegressor(3, max_iter=5, random_state=0).fit(X, signal(X)[:, 0])
+    for member in model._predictive["covariances"]:
+        member *= 1e6
+    low, high = X.min(axis=0), X.max(axis=0)
+    assert (as_single(X) < low).any() and (as_single(X) > high).any()
+    (found,) = run(to_onnx(model), X)
+    assert np.abs(found[:, 0] - model._inverse_link(model._raw_prediction(X))[:, 0]).max() < 1e-5
+    (found,) = run(to_onnx(model), X + (X == high))
+    assert np.abs(found[:, 0] - model.predict(X + (X == high))).max() < 1e-5
 
 
 def test_edited_weights_count():
@@ -304,14 +321,14 @@ def test_errors_say_what_is_wrong():
     regressor, X, y = fitted("numbers", "one target")
     with pytest.raises(NotFittedError, match="TwoLayerRegressor instance is not fitted"):
         to_onnx(TwoLayerRegressor())
-    with pytest.raises(TypeError, match="got Pipeline: .*register"):
+    with pytest.raises(TypeError, match=r"got Pipeline: .*register"):
         to_onnx(make_pipeline(regressor))
-    with pytest.raises(ValueError, match="dtype must be one of .*got 'float16'"):
+    with pytest.raises(ValueError, match=r"dtype must be one of .*got 'float16'"):
         to_onnx(regressor, dtype="float16")
     with pytest.raises(ValueError, match="return_std=True needs a posterior: it was left out"):
         to_onnx(regressor, return_std=True, posterior=False)
     given = clone(regressor).set_params(alpha=1.0, store_posterior=False).fit(X, y)
-    with pytest.raises(ValueError, match="return_std=True needs a posterior: .*store_posterior"):
+    with pytest.raises(ValueError, match=r"return_std=True needs a posterior: .*store_posterior"):
         to_onnx(given, return_std=True)
     median = clone(regressor).set_params(loss="absolute_error").fit(X, y)
     with pytest.raises(ValueError, match="noise variance, got 'absolute_error'"):
