@@ -71,40 +71,30 @@ def _column(graph, source):
 def _codes(graph, column, source):
     """The codes (n_rows,) of a column of labels."""
     labels, tensor = column["levels"], _column(graph, source)
-    n, is_text = len(labels), any(isinstance(label, str) for label in labels)
-    if is_text != (source.dtype == "string") and labels:
+    is_text = any(isinstance(label, str) for label in labels)
+    if labels and is_text != (source.dtype == "string"):
         kind = "strings" if is_text else "numbers"
         raise TypeError(
             f"column {column['name']!r} must be an input of {kind}, as its categories were in "
             f"training, got {source.dtype}"
         )
+    are_whole = labels and not is_text and all(float(label).is_integer() for label in labels)
     if source.dtype == "string":
-        named = [*labels, ""] if "" not in labels else labels
-        codes = graph(
-            *("LabelEncoder", tensor),
-            domain=ML,
-            keys_strings=named,
-            values_int64s=list(range(len(named))),
-            default_int64=n + 1,
-        )
-    elif source.dtype.startswith("int") and all(float(label).is_integer() for label in labels):
-        codes = _codes_of_integers(graph, tensor, [int(label) for label in labels])
+        known = [*labels, ""] if "" not in labels else labels
+        codes = _looked_up(graph, tensor, "keys_strings", known, len(labels) + 1)
+    elif source.dtype.startswith("int") and are_whole:
+        whole = [int(label) for label in labels]
+        tensor = graph.cast(tensor, np.int64)
+        codes = _looked_up(graph, tensor, "keys_int64s", whole, len(labels) + 1)
     else:
         codes = _codes_of_floats(graph, tensor, labels, source.dtype)
     return graph.reshape(codes, -1)
 
 
-def _codes_of_integers(graph, tensor, labels):
-    if not labels:  # of which the operator knows none
-        labels = [0]
-        return graph("Add", graph("Mul", graph.cast(tensor, np.int64), np.int64(0)), np.int64(1))
-    return graph(
-        *("LabelEncoder", graph.cast(tensor, np.int64)),
-        domain=ML,
-        keys_int64s=labels,
-        values_int64s=list(range(len(labels))),
-        default_int64=len(labels) + 1,
-    )
+def _looked_up(graph, tensor, kind, known, otherwise):
+    """The place of each entry among those that are known."""
+    values = {kind: known, "values_int64s": list(range(len(known)))}
+    return graph("LabelEncoder", tensor, domain=ML, **values, default_int64=otherwise)
 
 
 def _codes_of_floats(graph, tensor, labels, dtype):

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from exported import TABLES, TARGETS, as_single, differences, far, fitted, numbers, run, signal
 from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
-from sklearn_twolayer.export import to_onnx
+from sklearn_twolayer.export import from_json, to_json, to_onnx
 from sklearn_twolayer.export.onnx_network import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx")
@@ -203,6 +203,29 @@ def test_categories_alone():
     y = (X["a"] == "x") * 2.0 + (X["b"] == "p") + 0.1 * np.random.RandomState(0).randn(40)
     model = TwoLayerRegressor(4, max_iter=20, random_state=0).fit(X, y)
     assert_equal(model, X, y, return_std=True)
+
+
+def test_a_category_that_was_always_missing():
+    X = pd.DataFrame({"a": pd.Categorical([None] * 40, categories=["x"]), "n": numbers(40)[:, 0]})
+    X = as_single(X)
+    model = TwoLayerRegressor(3, max_iter=20, random_state=0).fit(X, X["n"] ** 2)
+    found = run(to_onnx(model), X.assign(a=np.nan))[0]
+    assert np.abs(found[:, 0] - model.predict(X)).max() < TOLERANCE
+
+
+def test_columns_whose_correlations_do_not_count(monkeypatch):
+    factors = "sklearn_twolayer.engine.bayes.kronecker_factors"
+    monkeypatch.setattr(f"{factors}.MOST_CORRELATED", 3)
+    for table in ("numbers", "knots", "mixed"):
+        model, X, y = fitted(table, "one target", solver="lbfgs", skip=True)
+        (covariance,) = model._predictive["covariances"]
+        assert len(covariance["rotation"]) == 1 and len(covariance["scale"]) > 4
+        assert_equal(model, far(X), y, return_std=True)
+
+
+def test_what_was_read_from_json():
+    model, X, y = fitted("mixed", "two targets", n_members=2, encoding="auto")
+    assert_equal(from_json(to_json(model)), far(X), y, return_std=True)
 
 
 def test_one_class():
