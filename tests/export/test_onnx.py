@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from exported import TABLES, TARGETS, as_single, differences, far, fitted, numbers, run, signal
 from kinds import IGNORE_CONVERGENCE
+from mixed_frames import frame
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 from sklearn_twolayer.export import from_json, to_json, to_onnx
 from sklearn_twolayer.export.onnx_network import ACTIVATIONS
@@ -224,8 +225,17 @@ def test_columns_whose_correlations_do_not_count(monkeypatch):
 
 
 def test_what_was_read_from_json():
-    model, X, y = fitted("mixed", "two targets", n_members=2, encoding="auto")
+    model, X, y = fitted("mixed", "two targets", n_members=2)
     assert_equal(from_json(to_json(model)), far(X), y, return_std=True)
+
+
+def test_an_average_of_several_encodings():
+    X = as_single(frame(250))
+    y = (X["age"] > 0.3) + np.sin(2 * X["income"].clip(upper=4))
+    y = y + 0.3 * np.random.RandomState(0).randn(len(X))
+    model = TwoLayerRegressor(n_members=2, max_iter=12, random_state=0).fit(X, y)
+    assert {each["encoding"] for each in model.members_} == {"linear", "piecewise_linear"}
+    assert_equal(model, far(X), y, return_std=True)
 
 
 def test_one_class():
@@ -282,18 +292,28 @@ def test_a_stream():
     assert_equal(model, far(X), y, return_std=True)
 
 
-def test_rows_of_training_are_not_far_out_as_they_are_rounded():
-    """The network is as good as a guess, so that any row outside would be drawn in."""
+def knows_nothing(X, single):
+    """A network as good as a guess, which draws any row in that is outside."""
+    rows = X.astype(np.float32) if single else X
+    model = TwoLayerRegressor(3, max_iter=5, n_members=1, random_state=0)
+    model.fit(rows, signal(X)[:, 0])
+    for covariance in model._predictive["covariances"]:
+        covariance *= 1e6
+    return model
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["to float32", "from float32"])
+def test_rows_of_training_are_not_far_out_as_they_are_rounded(single):
     X = numbers() + 1 / 3
-    model = TwoLayerRegressor(3, max_iter=5, random_state=0).fit(X, signal(X)[:, 0])
-    for member in model._predictive["covariances"]:
-        member *= 1e6
-    low, high = X.min(axis=0), X.max(axis=0)
+    model, low, high = knows_nothing(X, single), X.min(axis=0), X.max(axis=0)
     assert (as_single(X) < low).any() and (as_single(X) > high).any()
-    (found,) = run(to_onnx(model), X)
+    exported = to_onnx(model, dtype="float64" if single else "float32")
+    (found,) = run(exported, X)
     assert np.abs(found[:, 0] - model._inverse_link(model._raw_prediction(X))[:, 0]).max() < 1e-5
-    (found,) = run(to_onnx(model), X + (X == high))
-    assert np.abs(found[:, 0] - model.predict(X + (X == high))).max() < 1e-5
+    outside = X + (X == high)
+    (found,) = run(exported, outside)
+    assert np.abs(found[:, 0] - model.predict(outside)).max() < 1e-5
+    assert np.array_equal(from_json(to_json(model)).predict(X), model.predict(X))
 
 
 def test_edited_weights_count():
