@@ -3,9 +3,21 @@
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
 from ._version import __version__ as __version__
-from .displays import LossCurveDisplay
+from .displays import (
+    ImportanceDisplay,
+    IntervalCalibrationDisplay,
+    LossCurveDisplay,
+    PredictionIntervalDisplay,
+)
 
-__all__ = ["LossCurveDisplay", "TwoLayerClassifier", "TwoLayerRegressor"]
+__all__ = [
+    "ImportanceDisplay",
+    "IntervalCalibrationDisplay",
+    "LossCurveDisplay",
+    "PredictionIntervalDisplay",
+    "TwoLayerClassifier",
+    "TwoLayerRegressor",
+]
 
 for _estimator in (TwoLayerClassifier, TwoLayerRegressor):
     # pickles and allow-lists name the public module, so files may move without breaking them

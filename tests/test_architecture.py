@@ -58,6 +58,15 @@ ABOVE = (
         "_table",
         "_validation_rows",
     ),
+    ("displays",),
+    (
+        "displays.importance",
+        "displays.interval_calibration",
+        "displays.loss_curve",
+        "displays.prediction_interval",
+    ),
+    ("displays.interval_artists",),
+    ("displays.axes", "displays.checking", "displays.tables", "displays.unwrapping"),
     ("_columns",),
     ("_frames",),
     ("_parallel", "_monotonic"),
@@ -71,7 +80,6 @@ ABOVE = (
         "_validation",
         "_verbose",
         "_version",
-        "displays",
     ),
 )
 """What stands above the door, in rows: a file may import from the rows below its own."""

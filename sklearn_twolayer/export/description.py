@@ -49,6 +49,7 @@ def describe(model, posterior=True):
         "columns": _columns(model),
         "is_encoded": model._encoding is not None,
         "features_used": model.features_used_,
+        "feature_importances": model.feature_importances_,
         "network": _network(model, engine.widest_member(continuation).scaling.X),
         "output": _output(model, continuation, posterior),
         "members": _members(continuation, known),

@@ -41,7 +41,9 @@ def _of_table(description):
     """The columns of X and their encoding."""
     columns = description["columns"]
     used = np.asarray(description["features_used"], bool)
+    importances = np.asarray(description["feature_importances"], np.float64)
     found = {"n_features_in_": len(columns), "features_used_": used}
+    found["feature_importances_"] = importances
     if description["has_names"]:
         found["feature_names_in_"] = np.array([c["name"] for c in columns], dtype=object)
     is_categorical = np.array([column["kind"] == "category" for column in columns])

@@ -207,7 +207,8 @@ def test_facts_of_the_fit_come_back():
     again = from_json(to_json(model))
     assert again.members_ == model.members_
     assert_array_equal(again.encoded_feature_names_, model.encoded_feature_names_)
-    assert_array_equal(again.feature_names_in_, model.feature_names_in_)
+    for name in ("feature_names_in_", "features_used_", "feature_importances_"):
+        assert_array_equal(getattr(again, name), getattr(model, name))
     for name in ("coefs_", "intercepts_", "categories_", "knots_"):
         for ours, theirs in zip(getattr(again, name), getattr(model, name), strict=True):
             assert_array_equal(ours, theirs)
