@@ -172,8 +172,8 @@ class BaseTwoLayer(
             return None
         if self._state["state"] is None:
             raise ValueError(
-                f"this {type(self).__name__} was read from a text, which has nothing of the "
-                "solver's state: predict with it, or fit with warm_start=False"
+                f"this {type(self).__name__} was read from JSON, where there is no state of the "
+                "solver to go on from: predict with it, or fit with warm_start=False"
             )
         start = engine.restore(self._state)
         for name in ("hidden_size", "skip"):

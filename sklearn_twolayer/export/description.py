@@ -45,6 +45,7 @@ def describe(model, posterior=True):
         "estimator": type(model).__name__,
         "parameters": model.get_params(deep=False),
         "fit": {name: getattr(model, name) for name in OF_THE_FIT},
+        "alpha": model.alpha_,
         "has_names": hasattr(model, "feature_names_in_"),
         "columns": _columns(model),
         "is_encoded": model._encoding is not None,
@@ -170,7 +171,6 @@ def _output(model, continuation, posterior):
         # whether a target is constant has been decided
         "deviation": np.where(np.isinf(scaling.Y.scale), 0.0, scaling.Y.deviation),
         "noise": model._noise if model._predictive is not None and posterior else None,
-        "alpha": model.alpha_,
     }
 
 

@@ -87,7 +87,7 @@ def _codes(graph, column, source):
         tensor = graph.cast(tensor, np.int64)
         codes = _looked_up(graph, tensor, "keys_int64s", whole, len(labels) + 1)
     else:
-        codes = _codes_of_floats(graph, tensor, labels, source.dtype)
+        codes = _codes_of_floats(graph, tensor, column, source.dtype)
     return graph.reshape(codes, -1)
 
 
@@ -97,12 +97,18 @@ def _looked_up(graph, tensor, kind, known, otherwise):
     return graph("LabelEncoder", tensor, domain=ML, **values, default_int64=otherwise)
 
 
-def _codes_of_floats(graph, tensor, labels, dtype):
+def _codes_of_floats(graph, tensor, column, dtype):
     """By comparison with all: (n_rows, 1)."""
     dtype = FLOAT if dtype == "float32" else DOUBLE
-    tensor, n = graph.cast(tensor, dtype), len(labels)
+    labels = np.array(column["levels"], dtype)
+    if len(np.unique(labels)) < len(labels):
+        raise ValueError(
+            f"column {column['name']!r} has categories that are the same in float32: make it an "
+            "input of float64 or int64"
+        )
+    tensor = graph.cast(tensor, dtype)
     missing = graph.cast(graph("IsNaN", tensor), FLOAT)
-    known = graph.cast(graph("Equal", tensor, np.array(labels, dtype).reshape(1, n)), FLOAT)
+    known = graph.cast(graph("Equal", tensor, labels[None]), FLOAT)
     # what is neither known nor missing has its largest number in the last place
     half = graph("Add", graph("Mul", missing, np.float32(0)), np.float32(0.5))
     return graph("ArgMax", graph.side_by_side([known, missing, half]), axis=1, keepdims=1)

@@ -14,6 +14,8 @@ def restore(description):
     of_targets = _of_classes if "classes" in description["output"] else _of_quantities
     attributes = description["fit"] | _of_table(description) | _of_network(description["network"])
     attributes |= of_targets(description["output"]) | _of_posterior(description)
+    alpha = description["alpha"]
+    attributes["alpha_"] = np.asarray(alpha) if isinstance(alpha, list) else alpha
     _check_sizes(attributes)
     vars(model).update(attributes)
     return model
@@ -113,12 +115,15 @@ def _of_classes(output):
         "n_outputs_": 1 if single_question and not output["is_multilabel"] else len(classes),
         "_unit_of_y": np.ones(1),
         "_noise": None,
-        "alpha_": None,
     }
 
 
 def _of_quantities(output):
-    loss = dict(output["loss"])
+    as_it_was = {"quantile": tuple, "huber_delta": np.asarray}
+    loss = {
+        name: as_it_was[name](value) if isinstance(value, list) else value
+        for name, value in output["loss"].items()
+    }
     found = {
         "_loss": loss.pop("loss"),
         "_loss_parameters": loss,
@@ -126,7 +131,6 @@ def _of_quantities(output):
         "_n_targets": output["n_targets"],
         "_unit_of_y": np.asarray(output["unit"], np.float64),
         "_noise": _array(output["noise"]),
-        "alpha_": output["alpha"],
     }
     of_loss = engine.loss_with(found["_loss"], loss)
     return found | {"n_outputs_": of_loss.n_outputs(output["n_targets"])}

@@ -79,8 +79,10 @@ def test_losses(of_losses):
     X, fits = of_losses
     for model in fits:
         again = assert_the_same(model, far(X))
-        for name in ("noise_variance_", "dispersion_", "huber_delta_"):
-            assert_array_equal(getattr(again, name), getattr(model, name))
+        for name in ("noise_variance_", "dispersion_", "huber_delta_", "alpha_"):
+            ours, theirs = getattr(again, name), getattr(model, name)
+            assert type(ours) is type(theirs)
+            assert_array_equal(ours, theirs)
 
 
 def test_a_stream_and_single_precision():
@@ -207,7 +209,7 @@ def test_facts_of_the_fit_come_back():
     again = from_json(to_json(model))
     assert again.members_ == model.members_
     assert_array_equal(again.encoded_feature_names_, model.encoded_feature_names_)
-    for name in ("feature_names_in_", "features_used_", "feature_importances_"):
+    for name in ("feature_names_in_", "features_used_", "feature_importances_", "alpha_"):
         assert_array_equal(getattr(again, name), getattr(model, name))
     for name in ("coefs_", "intercepts_", "categories_", "knots_"):
         for ours, theirs in zip(getattr(again, name), getattr(model, name), strict=True):
@@ -222,9 +224,9 @@ def test_facts_of_the_fit_come_back():
 def test_it_cannot_go_on():
     model, X, y = fitted("numbers", "one target", solver="adam", warm_start=True)
     again = from_json(to_json(model))
-    with pytest.raises(ValueError, match=r"was read from a text.*warm_start=False"):
+    with pytest.raises(ValueError, match=r"was read from JSON.*warm_start=False"):
         again.partial_fit(X, y)
-    with pytest.raises(ValueError, match="was read from a text"):
+    with pytest.raises(ValueError, match="was read from JSON"):
         again.fit(X, y)
     before = again.predict(X)
     assert_array_equal(again.set_params(warm_start=False).fit(X, y).predict(X), before)
