@@ -11,6 +11,9 @@ from .onnx_rows import DOUBLE, FLOAT, RawRows, encode
 
 ONE = np.float32(1)
 
+LARGEST_LOG = np.float64(0.4 * math.log(np.finfo(DOUBLE).max))
+"""Of a variance: squares of what is larger would leave the range."""
+
 
 def classification(graph, description, rows):
     """The label (n_rows,) and the probabilities (n_rows, n_classes) of raw rows."""
@@ -105,7 +108,7 @@ def regression(graph, description, rows, dtype, return_std):
     deviation = None
     if return_std:
         deviation = _deviation(graph, description, encoded, prediction)
-        deviation = graph("Mul", graph.cast(deviation, DOUBLE), output["unit"])
+        deviation = graph("Mul", deviation, output["unit"])
     prediction = _in_units(graph, output, prediction)
     if description["ranges"] is not None and rows.numbers is not None:
         prediction = _drawn_in(graph, description, rows, dtype, prediction)
@@ -182,34 +185,32 @@ def _unknown(graph, description, rows):
     output = description["output"]
     _, U = average(graph, rows, description["columns"], description["members"])
     found = _variance_of_mean(graph, description, rows, U)
-    limit = output["variance"].astype(FLOAT)
     # what is no number is not certain either
-    return graph("Not", graph("LessOrEqual", found, limit))
+    return graph("Not", graph("LessOrEqual", found, output["variance"]))
 
 
 def _variance_of_mean(graph, description, rows, U):
-    """Of the function in each row, in standardised units, (n_rows, n_targets) in float32."""
-    output, found = description["output"], variance(graph, U)
+    """Of the function in each row, in standardised units and float64, (n_rows, n_targets)."""
+    output, found = description["output"], graph.cast(variance(graph, U), DOUBLE)
     if output["link"] == "log_variance":
         return graph.between(found, 0, output["n_targets"])
     if output["link"] == "log":
-        mean = graph.cast(_standardized_mean(graph, description, rows), FLOAT)
+        mean = _standardized_mean(graph, description, rows)
         return graph("Mul", graph("Mul", mean, mean), found)
     return found
 
 
 def _deviation(graph, description, rows, mean):
-    """Of new targets in each row, in standardised units and float32."""
+    """Of new targets in each row, in standardised units and float64."""
     output, columns, members = (description[name] for name in ("output", "columns", "members"))
     if output["link"] == "log_variance":
         return _varying_deviation(graph, description, rows)
     _, U = average(graph, rows, columns, members)
-    found = variance(graph, U)
-    noise = output["noise"].astype(FLOAT)
+    found, noise = graph.cast(variance(graph, U), DOUBLE), output["noise"].astype(DOUBLE)
     if output["link"] == "log":
-        mean = graph.cast(mean, FLOAT)
+        # squares of means behind a logarithm may leave the range of float32
         found = graph("Mul", graph("Mul", mean, mean), found)
-        noise = graph("Mul", graph("Pow", mean, np.float32(output["power"])), noise)
+        noise = graph("Mul", graph("Pow", mean, np.float64(output["power"])), noise)
     return graph("Sqrt", graph("Add", found, noise))
 
 
@@ -221,7 +222,7 @@ def _varying_deviation(graph, description, rows):
         if group:
             location, square = _located(graph, description, rows, group)
             weights = [sum(m[name] for m in group) for name in ("weight", "density")]
-            groups.append((location, square, *map(np.float32, weights)))
+            groups.append((location, square, *map(np.float64, weights)))
     mean = graph.sum([graph("Mul", w, location) for location, _, w, _ in groups])
     parts = []
     for location, square, _, density in groups:
@@ -235,10 +236,10 @@ def _located(graph, description, rows, group):
     """The location of new targets in the eyes of a group, and their mean square around it."""
     n = description["output"]["n_targets"]
     Z2, U = average(graph, rows, description["columns"], group)
+    Z2, of_all = graph.cast(Z2, DOUBLE), graph.cast(variance(graph, U), DOUBLE)
     location, log_noise = graph.between(Z2, 0, n), graph.between(Z2, n, 2 * n)
-    of_all = variance(graph, U)
-    open_part = graph("Min", graph.between(of_all, n, 2 * n), np.float32(engine.MOST_UNCERTAIN))
-    expected = graph("Exp", graph("Add", log_noise, graph("Mul", open_part, np.float32(0.5))))
-    return location, graph.sum(
-        [graph("Add", expected, np.float32(engine.LEAST_NOISE)), graph.between(of_all, 0, n)]
-    )
+    open_part = graph("Min", graph.between(of_all, n, 2 * n), np.float64(engine.MOST_UNCERTAIN))
+    log_noise = graph("Add", log_noise, graph("Mul", open_part, np.float64(0.5)))
+    noise = graph("Exp", graph("Clip", log_noise, -LARGEST_LOG, LARGEST_LOG))
+    noise = graph("Add", noise, np.float64(engine.LEAST_NOISE))
+    return location, graph("Add", noise, graph.between(of_all, 0, n))
