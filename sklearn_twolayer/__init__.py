@@ -2,14 +2,13 @@
 
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
+from ._version import __version__ as __version__
 from .displays import (
     ImportanceDisplay,
     IntervalCalibrationDisplay,
     LossCurveDisplay,
     PredictionIntervalDisplay,
 )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "SKOPS_TRUSTED_TYPES",

@@ -16,6 +16,7 @@ from ._fitted import FittedMixin
 from ._inspection import MOST_ROWS, MOST_ROWS_OF_A_CHUNK, InspectionMixin
 from ._members import MembersMixin
 from ._parallel import parallel
+from ._pickles import PicklesMixin
 from ._table import TableMixin
 from ._threads import one_blas_thread_if_small
 from ._validation import (
@@ -49,6 +50,7 @@ class BaseTwoLayer(
     MembersMixin,
     InspectionMixin,
     CallbackSupportMixin,
+    PicklesMixin,
     BaseEstimator,
     metaclass=ABCMeta,
 ):
@@ -185,6 +187,11 @@ class BaseTwoLayer(
         """What an earlier call left to go on from, or None."""
         if not self.__sklearn_is_fitted__():
             return None
+        if self._state["state"] is None:
+            raise ValueError(
+                f"this {type(self).__name__} was read from JSON, where there is no state of the "
+                "solver to go on from: predict with it, or fit with warm_start=False"
+            )
         start = engine.restore(self._state)
         for name in ("hidden_size", "skip"):
             value = getattr(start.choices, name)
