@@ -4,6 +4,7 @@ By default every pair of settings is met once; ``-m slow`` runs all the rest of 
 Where a check cannot hold by its nature, it is named here with the reason.
 """
 
+from functools import cache
 from itertools import combinations, product
 
 import pytest
@@ -125,7 +126,9 @@ def with_checks(quick, slow):
     # scikit-learn 1.6 hands pytest a generator, which pytest no longer likes
     parameters = list(quick.args[1])
     parameters += [pytest.param(*pair, marks=pytest.mark.slow) for pair in slow.args[1]]
-    return pytest.mark.parametrize(quick.args[0], parameters, **quick.kwargs)
+    # the name of an estimator takes milliseconds, and it is met with every check
+    ids = cache(quick.kwargs["ids"])
+    return pytest.mark.parametrize(quick.args[0], parameters, **{**quick.kwargs, "ids": ids})
 
 
 def run(estimator, check, cannot_hold=()):
