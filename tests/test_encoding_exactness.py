@@ -105,6 +105,7 @@ RELABELLED = {
 }
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @every_way
 @every_encoding

@@ -89,6 +89,7 @@ def whole_fit(model, X, y, **weights):
     return model
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_incremental_solver
 @IGNORE_CONVERGENCE
@@ -109,6 +110,7 @@ def test_many_partial_fits_are_one_fit(kind, solver, container, with_weights, sh
     check_same(model, expected, kind.X[inside])
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_incremental_solver
 @IGNORE_CONVERGENCE
@@ -414,6 +416,7 @@ class Interrupting:
         return float(self.n_calls)
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_solver
 @IGNORE_CONVERGENCE

@@ -4,14 +4,12 @@ By default every pair of settings is met once; ``-m slow`` runs all the rest of 
 Where a check cannot hold by its nature, it is named here with the reason.
 """
 
-from functools import cache
 from itertools import combinations, product
 
 import pytest
 from sklearn.utils import get_tags
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kinds import IGNORE_CONVERGENCE
+from kinds import IGNORE_CONVERGENCE, with_checks
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import LOSSES, SOLVERS
 
@@ -118,17 +116,6 @@ def test_tags_of_X_say_what_a_fit_takes(estimator, categorical_features, encodin
 
 def rest(settings):
     return [s for s in EVERYTHING if s not in settings]
-
-
-def with_checks(quick, slow):
-    """Mark a test to run with the checks of some estimators, and of others when asked to."""
-    quick, slow = (parametrize_with_checks(list(each)) for each in (quick, slow))
-    # scikit-learn 1.6 hands pytest a generator, which pytest no longer likes
-    parameters = list(quick.args[1])
-    parameters += [pytest.param(*pair, marks=pytest.mark.slow) for pair in slow.args[1]]
-    # the name of an estimator takes milliseconds, and it is met with every check
-    ids = cache(quick.kwargs["ids"])
-    return pytest.mark.parametrize(quick.args[0], parameters, **{**quick.kwargs, "ids": ids})
 
 
 def run(estimator, check, cannot_hold=()):
