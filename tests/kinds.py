@@ -16,8 +16,9 @@ every_solver = pytest.mark.parametrize("solver", SOLVERS)
 
 
 def slow(values):
-    """Values of a parameter that are met with ``-m slow`` only."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+    """Values of a parameter, or of several, that are met with ``-m slow`` only."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*each, marks=pytest.mark.slow) for each in several]
 
 
 def fitted_once(model, X, y):

@@ -287,6 +287,7 @@ def as_array(X, dtype=np.float64):
     return np.column_stack([codes - 1, X["age"], X["rooms"], X["code"], X["income"]]).astype(dtype)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_solver
 @every_encoding

@@ -304,6 +304,7 @@ def chunks_of_other_scale(X, y):
     yield 1e-3 * X, y
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_incremental_solver
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
@@ -522,6 +523,7 @@ def test_the_time_of_an_iteration_is_told(solver, options, clock, capsys):
     assert {float(line[3]) for line in reports(capsys)} == {0.25}
 
 
+@pytest.mark.sampled(3)
 @every_solver
 @either_estimator
 @IGNORE_CONVERGENCE
@@ -594,6 +596,7 @@ def test_divergence_in_a_stream_leaves_finite_predictions(kind, rate, batch_size
     assert np.isfinite(outputs(model, kind.X)).all()
 
 
+@pytest.mark.sampled(5)
 @every_incremental_solver
 @either_estimator
 @pytest.mark.parametrize("method", ["partial_fit", "warm start"])

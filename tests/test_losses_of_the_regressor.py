@@ -349,6 +349,7 @@ def test_the_prior_is_that_of_squared_errors(rng):
         model.predict(X, return_std=True)
 
 
+@pytest.mark.sampled(3)
 @every_loss
 @IGNORE_CONVERGENCE
 def test_streams_warm_starts_validation_and_pickles(options, rng):

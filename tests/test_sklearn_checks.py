@@ -201,6 +201,7 @@ def test_common_checks_of_weights_that_are_zero(estimator, check):
 OTHER_LOSSES = ("absolute_error", "quantile", "huber", "poisson", "gamma", "tweedie")
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     [TwoLayerRegressor(5, loss=loss, alpha=1.0, **BUDGETS["lbfgs"]) for loss in OTHER_LOSSES],
     [TwoLayerRegressor(5, loss=loss) for loss in OTHER_LOSSES],
@@ -209,11 +210,13 @@ def test_common_checks_of_losses(estimator, check):
     run(estimator, check, CANNOT_HOLD.get(LOSSES[estimator.loss].link, ()))
 
 
+@pytest.mark.sampled(3)
 @with_checks(estimators(BY_DEFAULT), estimators(rest(BY_DEFAULT)))
 def test_common_checks(estimator, check):
     run(estimator, check)
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     estimators(FEW, **SMALL_BATCHES),
     estimators(rest(FEW), **SMALL_BATCHES),
@@ -223,6 +226,7 @@ def test_common_checks_with_small_batches(estimator, check):
     run(estimator, check, CANNOT_HOLD["batch_size"] if incremental else ())
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     estimators(FEW, warm_start=True),
     estimators(rest(FEW), warm_start=True),

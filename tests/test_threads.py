@@ -280,7 +280,7 @@ def ends(process, patience=30):
     return False
 
 
-def forks_beside_fits(n_forks=20):
+def forks_beside_fits(n_forks=8):
     fit, before = FITS[0], threads()
     serial = fitted_bits(*fit)
     done = threading.Event()

@@ -630,11 +630,15 @@ class TestTables:
     @pytest.mark.parametrize(
         ("estimator", "load"),
         [
-            (TwoLayerClassifier, load_breast_cancer),
-            (TwoLayerClassifier, load_iris),
-            (TwoLayerClassifier, load_wine),
-            (TwoLayerRegressor, load_diabetes),
             (TwoLayerRegressor, load_linnerud),
+            *slow(
+                [
+                    (TwoLayerClassifier, load_breast_cancer),
+                    (TwoLayerClassifier, load_iris),
+                    (TwoLayerClassifier, load_wine),
+                    (TwoLayerRegressor, load_diabetes),
+                ]
+            ),
         ],
     )
     @pytest.mark.parametrize("seed", [0, *slow([1, 2])])
