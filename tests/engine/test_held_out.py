@@ -131,6 +131,7 @@ def test_a_kind_that_is_right_in_sample_only_has_no_weight():
     assert found.moderation is None
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("draw", [quantities, labels])
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_the_order_of_calls_does_not_matter(draw, n_folds):
@@ -260,6 +261,7 @@ DIVERGED = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("draw", [quantities, labels])
 @pytest.mark.parametrize("kinds", DIVERGED.values(), ids=DIVERGED)
 def test_what_diverged_has_no_weight(draw, kinds):

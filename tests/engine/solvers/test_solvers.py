@@ -117,6 +117,7 @@ class Problem:
         return fit(asked, seed, theta, keep_best)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("name", PROBLEMS)
 @every_solver
