@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, gen_batches
 
 from . import engine
 from ._constraints import check_parameters
+from ._documentation import DocumentationMixin
 from ._fitted import FittedMixin
 from ._inspection import InspectionMixin
 from ._members import MembersMixin
@@ -47,6 +48,7 @@ class BaseTwoLayer(
     FittedMixin,
     MembersMixin,
     InspectionMixin,
+    DocumentationMixin,
     BaseEstimator,
     metaclass=ABCMeta,
 ):

@@ -99,7 +99,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
           half a cosine wave. Whether the loss stalls does not matter: it ends after `max_iter`
           epochs, and has then converged;
         - ``"constant"``: it stays;
-        - ``"invscaling"``: ``learning_rate_init / (1 + t_) ** power_t``, t_ rows being seen so far;
+        - ``"invscaling"``: ``learning_rate_init / (1 + t_) ** power_t``, ``t_`` rows being seen so
+          far;
         - ``"adaptive"``: divided by five whenever the loss has stalled, down to 1e-6;
         - ``"exponential"``: ``learning_rate_init * decay_rate ** (epoch / decay_epochs)``;
         - ``"step"``: the same, changing only every `decay_epochs` epochs;
@@ -381,14 +382,14 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     n_features_used_ : int
         Number of columns of X that are used: all, or what `group_lasso` has left.
 
-    features_used_ : ndarray of shape (n_features_in_,)
+    features_used_ : ndarray of shape (`n_features_in_`,)
         Which these are, as booleans. With ``importance_getter="features_used_", threshold=0.5`` it
         is what :class:`~sklearn.feature_selection.SelectFromModel` asks for.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had any.
 
-    is_categorical_ : ndarray of shape (n_features_in_,) or None
+    is_categorical_ : ndarray of shape (`n_features_in_`,) or None
         Which columns are categories; None if there are none.
 
     categories_ : list of ndarray

@@ -57,6 +57,7 @@ ABOVE = (
         "_threads",
         "_class_weight",
         "_constraints",
+        "_documentation",
         "_encoded_names",
         "_scoring",
         "_validation",
