@@ -412,14 +412,14 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     skip_ : bool
         Whether the inputs also reach the outputs of the (leading) network directly.
 
-    n_members_ : int
-        Number of networks that were averaged; 1 if there is but one.
-
     members_ : list of dict
         What each of them is: its ``"solver"``, ``"encoding"``, ``"hidden_size"``, ``"activation"``
         and ``"skip"``, its ``"weight"`` in the average, and its ``"posterior"``: ``"full"`` by
         Laplace's approximation on the whole curvature, ``"kronecker"`` by the factors of its
         layers, or None.
+
+    n_members_ : int
+        Number of networks that were averaged; 1 if there is but one.
 
     dtype_ : str
         The precision in which the (leading) network was trained, ``"float32"`` or ``"float64"``.
@@ -427,12 +427,13 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     n_features_in_ : int
         Number of columns of X.
 
-    n_features_used_ : int
-        Number of columns of X that are used: all, or what `group_lasso` has left.
-
     features_used_ : ndarray of shape (`n_features_in_`,)
-        Which these are, as booleans. With ``importance_getter="features_used_", threshold=0.5`` it
-        is what :class:`~sklearn.feature_selection.SelectFromModel` asks for.
+        Which columns of X are used, as booleans: all, or what `group_lasso` has left. With
+        ``importance_getter="features_used_", threshold=0.5`` it is what
+        :class:`~sklearn.feature_selection.SelectFromModel` asks for.
+
+    n_features_used_ : int
+        How many these are.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had any.

@@ -1,5 +1,7 @@
 """Increments between knots, and a staircase under both encodings."""
 
+from itertools import pairwise
+
 import numpy as np
 import style
 
@@ -20,7 +22,7 @@ right.set(title="a staircase, noise 0.2", xlabel="x")
 right.legend(title="encoding", fontsize="small", loc="lower right")
 
 (knots,) = model.knots_
-for low, high in zip(knots[:-1], knots[1:], strict=True):
+for low, high in pairwise(knots):
     left.plot(grid, np.clip((grid - low) / (high - low), 0, 1), linewidth=1.2)
 left.plot(knots, np.zeros_like(knots), "|", color=style.BLACK, markersize=10)
 left.set(title="increments between 25 knots", xlabel="x")

@@ -18,15 +18,15 @@ plt.rcParams |= {
     "axes.spines.right": False,
     "axes.prop_cycle": plt.cycler(color=[BLUE, RED, GREEN, PINK, ORANGE, SKY]),
     "figure.constrained_layout.use": True,
-    "font.size": 10,
+    "font.size": 10.5,
     "legend.frameon": False,
     "svg.hashsalt": "sklearn-twolayer",
 }
 
 
-def panels(n_columns=2, height=3.0, **options):
+def panels(n_columns=2, height=2.9, **options):
     """A figure as wide as a page, and its axes."""
-    return plt.subplots(1, n_columns, figsize=(8.0, height), **options)
+    return plt.subplots(1, n_columns, figsize=(6.6, height), **options)
 
 
 def save(figure):
