@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -25,6 +26,14 @@ OPTIONS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+LAUNCH = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Puts the ends of two pipes where Chromium looks for them, and becomes Chromium."""
+
 PATIENCE = 60.0
 """Seconds after which an answer is given up."""
 
@@ -47,17 +56,12 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         ours, theirs = os.pipe(), os.pipe()
         self._from, self._to = theirs[0], ours[1]
-        # where Chromium looks for its pipe; by way of high numbers, so that neither is overwritten
+        # by way of high numbers, so that neither is overwritten by the other
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in (ours[0], theirs[1])]
-
-        def in_the_child():
-            os.dup2(high[0], 3)
-            os.dup2(high[1], 4)
-
+        options = [*OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank"]
         self._process = subprocess.Popen(
-            [self.executable, *OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank"],
-            preexec_fn=in_the_child,
-            pass_fds=(3, 4, *high),
+            [sys.executable, "-c", LAUNCH, *map(str, high), self.executable, *options],
+            pass_fds=high,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
