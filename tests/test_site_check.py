@@ -14,7 +14,7 @@ import check_site  # noqa: E402
 
 sys.path.remove(str(DOCS))
 
-PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8">
+PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width"></head><body><main>{}</main></body></html>"""
 SOUND = '<p id="here">Words</p><a href="other.html#there">other</a><a href="#here">here</a>'
 needs_browser = pytest.mark.skipif(browser.find_chromium() is None, reason="there is no Chromium")
