@@ -73,6 +73,7 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"plot_.*\.py",
     "reset_modules": ("matplotlib", "example_warnings.raise_them"),
     "reset_modules_order": "both",
