@@ -30,7 +30,7 @@ TOO_WIDE = """
 (() => {
   const scrolls = e => {
     for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
-      if (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(p).overflowX)) return true;
+      if (["auto", "scroll"].includes(getComputedStyle(p).overflowX)) return !p.querySelector("h1");
     return false;
   };
   const seen = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e);
@@ -42,7 +42,7 @@ TOO_WIDE = """
     + (e.textContent || e.alt || "").trim().slice(0, 40));
 })()
 """
-"""Elements that reach beyond the page, but for those inside something that scrolls by itself."""
+"""Elements beyond the edge, but for those inside something that scrolls, less than a whole page."""
 
 
 class Page(HTMLParser):

@@ -15,7 +15,7 @@ parts = model.hidden_features(grid) * model.coefs_[1][:, 0]
 
 figure, (left, right) = style.panels(sharex=True)
 left.plot(grid, parts, linewidth=1.5)
-left.set(title="four hidden units, times their output weights", xlabel="x")
+left.set(title="hidden units times their weights", xlabel="x")
 right.plot(x, y, ".", color="0.6", label="data")
 right.plot(grid, model.predict(grid), color=style.BLUE, label="prediction: their sum")
 right.set(title="what they add up to", xlabel="x", ylim=(-1.4, 1.9))
