@@ -13,7 +13,7 @@ from . import engine
 from ._constraints import check_parameters
 from ._documentation import DocumentationMixin
 from ._fitted import FittedMixin
-from ._inspection import InspectionMixin
+from ._inspection import MOST_ROWS, MOST_ROWS_OF_A_CHUNK, InspectionMixin
 from ._members import MembersMixin
 from ._parallel import parallel
 from ._table import TableMixin
@@ -93,6 +93,7 @@ class BaseTwoLayer(
             with one_blas_thread_if_small(plan.product_size):
                 fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
             self._keep(fitted, plan)
+            self._keep_importances(plan, MOST_ROWS)
         if self.verbose:
             print(summary(self, fitted), flush=True)
         self._warn(fitted)
@@ -119,6 +120,7 @@ class BaseTwoLayer(
             with one_blas_thread_if_small(plan.product_size):
                 fitted = engine.partial_fit(plan, random_state, start)
             self._keep(fitted, plan)
+            self._keep_importances(plan, MOST_ROWS_OF_A_CHUNK)
         if fitted.solution.status is engine.Status.DIVERGED:
             self._warn(fitted)
         return self

@@ -387,6 +387,15 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     n_features_used_ : int
         How many these are.
 
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
+        The share of each column in the movement of the outputs, with sum 1: what
+        :meth:`gradient_importances` finds in the rows that were trained on, at the end of the fit
+        or, after :meth:`partial_fit`, in the last chunk. Rows count by their weights, those of
+        classes included, and validation rows do not. Of more than 1,000 rows (200 of a chunk, 100
+        at least in wide networks with an encoding) it is that of so many, evenly spaced, each for
+        a share of the weight of all. All 0 where no output moves, 0 for columns that `group_lasso`
+        has dropped.
+
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had any.
 
@@ -699,6 +708,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
             if set(classes.tolist()) != set(known.tolist()):
                 raise ValueError(f"classes must stay what they were, {known}, got {classes}")
         return self._partial_fit(X, y, sample_weight, classes=classes)
+
+    def __call__(self, X: MatrixLike) -> np.ndarray:
+        """The same as :meth:`predict_proba`, for tools that take a model as a function of rows."""
+        return self.predict_proba(X)
 
     def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Logits, from which the probabilities are made; moderated where these are.

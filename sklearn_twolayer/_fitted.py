@@ -95,7 +95,10 @@ class FittedMixin:
     def _network_on(self, X):
         """The fitted network and checked rows: (coefs, intercepts, activation, X, origin)."""
         check_is_fitted(self)
-        X = self._columns_of(X)
+        return self._network_for(self._columns_of(X))
+
+    def _network_for(self, X):
+        """The same for rows that have been checked, categories by their codes."""
         if self._encoding is not None or engine.has_missing(X):
             X = engine.Encoded(X, self._known_encoding(), self._fill)
         return *self._network(), X, self._origin

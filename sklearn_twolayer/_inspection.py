@@ -4,7 +4,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import engine
+from ._threads import one_blas_thread_if_small
 from ._validation import MatrixLike, check_sample_weight
+
+MOST_ROWS, MOST_ROWS_OF_A_CHUNK, FEWEST_ROWS = 1000, 200, 100
+"""Rows that `feature_importances_` is computed from: after a fit, after a chunk, and at least."""
+
+MOST_PRODUCTS = 2**28
+"""Multiplications that this may take, rows times weights of the first layer times outputs."""
+
+GOLDEN_SECTION = (5**0.5 - 1) / 2
 
 
 class InspectionMixin:
@@ -131,7 +140,8 @@ class InspectionMixin:
         Returns
         -------
         ndarray of shape (n_features,)
-            One for each column of X: a category counts by the standard deviation of what its levels
+            One for each column of X, in their order, which is that of ``feature_names_in_`` where
+            they have names: a category counts by the standard deviation of what its levels
             contribute, and a number that is missing does not move. At least 0, with sum 1; float64.
             All 0 if the outputs do not move at all, or if no column of X varies. They do not depend
             on the units of the columns.
@@ -173,8 +183,13 @@ class InspectionMixin:
         >>> regressor.gradient_importances(X).round(1)
         array([0.2, 0.2, 0.2, 0.2, 0.1, 0. , 0. ])
         """
-        (W1, *to_outputs), intercepts, activation, X, _ = self._network_on(X)
-        weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight")
+        network = self._network_on(X)
+        weights = check_sample_weight(sample_weight, network[-2].shape[0], "sample_weight")
+        return self._importances(*network, weights)
+
+    def _importances(self, coefs, intercepts, activation, X, _, weights):
+        """Those of the columns of checked rows, by a network."""
+        W1, *to_outputs = coefs
         if weights is not None:
             present = np.flatnonzero(weights)
             is_encoded = isinstance(X, engine.Encoded)
@@ -191,3 +206,31 @@ class InspectionMixin:
         with np.errstate(all="ignore"):
             magnitude = magnitude / (magnitude.max() or 1.0)  # of the sum of all, finite as it is
             return magnitude / (magnitude.sum() or 1.0)
+
+    def _keep_importances(self, plan, most):
+        """Set `feature_importances_`, by at most so many of the rows of a plan."""
+        X, weights = plan.task.X, plan.task.weights
+        n_rows, enough = X.shape[0], most
+        if self._encoding is not None:
+            products = self.coefs_[0].size * self.n_outputs_
+            enough = min(most, max(FEWEST_ROWS, MOST_PRODUCTS // products))
+        if n_rows > enough:
+            X, weights = X[evenly_spaced(enough, n_rows, weights)], None
+        # the same bits for any number of threads
+        with one_blas_thread_if_small(0):
+            self.feature_importances_ = self._importances(*self._network_for(X[:]), weights)
+
+
+def evenly_spaced(n, n_rows, weights):
+    """The numbers of n rows, one from each of n parts of all rows that weigh the same.
+
+    A row that weighs more than a part comes several times. Where in its part a row is taken from
+    moves on by the golden section from part to part: a pattern that repeats, such as that of days
+    in rows of hours, is met at all its places.
+    """
+    part = np.arange(n)
+    place = (part + part * GOLDEN_SECTION % 1) / n
+    if weights is None:
+        return (place * n_rows).astype(np.intp)
+    heights = np.cumsum(weights)
+    return np.searchsorted(heights, place * heights[-1], side="right")

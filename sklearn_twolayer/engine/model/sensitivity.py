@@ -97,16 +97,58 @@ def _gradient_magnitude(
     W1, W2, W0, power = _in_units(in_steps, coefs[1], double, always=True)
     network = Folded(coefs, intercepts, activation, X, dtype=double)
     normalized = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
+    # a matrix of pairs of hidden units costs more than gradients where there are many of these
+    if isinstance(X, Encoded) or len(network.b1) > moved.n_columns * W2.shape[1]:
+        mean_square = _mean_square_row_by_row(network, moved, W1, W2, W0, X, normalized)
+    else:
+        mean_square = _mean_square(W1, W2, W0, *_moments_of_slopes(network, X, normalized))
+    magnitude = np.sqrt(mean_square)
+    return np.ldexp(magnitude, min(power + of_steps, 1000 - int(exponent(magnitude))))
+
+
+def _mean_square_row_by_row(
+    network: Folded,
+    moved: Movement,
+    W1: Array,
+    W2: Array,
+    W0: Array | None,
+    X: Any,
+    normalized: Array,
+) -> Array:
+    """sum_k mean_i of the squared movement of Z2_ik by each original column."""
     mean_square = np.zeros(moved.n_columns)
-    for block in _blocks(X, max(*coefs[0].shape, *W1.shape)):
+    for block in _blocks(X, max(*X.shape[1:], *W1.shape)):
         slope = network.slope(X[block])
         for k, to_output in enumerate(W2.T):
             gradient = (slope * to_output) @ W1.T
             if W0 is not None:
                 gradient += W0[:, k]
             mean_square += normalized[block] @ moved.squares(gradient, X, block)
-    magnitude = np.sqrt(mean_square)
-    return np.ldexp(magnitude, min(power + of_steps, 1000 - int(exponent(magnitude))))
+    return mean_square
+
+
+def _moments_of_slopes(network: Folded, X: Array, normalized: Array) -> tuple[Array, Array]:
+    """The means of a'(Z1), (n_hidden,), and of the products of two of them."""
+    n_hidden = network.W1.shape[1]
+    first, second = np.zeros(n_hidden), np.zeros((n_hidden, n_hidden))
+    for block in _blocks(X, n_hidden):
+        slope = network.slope(X[block])
+        weighted = slope * normalized[block, None]
+        first += weighted.sum(axis=0)
+        second += weighted.T @ slope
+    return first, second
+
+
+def _mean_square(W1: Array, W2: Array, W0: Array | None, first: Array, second: Array) -> Array:
+    """sum_k mean_i (sum_h W1_jh a'_ih W2_hk + W0_jk)^2 for each column j, without its gradients.
+
+    The square of the sum is one over pairs of hidden units, in which the mean over rows and the sum
+    over outputs are factors: the price does not grow with columns times outputs.
+    """
+    squares = (W1 @ (second * (W2 @ W2.T)) * W1).sum(axis=1)
+    if W0 is not None:
+        squares += (2 * (W1 * first) * (W0 @ W2.T)).sum(axis=1) + (W0**2).sum(axis=1)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _in_units(
