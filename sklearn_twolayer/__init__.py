@@ -2,11 +2,23 @@
 
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
-from .displays import LossCurveDisplay
+from .displays import (
+    ImportanceDisplay,
+    IntervalCalibrationDisplay,
+    LossCurveDisplay,
+    PredictionIntervalDisplay,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["LossCurveDisplay", "TwoLayerClassifier", "TwoLayerRegressor"]
+__all__ = [
+    "ImportanceDisplay",
+    "IntervalCalibrationDisplay",
+    "LossCurveDisplay",
+    "PredictionIntervalDisplay",
+    "TwoLayerClassifier",
+    "TwoLayerRegressor",
+]
 
 for _estimator in (TwoLayerClassifier, TwoLayerRegressor):
     # pickles and allow-lists name the public module, so files may move without breaking them

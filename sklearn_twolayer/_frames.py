@@ -46,6 +46,11 @@ def read_columns(estimator, X, library, reset):
     return _FRAMES[library][1](X), names
 
 
+def is_category(X, library, position):
+    """Whether a column of a frame holds categories or text."""
+    return _FRAMES[library][1](X)[position].kind in ("category", "text")
+
+
 def _hides_names(library, names):
     """Whether scikit-learn finds no names in such a frame, or refuses those that are there."""
     if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):

@@ -50,6 +50,15 @@ ABOVE = (
         "_table",
         "_validation_rows",
     ),
+    ("displays",),
+    (
+        "displays.importance",
+        "displays.interval_calibration",
+        "displays.loss_curve",
+        "displays.prediction_interval",
+    ),
+    ("displays.interval_artists",),
+    ("displays.axes", "displays.checking", "displays.tables", "displays.unwrapping"),
     ("_columns",),
     ("_frames",),
     ("_parallel", "_monotonic"),
@@ -62,7 +71,6 @@ ABOVE = (
         "_scoring",
         "_validation",
         "_verbose",
-        "displays",
     ),
 )
 """What stands above the door, in rows: a file may import from the rows below its own."""

@@ -59,6 +59,15 @@ def test_draws_a_pipeline_on_given_axes(fitted):
     ]
 
 
+def test_the_curve_of_an_average_is_that_of_its_leading_network():
+    options = {"n_members": 2, "hidden_size": 2, "random_state": 0}
+    model = TwoLayerClassifier(**options).fit(*load_iris(return_X_y=True))
+    (line,) = LossCurveDisplay.from_estimator(model, curve_kwargs={"c": "red"}).lines_
+    assert line.get_label() == "TwoLayerClassifier (leading one of 2 networks)"
+    assert line.get_color() == "red"
+    np.testing.assert_array_equal(line.get_ydata(), model.loss_curve_)
+
+
 def test_several_curves_without_names_have_no_legend():
     display = LossCurveDisplay(loss_curves=[[3, 2, 1], [1, 0.5]]).plot()
     assert len(display.lines_) == 2
@@ -72,7 +81,7 @@ def test_needs_a_fitted_estimator():
 
 def test_says_that_matplotlib_is_missing(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match="requires matplotlib"):
+    with pytest.raises(ImportError, match=r"requires matplotlib. You can install matplotlib"):
         LossCurveDisplay.from_estimator(fitted)
 
 

@@ -1,13 +1,12 @@
-"""Pictures of what happened during training."""
+"""How the loss fell in training."""
 
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Told apart by the colour-blind (Okabe and Ito 2008), one for each estimator in a picture."""
+from .axes import COLOURS, check_matplotlib, legend_above, new_axes, style
+from .unwrapping import unwrap
 
 WIDE_RANGE = 10
 """From a fall by this factor on, a logarithmic axis shows more of it."""
@@ -93,7 +92,8 @@ class LossCurveDisplay:
             ``GridSearchCV``, whose ``best_estimator_`` is one of these.
 
         name : str, default=None
-            What to call the curve; the class name by default.
+            What to call the curve; the class name by default. Of networks that are averaged the
+            curve is that of the leading one, and the default says so.
 
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
@@ -110,11 +110,11 @@ class LossCurveDisplay:
         LossCurveDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator)
-        network = _network_within(estimator)
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        network = unwrap(estimator, "loss_curve_", "a loss_curve_").estimator
         display = cls(
             loss_curves=[network.loss_curve_],
-            names=[type(network).__name__ if name is None else name],
+            names=[_name_of(network) if name is None else name],
             validation_scores=[getattr(network, "validation_scores_", None)],
             best_iters=[getattr(network, "best_iter_", None)],
         )
@@ -154,12 +154,11 @@ class LossCurveDisplay:
         ValueError
             If ``log_scale=True`` and a loss is not above zero.
         """
-        is_new = ax is None
-        ax = _new_axes(type(self).__name__) if is_new else ax
+        ax = new_axes(type(self).__name__) if ax is None else ax
         losses = [*self.loss_curves, *_losses_drawn(ax)]
         scale = _scale(np.concatenate([*map(np.asarray, losses), []]), log_scale)
         self.ax_, self.figure_ = ax, ax.figure
-        self._draw_losses(curve_kwargs or {})
+        self._draw_losses(curve_kwargs)
         self._draw_validation_scores()
         self._mark_best_iters()
         ax.set(xlabel="Iteration", ylabel="Loss", yscale=scale)
@@ -169,13 +168,15 @@ class LossCurveDisplay:
         return self
 
     def _draw_losses(self, curve_kwargs):
+        from matplotlib.lines import Line2D
+
         n_before = len(_losses_drawn(self.ax_))
         self.lines_ = []
         for number, curve in enumerate(self.loss_curves):
             name = self.names[number] if self.names else None
             colour = COLOURS[(n_before + number) % len(COLOURS)]
             options = {"color": colour, "marker": "o" if len(curve) == 1 else None, "label": name}
-            options |= curve_kwargs
+            options = style(options, curve_kwargs, Line2D)
             (line,) = self.ax_.plot(np.arange(1, len(curve) + 1), curve, **options)
             self.lines_.append(line)
 
@@ -210,33 +211,10 @@ class LossCurveDisplay:
         return f"{line.get_label()}, {what}" if self.names else None
 
 
-def _network_within(estimator):
-    """What has the loss curve, inside of pipelines and searches, however deep."""
-    within = estimator
-    while not hasattr(within, "loss_curve_"):
-        if hasattr(within, "best_estimator_"):
-            within = within.best_estimator_
-        elif hasattr(within, "steps"):
-            within = within.steps[-1][1]
-        elif hasattr(within, "regressor_"):
-            within = within.regressor_
-        else:
-            raise TypeError(
-                "estimator must have a loss_curve_, or be a Pipeline that ends in such a one or a "
-                f"search (with refit=True) that found it, got {estimator!r}"
-            )
-    return within
-
-
-def _new_axes(name):
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{name}.plot requires matplotlib. You can install it with `pip install matplotlib`"
-        ) from error
-    # the layout makes room for labels and numbers on both sides
-    return plt.subplots(layout="constrained")[1]
+def _name_of(network):
+    n_members = getattr(network, "n_members_", 1)
+    leading = f" (leading one of {n_members} networks)" if n_members > 1 else ""
+    return type(network).__name__ + leading
 
 
 def _losses_drawn(ax):
@@ -293,7 +271,7 @@ def _set_legend(ax, validation_ax):
             ax.get_legend_handles_labels(), validation_ax.get_legend_handles_labels(), strict=True
         )
     )
-    # the loss falls and the score rises: the middle of the right is what both leave free
-    validation_ax.legend(handles, labels, loc="center right", framealpha=1)
+    # the loss falls and the score rises, so that hardly any place inside is free
+    legend_above(validation_ax, handles, labels, inside="center right")
     if ax.get_legend() is not None:
         ax.get_legend().remove()
