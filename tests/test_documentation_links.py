@@ -13,9 +13,11 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
+import sklearn_twolayer
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, _documentation
 
-BUILT = Path(__file__).parents[1] / "docs" / "_build" / "html"
+DOCS = Path(__file__).parents[1] / "docs"
+BUILT = DOCS / "_build" / "html"
 ESTIMATORS = (TwoLayerClassifier, TwoLayerRegressor)
 ADDRESS = "https://example.invalid/stable/"
 
@@ -71,6 +73,12 @@ def test_subclasses_of_others_have_no_page(monkeypatch):
 
     monkeypatch.setattr(_documentation, "SITE", ADDRESS)
     assert not links(Theirs())
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="the documentation is in a checkout only")
+def test_the_reference_lists_what_is_public():
+    listed = (DOCS / "api" / "index.rst").read_text(encoding="utf-8").split()
+    assert not set(sklearn_twolayer.__all__) - set(listed)
 
 
 def text_of_link(link):
