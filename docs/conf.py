@@ -79,6 +79,7 @@ sphinx_gallery_conf = {
     "reset_modules_order": "both",
     "abort_on_example_error": False,
     "download_all_examples": False,
+    "ignore_repr_types": r"matplotlib|Display",
     "show_memory": False,
     "write_computation_times": False,
     "show_signature": False,
