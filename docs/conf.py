@@ -66,7 +66,7 @@ html_theme_options = {
     "footer_end": [],
     "back_to_top_button": False,
 }
-html_sidebars = {"index": [], "changelog": [], "contributing": [], "ecosystem": []}
+html_sidebars = {"index": [], "changelog": [], "contributing": []}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
