@@ -92,7 +92,8 @@ def learn_xor():
         standardize=False,
     )
     loss = engine.LOSSES["binary_log_loss"]
-    task = engine.Task(X, Y, None, 1, loss, settings, callback=_every_thousandth)
+    watcher = engine.EachIteration(_every_thousandth)
+    task = engine.Task(X, Y, None, 1, loss, settings, watcher=watcher)
     fitted = engine.fit(engine.make_plan(task), np.random.RandomState(0))
     raw = engine.raw_prediction(fitted.coefs, fitted.intercepts, engine.ACTIVATIONS["relu"], X)
     for (a, b), z in zip(X, raw[:, 0], strict=True):

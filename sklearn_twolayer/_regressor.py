@@ -513,6 +513,18 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     and ``"lm"`` merge equal rows (up to 10,000 rows), which makes weights and copies the same
     problem to the last bit.
 
+    On scikit-learn 1.9 and newer there is ``set_callbacks``, for callbacks of ``sklearn.callback``,
+    and :meth:`fit` tells them of nested tasks: held-out trials, networks that are averaged, their
+    starts, and iterations. How many iterations are announced is an upper limit; most runs converge
+    before. ``ProgressBar()`` needs ``rich``, and ``max_propagation_depth=None`` where a search is
+    around a pipeline. ``ScoringMonitor`` logs scores of the training rows: in an iteration those of
+    that network alone, at the end those of the model; scores of validation rows stay in
+    ``validation_scores_``. A callback that returns True from ``on_fit_task_end`` ends the run: its
+    best weights are kept, and no other network begins, but for those to average if it was a trial.
+    Networks are then trained one after the other, whatever `n_jobs` is, and found to be the same.
+    Beyond 1,000 iterations of a run a task is a block of them; of progress bars alone a run has at
+    most 25 tasks.
+
     References
     ----------
     .. [1] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural

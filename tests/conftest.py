@@ -1,8 +1,27 @@
 """What every test may lean on: one BLAS thread, one seed, and targets for any loss."""
 
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
+
+
+def pytest_report_header(config):
+    """Versions of the tools of the extra `ecosystem`, where it is them that are asked for."""
+    if config.option.markexpr != "ecosystem":
+        return None
+    extra = [each for each in requires("sklearn-twolayer") if "ecosystem" in each]
+    return "ecosystem: " + ", ".join(map(_name_and_version, extra))
+
+
+def _name_and_version(requirement):
+    name = re.match(r"[\w.-]+", requirement)[0]
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"{name} is missing"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,14 +16,17 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "pilot",
     "ambiguity",
     "left_out",
     "relevance",
     "held_out",
     "weighing",
+    "parts",
     "averaging",
     "run",
     "constant_noise",
+    "watching",
     "borrowing",
     "preparation",
     "plan",
@@ -39,6 +42,14 @@ LEAVES = ("settings", "numerics")
 ABOVE = (
     ("__main__",),
     ("",),  # the package itself
+    ("export",),
+    ("export.converters",),
+    ("export.onnx_model", "export.text"),
+    ("export.onnx_outputs", "export.restoration"),
+    ("export.onnx_posterior",),
+    ("export.onnx_network",),
+    ("export.onnx_rows",),
+    ("export.description", "export.onnx_graph"),
     ("_classifier", "_regressor"),
     ("_base",),
     (
@@ -62,6 +73,7 @@ ABOVE = (
     ("_columns",),
     ("_frames",),
     ("_parallel", "_monotonic"),
+    ("_pickles",),
     (
         "_threads",
         "_class_weight",
@@ -69,8 +81,10 @@ ABOVE = (
         "_documentation",
         "_encoded_names",
         "_scoring",
+        "_callbacks",
         "_validation",
         "_verbose",
+        "_version",
     ),
 )
 """What stands above the door, in rows: a file may import from the rows below its own."""

@@ -485,7 +485,7 @@ def clock(monkeypatch):
     """The clock of the reports, which stands still unless it is moved by hand."""
     hands = SimpleNamespace(now=0.0)
     fake = SimpleNamespace(perf_counter=lambda: hands.now)
-    monkeypatch.setattr("sklearn_twolayer.engine.solvers.monitor.time", fake)
+    monkeypatch.setattr("sklearn_twolayer.engine.solvers.progress.time", fake)
     return hands
 
 
