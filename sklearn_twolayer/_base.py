@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, gen_batches
 from . import engine
 from ._callbacks import CallbackSupportMixin, tasks_of, with_callbacks
 from ._constraints import check_parameters
+from ._documentation import DocumentationMixin
 from ._fitted import FittedMixin
 from ._inspection import MOST_ROWS, MOST_ROWS_OF_A_CHUNK, InspectionMixin
 from ._members import MembersMixin
@@ -49,6 +50,7 @@ class BaseTwoLayer(
     FittedMixin,
     MembersMixin,
     InspectionMixin,
+    DocumentationMixin,
     CallbackSupportMixin,
     PicklesMixin,
     BaseEstimator,

@@ -78,6 +78,7 @@ ABOVE = (
         "_threads",
         "_class_weight",
         "_constraints",
+        "_documentation",
         "_encoded_names",
         "_scoring",
         "_callbacks",
