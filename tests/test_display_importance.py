@@ -110,6 +110,12 @@ def test_importances_of_a_forest_without_rows(table):
     assert bars(display)[0][0] == "strong"
 
 
+def test_without_rows_those_of_training_are_meant(model, table):
+    display = ImportanceDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.importances, model.feature_importances_)
+    assert display.ax_.get_xlabel() == "Share in the movement of the prediction"
+
+
 def test_takes_any_importances():
     display = ImportanceDisplay(importances=[1, -2, 1], importance_name="Loss of score").plot()
     assert bars(display) == [("x0", 1), ("x2", 1), ("x1", -2)]

@@ -3,8 +3,6 @@ import sys
 import matplotlib
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.compose import TransformedTargetRegressor
@@ -54,6 +52,15 @@ def model(frame, y):
 @pytest.fixture
 def new(frame, y):
     return frame[160:], y[160:]
+
+
+def as_frame_of(library, X):
+    if library == "polars":
+        polars = pytest.importorskip("polars")
+        return polars.DataFrame({name: X[name].to_numpy() for name in X})
+    if library == "pyarrow":
+        return pytest.importorskip("pyarrow").Table.from_pandas(X, preserve_index=False)
+    return X
 
 
 def legend(display):
@@ -114,11 +121,7 @@ def test_a_band_moves_one_column_and_holds_the_others(library, model, new):
     expected = pd.DataFrame({"length": grid, "colour": X["colour"].mode()[0]})
     expected["colour"] = expected["colour"].astype(X["colour"].dtype)
     expected["depth of the water"] = median
-    given = {
-        "pandas": X,
-        "polars": pl.DataFrame({name: X[name].to_numpy() for name in X}),
-        "pyarrow": pa.Table.from_pandas(X, preserve_index=False),
-    }[library]
+    given = as_frame_of(library, X)
     options = {"feature": "length", "others": "typical", "grid": grid}
     display = PredictionIntervalDisplay.from_estimator(model, given, **options)
     np.testing.assert_allclose(display.line_.get_ydata(), model.predict(expected))
@@ -131,11 +134,7 @@ def test_a_band_moves_one_column_and_holds_the_others(library, model, new):
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_typical_rows_of_each_category(library, model, new):
     X = new[0]
-    given = {
-        "pandas": X,
-        "polars": pl.DataFrame({name: X[name].to_numpy() for name in X}),
-        "pyarrow": pa.Table.from_pandas(X, preserve_index=False),
-    }[library]
+    given = as_frame_of(library, X)
     options = {"feature": "colour", "others": "typical"}
     display = PredictionIntervalDisplay.from_estimator(model, given, **options)
     assert display.x.tolist() == ["a", "b", "c"]

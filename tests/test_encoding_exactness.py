@@ -42,6 +42,7 @@ def check_same(found, expected, way):
         assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -57,6 +58,7 @@ def test_whole_weights_are_copies(estimator, way, encoding):
     assert not np.allclose(outputs(clone(asked).fit(X, y), X), outputs(copied, X), atol=1e-4)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -105,6 +107,7 @@ RELABELLED = {
 }
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @every_way
 @every_encoding
@@ -231,6 +234,7 @@ UNITS = {
 WAYS_AND_UNITS = [(way, u) for way in WAYS for u in UNITS if (way, u[:3]) != ("default", "a x")]
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_encoding
 @pytest.mark.parametrize(("way", "units"), WAYS_AND_UNITS)
@@ -310,6 +314,7 @@ def check_mean_of_increments(fitted, X, spoilt, weights):
     assert_allclose(found, activation + age_at_mean, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -332,6 +337,7 @@ def test_an_unseen_level_is_the_mean_of_the_prior(estimator, way, encoding):
     assert not np.allclose(outputs(fitted, new), outputs(fitted, X), atol=1e-3)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding

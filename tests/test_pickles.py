@@ -12,9 +12,13 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from exported import TARGETS, fitted
 from kinds import IGNORE_CONVERGENCE
-from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, __version__
+from sklearn_twolayer import (
+    SKOPS_TRUSTED_TYPES,
+    TwoLayerClassifier,
+    TwoLayerRegressor,
+    __version__,
+)
 from sklearn_twolayer._pickles import KEY
-from sklearn_twolayer.export import SKOPS_TRUSTED_TYPES
 
 pytestmark = IGNORE_CONVERGENCE
 

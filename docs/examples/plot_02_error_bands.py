@@ -100,4 +100,5 @@ plt.show()
 
 # %%
 # **Take away.** ``predict(X, return_std=True)`` for deviations, ``predict_interval(X,
-# coverage=0.9)`` for bounds. Wide bars are information: they say where the model would be guessing.
+# coverage=0.9)`` for bounds. Wide bars are information: they say where the model would be
+# guessing.

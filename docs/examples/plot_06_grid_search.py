@@ -10,8 +10,8 @@ other, and this page shows the way: pipelines, searches, and what to search over
 # %%
 # What a grid over alpha finds
 # ----------------------------
-# Breast cancer, thirty columns in thirty units. We search for the penalty ``alpha`` by five-fold
-# cross-validation, as one would for any other network.
+# Breast cancer: many columns, each in a unit of its own. We search for the penalty ``alpha`` by
+# five-fold cross-validation, as one would for any other network.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn_twolayer import LossCurveDisplay, TwoLayerClassifier
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+print(f"{len(X)} rows, {X.shape[1]} columns")
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
 alphas = np.logspace(-2, 2, 5)
@@ -33,8 +34,8 @@ for alpha, score in zip(alphas, search.cv_results_["mean_test_score"], strict=Tr
 
 # %%
 # And what the evidence finds: the same network with ``alpha="auto"``, which is the default. It is
-# given one penalty *for each column* by a single fit, where a grid over thirty penalties would be
-# out of the question.
+# given one penalty *for each column* by a single fit, where a grid over that many penalties would
+# be out of the question.
 
 auto = TwoLayerClassifier(20, activation="tanh", random_state=0)
 score = -cross_val_score(auto, X, y, scoring="neg_log_loss", cv=folds).mean()
@@ -50,8 +51,8 @@ ax.legend()
 # Searching what is worth searching
 # ---------------------------------
 # A question that data cannot answer by regularisation alone is which *kind* of model to take: what
-# to do before the network, or whether numbers should bend at knots. Parameters inside of a pipeline
-# have the usual names with two underscores.
+# to do before the network, or whether numbers should bend at knots. Parameters inside of a
+# pipeline have the usual names with two underscores.
 
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline

@@ -15,9 +15,9 @@ with the size of the chunks.
 # row is first a question and then a lesson, so that the score is honest without a test set.
 #
 # Nobody knows in advance how long a stream will be, so nothing can be planned by its length: here
-# you choose ``alpha``, the size of mini-batches and the learning rate. Each call of ``partial_fit``
-# is one pass over its chunk, with as many steps as it has mini-batches; the default of 200 rows and
-# a rate of 0.001 is for streams that are far longer than this one.
+# you choose ``alpha``, the size of mini-batches and the learning rate. Each call of
+# ``partial_fit`` is one pass over its chunk, with as many steps as it has mini-batches; the
+# default of 200 rows and a rate of 0.001 is for streams that are far longer than this one.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -80,9 +80,9 @@ axes[-1].set_xlabel("probability of the second class")
 # Why
 # ---
 # Two things are at work. The evidence chooses a penalty that fits the table, instead of a fixed one
-# that lets a network learn three hundred rows by heart. And the probabilities know that the weights
-# are uncertain: where a row lies far from those in training, ``predict_proba`` moves towards one
-# half. ``moderate=False`` shows the same networks without it:
+# that lets a network learn three hundred rows by heart. And the probabilities know that the
+# weights are uncertain: the less is known about a row, the more ``predict_proba`` is drawn towards
+# one half. ``moderate=False`` is the same without it:
 
 sure = TwoLayerClassifier(moderate=False, random_state=0).fit(X_train, y_train)
 for name, model in (("moderated", models["TwoLayerClassifier"]), ("not moderated", sure)):
@@ -106,7 +106,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 digits = TwoLayerClassifier(50, random_state=0).fit(X_train, y_train)
 p = digits.predict_proba(X_test)
 print(f"accuracy {digits.score(X_test, y_test):.3f}, log loss {log_loss(y_test, p):.3f}")
-print(f"mean certainty {p.max(axis=1).mean():.3f}, which is what the accuracy should be")
+print(f"mean certainty {p.max(axis=1).mean():.3f}")
 
 is_label = (y_test[:, None] == np.arange(10)).ravel()
 CalibrationDisplay.from_predictions(
@@ -115,6 +115,10 @@ CalibrationDisplay.from_predictions(
 plt.show()
 
 # %%
+# Mean certainty and accuracy should be the same number. Here the network is right more often than
+# it says: with so many pixels it is timid rather than rash, and the curve is steeper than the
+# diagonal.
+#
 # **Take away.** Look at the log loss and the calibration curve before you use a probability. Here
 # they are good without a ``CalibratedClassifierCV`` behind the model, which would take rows away
 # from training. (It works, too, if you want it.)

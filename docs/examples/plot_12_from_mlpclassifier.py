@@ -29,7 +29,7 @@ careful = GridSearchCV(
         StandardScaler(),
         MLPClassifier((50,), learning_rate_init=0.01, max_iter=2000, random_state=0),
     ),
-    {"mlpclassifier__alpha": [1e-3, 1e-1, 10]},
+    {"mlpclassifier__alpha": [0.01, 1.0]},
     cv=3,
 )
 
@@ -68,8 +68,9 @@ print("loss_ and best_loss_:", round(network.loss_, 4), round(network.best_loss_
 # %%
 # And so do most parameters: ``activation``, ``solver``, ``batch_size``, ``learning_rate``,
 # ``learning_rate_init``, ``max_iter``, ``early_stopping``, ``validation_fraction``,
-# ``n_iter_no_change``, ``momentum``, ``beta_1``, ``warm_start``, ``random_state`` and others. Given
-# the same numbers, Adam and SGD take the same steps. The loss curve is there for every solver:
+# ``n_iter_no_change``, ``momentum``, ``beta_1``, ``warm_start``, ``random_state`` and others.
+# Given the same numbers, Adam and SGD take the same steps. The loss curve is there for every
+# solver:
 
 LossCurveDisplay.from_estimator(network)
 
@@ -79,8 +80,8 @@ LossCurveDisplay.from_estimator(network)
 # ``hidden_layer_sizes=(50,)`` is ``hidden_size=50``: one layer, one number. Left alone, several
 # networks of different kinds are averaged.
 #
-# ``alpha`` is chosen by the data, per column. If you give a number, it is the precision of a prior:
-# it does not depend on the size of mini-batches, as MLPClassifier's does.
+# ``alpha`` is chosen by the data, per column. If you give a number, it is the precision of a
+# prior: it does not depend on the size of mini-batches, as MLPClassifier's does.
 #
 # ``early_stopping`` is not needed against overfitting, since the penalty takes care of that. It is
 # there for every solver, and rates by the loss unless you name a scorer; rows of your own can be

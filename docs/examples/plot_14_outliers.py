@@ -70,10 +70,10 @@ ax.semilogy(np.arange(240), residual / usual, ".", color="grey", label="all rows
 ax.semilogy(wrong, residual[wrong] / usual, "x", color="#D55E00", label="wrong ones")
 ax.axhline(5, color="black", linestyle=":")
 ax.set(xlabel="row", ylabel="residual / usual one")
-ax.legend(loc="center right")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %%
-# **Take away.** ``loss="huber"`` if you want a mean and distrust some rows, ``"absolute_error"`` if
-# a median is what you want anyway. Both are fitted as usual, choose their regularisation by
+# **Take away.** ``loss="huber"`` if you want a mean and distrust some rows, ``"absolute_error"``
+# if a median is what you want anyway. Both are fitted as usual, choose their regularisation by
 # themselves, and have intervals.

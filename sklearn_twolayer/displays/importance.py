@@ -18,6 +18,8 @@ LETTERS_ACROSS = 36
 
 KINDS = ("gradients", "prior")
 
+MOVEMENT = "Share in the movement of the prediction"
+
 
 class ImportanceDisplay:
     """A bar for each column, the longest on top.
@@ -93,7 +95,7 @@ class ImportanceDisplay:
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features), default=None
             Rows to average the slopes over; they may be those of training. A pipeline transforms
             them first, and the bars are for the columns that reach the network. Without rows
-            ``feature_importances_`` are drawn.
+            ``feature_importances_`` are drawn, which are those of rows of training.
 
         kind : {"gradients", "prior"}, default="gradients"
             - ``"gradients"``: ``gradient_importances(X)``, the share of each column in how far the
@@ -221,12 +223,13 @@ def _importances(estimator, X, kind, sample_weight):
     elif X is None:
         wanted = "feature_importances_, unless X is given"
         inside = unwrap(estimator, "feature_importances_", wanted)
-        importances, what = inside.estimator.feature_importances_, "Importance"
+        importances = inside.estimator.feature_importances_
+        what = MOVEMENT if hasattr(inside.estimator, "gradient_importances") else "Importance"
     else:
         wanted = "gradient_importances, as TwoLayerRegressor has"
         inside = unwrap(estimator, "gradient_importances", wanted, X)
         importances = inside.estimator.gradient_importances(inside.X, sample_weight)
-        what = "Share in the movement of the prediction"
+        what = MOVEMENT
     names = getattr(inside.estimator, "feature_names_in_", inside.column_names)
     return {"importances": importances, "feature_names": names, "importance_name": what}
 

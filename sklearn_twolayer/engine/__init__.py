@@ -61,8 +61,9 @@ from .plan import Plan, make_plan
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
-from .solvers.monitor import Monitor, Progress, Report
+from .solvers.monitor import Monitor
 from .solvers.optimizers import OPTIMIZERS
+from .solvers.progress import EachIteration, Part, Progress, Report, Together, Watcher
 from .solvers.schedules import SCHEDULES
 from .solvers.solution import Solution, Status
 from .task import (
@@ -89,12 +90,14 @@ __all__ = [
     "SOLVERS",
     "ULPS_AHEAD",
     "Continuation",
+    "EachIteration",
     "Encoded",
     "Encoding",
     "Fit",
     "LocatedLoss",
     "Moderation",
     "Monitor",
+    "Part",
     "Plan",
     "Predictive",
     "Progress",
@@ -105,6 +108,8 @@ __all__ = [
     "Solution",
     "Status",
     "Task",
+    "Together",
+    "Watcher",
     "activation_of",
     "bounds_of_numbers",
     "choose_columns",

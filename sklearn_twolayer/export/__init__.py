@@ -92,10 +92,10 @@ with numbers moved to the nearest of both, and between ``least_prediction`` and
 skops
 -----
 Files of skops hold these estimators without pickles. skops asks which types to trust; it is one for
-each estimator, and all are in ``SKOPS_TRUSTED_TYPES``::
+each estimator, and both are in ``sklearn_twolayer.SKOPS_TRUSTED_TYPES``::
 
     import skops.io
-    from sklearn_twolayer.export import SKOPS_TRUSTED_TYPES
+    from sklearn_twolayer import SKOPS_TRUSTED_TYPES
 
     skops.io.dump(model, "model.skops")
     skops.io.load("model.skops", trusted=SKOPS_TRUSTED_TYPES)
@@ -108,8 +108,7 @@ does not know is an error. For years, keep JSON.
 """
 
 from .converters import register
-from .description import SKOPS_TRUSTED_TYPES
 from .onnx_model import to_onnx
 from .text import from_json, to_json
 
-__all__ = ["SKOPS_TRUSTED_TYPES", "from_json", "register", "to_json", "to_onnx"]
+__all__ = ["from_json", "register", "to_json", "to_onnx"]

@@ -17,9 +17,6 @@ FORMAT, FORMAT_VERSION = "sklearn-twolayer", 1
 
 ESTIMATORS = {each.__name__: each for each in (TwoLayerClassifier, TwoLayerRegressor)}
 
-SKOPS_TRUSTED_TYPES = [f"{each.__module__}.{name}" for name, each in ESTIMATORS.items()]
-"""What skops calls the types of this package that its files hold."""
-
 OF_THE_FIT = (
     *("n_features_used_", "n_effective_parameters_", "log_evidence_", "loss_", "best_loss_"),
     *("best_iter_", "best_validation_score_", "n_iter_", "t_", "solver_", "hidden_size_", "skip_"),
