@@ -2,6 +2,7 @@
 
 from ._classifier import TwoLayerClassifier
 from ._regressor import TwoLayerRegressor
+from ._version import __version__ as __version__
 from .displays import (
     ImportanceDisplay,
     IntervalCalibrationDisplay,
@@ -9,9 +10,8 @@ from .displays import (
     PredictionIntervalDisplay,
 )
 
-__version__ = "0.1.0"
-
 __all__ = [
+    "SKOPS_TRUSTED_TYPES",
     "ImportanceDisplay",
     "IntervalCalibrationDisplay",
     "LossCurveDisplay",
@@ -19,6 +19,11 @@ __all__ = [
     "TwoLayerClassifier",
     "TwoLayerRegressor",
 ]
+
+SKOPS_TRUSTED_TYPES = ["sklearn_twolayer.TwoLayerClassifier", "sklearn_twolayer.TwoLayerRegressor"]
+"""The types that skops has to be told to trust, in ``skops.io.load(file, trusted=...)`` and in
+``mlflow.sklearn.log_model(model, skops_trusted_types=...)``: what estimators hold are arrays,
+numbers, strings, lists and dicts."""
 
 for _estimator in (TwoLayerClassifier, TwoLayerRegressor):
     # pickles and allow-lists name the public module, so files may move without breaking them

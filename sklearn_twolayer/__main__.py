@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from . import LossCurveDisplay, TwoLayerClassifier, TwoLayerRegressor, engine
+from . import LossCurveDisplay, TwoLayerClassifier, TwoLayerRegressor, __version__, engine
 
 TABLES = {
     "breast cancer": (datasets.load_breast_cancer, "classification"),
@@ -92,7 +92,8 @@ def learn_xor():
         standardize=False,
     )
     loss = engine.LOSSES["binary_log_loss"]
-    task = engine.Task(X, Y, None, 1, loss, settings, callback=_every_thousandth)
+    watcher = engine.EachIteration(_every_thousandth)
+    task = engine.Task(X, Y, None, 1, loss, settings, watcher=watcher)
     fitted = engine.fit(engine.make_plan(task), np.random.RandomState(0))
     raw = engine.raw_prediction(fitted.coefs, fitted.intercepts, engine.ACTIVATIONS["relu"], X)
     for (a, b), z in zip(X, raw[:, 0], strict=True):
@@ -113,8 +114,10 @@ def _progress(text):
 
 def main():
     """Run the demonstration."""
-    parser = argparse.ArgumentParser(prog="python -m sklearn_twolayer", description=__doc__)
+    about = __doc__.partition("\n\n")[2]
+    parser = argparse.ArgumentParser(prog="python -m sklearn_twolayer", description=about)
     parser.add_argument("--plot", metavar="FILE.png", help="draw the loss curves into this file")
+    parser.add_argument("--version", action="version", version=f"sklearn-twolayer {__version__}")
     arguments = parser.parse_args()
     if arguments.plot and find_spec("matplotlib") is None:
         parser.error("--plot needs matplotlib: pip install matplotlib")

@@ -10,11 +10,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, gen_batches
 
 from . import engine
+from ._callbacks import CallbackSupportMixin, tasks_of, with_callbacks
 from ._constraints import check_parameters
+from ._documentation import DocumentationMixin
 from ._fitted import FittedMixin
 from ._inspection import MOST_ROWS, MOST_ROWS_OF_A_CHUNK, InspectionMixin
 from ._members import MembersMixin
 from ._parallel import parallel
+from ._pickles import PicklesMixin
 from ._table import TableMixin
 from ._threads import one_blas_thread_if_small
 from ._validation import (
@@ -47,6 +50,9 @@ class BaseTwoLayer(
     FittedMixin,
     MembersMixin,
     InspectionMixin,
+    DocumentationMixin,
+    CallbackSupportMixin,
+    PicklesMixin,
     BaseEstimator,
     metaclass=ABCMeta,
 ):
@@ -78,27 +84,37 @@ class BaseTwoLayer(
     def _fit(self, X, y, sample_weight, held_out):
         """Train to the end; `held_out` is (X_val, y_val, sample_weight_val)."""
         with unchanged_on_error(self), np.errstate(all="ignore"):
-            check_parameters(self)
-            start = self._continuation() if self.warm_start else None
-            task = self._task(X, y, sample_weight, start)
-            random_state = self._random_stream(start)
-            task = self._with_validation(task, held_out, random_state)
-            if self.group_lasso:
-                task = self._with_chosen_columns(task, random_state, start)
-            # its products are small, and threads that others limit meanwhile may never end
-            with one_blas_thread_if_small(0):
-                plan = engine.make_plan(task, start)
-            with one_blas_thread_if_small(plan.product_size):
-                fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
-            self._keep(fitted, plan)
-            self._keep_importances(plan, MOST_ROWS)
+            fitted = self._train(X, y, sample_weight, held_out)
         if self.verbose:
             print(summary(self, fitted), flush=True)
         self._warn(fitted)
         return self
 
+    @with_callbacks  # what is left open for them is closed here, before an error undoes the rest
+    def _train(self, X, y, sample_weight, held_out):
+        check_parameters(self)
+        tasks = tasks_of(self, X, y, sample_weight)
+        start = self._continuation() if self.warm_start else None
+        task = self._task(X, y, sample_weight, start, watcher=tasks)
+        random_state = self._random_stream(start)
+        task = self._with_validation(task, held_out, random_state)
+        if self.group_lasso:
+            task = self._with_chosen_columns(task, random_state, start)
+        # its products are small, and threads that others limit meanwhile may never end
+        with one_blas_thread_if_small(0):
+            plan = engine.make_plan(task, start)
+        with one_blas_thread_if_small(plan.product_size):
+            fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
+        self._keep(fitted, plan)
+        self._keep_importances(plan, MOST_ROWS)
+        if tasks is not None:
+            tasks.finish()
+        return fitted
+
     def _with_chosen_columns(self, task, random_state, start):
         """The task without the columns that are not needed; those of an earlier fit stay out."""
+        if task.watcher is not None:
+            task.watcher.begin(engine.Part("fit", n_parts=2))  # to choose takes as long as to train
         if start is None or self.features_used_.all():
             with one_blas_thread_if_small(0):
                 used = engine.choose_columns(task, random_state, parallel(self.n_jobs))
@@ -123,7 +139,7 @@ class BaseTwoLayer(
             self._warn(fitted)
         return self
 
-    def _task(self, X, y, sample_weight, start, streaming=False, **targets):
+    def _task(self, X, y, sample_weight, start, streaming=False, watcher=None, **targets):
         """Everything the engine is to know of the rows to train on."""
         chosen = {field.name: getattr(self, field.name) for field in fields(engine.Settings)}
         if not isinstance(self.dtype, str):
@@ -146,8 +162,13 @@ class BaseTwoLayer(
             n_levels=None if self._columns is None else self._known_columns().n_levels(),
             has_missing=engine.has_missing(X),
             monotonic=self._monotonic_directions(),
-            callback=engine.Report(self.verbose) if self.verbose else None,
+            watcher=self._watcher(watcher),
         )
+
+    def _watcher(self, other):
+        """Who watches the fit: what prints its progress, another one, both or nobody."""
+        report = engine.Report(self.verbose) if self.verbose else None
+        return engine.Together((report, other)) if report and other else report or other
 
     def _rows(self, X, y, sample_weight, learn=None, suffix=""):
         """Checked and encoded rows of positive weight: (X, Y, weights).
@@ -168,6 +189,11 @@ class BaseTwoLayer(
         """What an earlier call left to go on from, or None."""
         if not self.__sklearn_is_fitted__():
             return None
+        if self._state["state"] is None:
+            raise ValueError(
+                f"this {type(self).__name__} was read from JSON, where there is no state of the "
+                "solver to go on from: predict with it, or fit with warm_start=False"
+            )
         start = engine.restore(self._state)
         for name in ("hidden_size", "skip"):
             value = getattr(start.choices, name)

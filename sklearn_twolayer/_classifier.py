@@ -99,7 +99,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
           half a cosine wave. Whether the loss stalls does not matter: it ends after `max_iter`
           epochs, and has then converged;
         - ``"constant"``: it stays;
-        - ``"invscaling"``: ``learning_rate_init / (1 + t_) ** power_t``, t_ rows being seen so far;
+        - ``"invscaling"``: ``learning_rate_init / (1 + t_) ** power_t``, ``t_`` rows being seen so
+          far;
         - ``"adaptive"``: divided by five whenever the loss has stalled, down to 1e-6;
         - ``"exponential"``: ``learning_rate_init * decay_rate ** (epoch / decay_epochs)``;
         - ``"step"``: the same, changing only every `decay_epochs` epochs;
@@ -363,14 +364,14 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     skip_ : bool
         Whether the inputs also reach the outputs of the (leading) network directly.
 
-    n_members_ : int
-        Number of networks that were averaged; 1 if there is but one.
-
     members_ : list of dict
         What each of them is: its ``"solver"``, ``"encoding"``, ``"hidden_size"``, ``"activation"``
         and ``"skip"``, its ``"weight"`` in the average, and its ``"posterior"``: ``"full"`` by
         Laplace's approximation on the whole curvature, ``"kronecker"`` by the factors of its
         layers, or None.
+
+    n_members_ : int
+        Number of networks that were averaged; 1 if there is but one.
 
     dtype_ : str
         The precision in which the (leading) network was trained, ``"float32"`` or ``"float64"``.
@@ -378,10 +379,15 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     n_features_in_ : int
         Number of columns of X.
 
-    n_features_used_ : int
-        Number of columns of X that are used: all, or what `group_lasso` has left.
+    features_used_ : ndarray of shape (`n_features_in_`,)
+        Which columns of X are used, as booleans: all, or what `group_lasso` has left. With
+        ``importance_getter="features_used_", threshold=0.5`` it is what
+        :class:`~sklearn.feature_selection.SelectFromModel` asks for.
 
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    n_features_used_ : int
+        How many these are.
+
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
         The share of each column in the movement of the outputs, with sum 1: what
         :meth:`gradient_importances` finds in the rows that were trained on, at the end of the fit
         or, after :meth:`partial_fit`, in the last chunk. Rows count by their weights, those of
@@ -390,14 +396,10 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         a share of the weight of all. All 0 where no output moves, 0 for columns that `group_lasso`
         has dropped.
 
-    features_used_ : ndarray of shape (n_features_in_,)
-        Which these are, as booleans. With ``importance_getter="features_used_", threshold=0.5`` it
-        is what :class:`~sklearn.feature_selection.SelectFromModel` asks for.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had any.
 
-    is_categorical_ : ndarray of shape (n_features_in_,) or None
+    is_categorical_ : ndarray of shape (`n_features_in_`,) or None
         Which columns are categories; None if there are none.
 
     categories_ : list of ndarray
@@ -467,6 +469,18 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     size times the mean weight of all rows, so their expected gradient is that of F. ``"lbfgs"``
     and ``"lm"`` merge equal rows (up to 10,000 rows), which makes weights and copies the same
     problem to the last bit.
+
+    On scikit-learn 1.9 and newer there is ``set_callbacks``, for callbacks of ``sklearn.callback``,
+    and :meth:`fit` tells them of nested tasks: held-out trials, networks that are averaged, their
+    starts, and iterations. How many iterations are announced is an upper limit; most runs converge
+    before. ``ProgressBar()`` needs ``rich``, and ``max_propagation_depth=None`` where a search is
+    around a pipeline. ``ScoringMonitor`` logs scores of the training rows: in an iteration those of
+    that network alone, at the end those of the model; scores of validation rows stay in
+    ``validation_scores_``. A callback that returns True from ``on_fit_task_end`` ends the run: its
+    best weights are kept, and no other network begins, but for those to average if it was a trial.
+    Networks are then trained one after the other, whatever `n_jobs` is, and found to be the same.
+    Beyond 1,000 iterations of a run a task is a block of them; of progress bars alone a run has at
+    most 25 tasks.
 
     References
     ----------

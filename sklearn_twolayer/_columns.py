@@ -190,7 +190,7 @@ def _codes(column, known):
     labels, codes = _levels(column)
     found = {label for label in labels if label is not None}
     if known is None:
-        known = _as_array(sorted(found))
+        known = label_array(sorted(found))
     elif found and len(known) and _are_text(found) != _are_text(known):
         was, now = ("text", "numbers") if _are_text(known) else ("numbers", "text")
         raise ValueError(f"held categories that were {was} in training, and holds {now} now")
@@ -203,7 +203,8 @@ def _are_text(labels):
     return isinstance(next(iter(labels)), str)
 
 
-def _as_array(labels):
+def label_array(labels):
+    """Labels of one kind as an array, which holds each of them as it is."""
     array = np.array(labels, dtype=object if not labels or _are_text(labels) else None)
     return array if array.tolist() == labels else np.array(labels, dtype=object)
 

@@ -51,23 +51,33 @@ class FittedMixin:
         self._state = engine.preserve(fitted.continuation)
         self._random_state = fitted.random_state.get_state(legacy=False)
 
-    def _keep_weights(self, coefs, intercepts, activation, encoding, scaling):
-        self.coefs_, self.intercepts_ = coefs[:2], intercepts
-        self.skip_coef_ = coefs[2] if len(coefs) > 2 else None
-        # prediction does not change when a parameter is set after the fit
+    def _keep_weights(self, *weights):
+        vars(self).update(self._attributes_of_weights(*weights))
+
+    @staticmethod
+    def _attributes_of_weights(coefs, intercepts, activation, encoding, scaling):
+        """What it takes to predict, by name."""
         names, sizes = ([activation], [len(intercepts[0])])
         if not isinstance(activation, str):
             names, sizes = activation
-        self.activation_ = names[0] if len(set(names)) == 1 else names
-        self._hidden_sizes = sizes
-        # where float32 rows are counted from; any point gives the same function
-        self._origin = scaling.X.origin()
-        self._encoding = None if encoding is None else dict(vars(encoding))
-        # what stands for a missing value in each encoded column
-        self._fill = scaling.fill
-        # what targets were divided by in training
-        self._unit_of_y = scaling.Y_scale
-        self._predictive, self._no_posterior = None, "the fit has not ended yet"
+        return {
+            "coefs_": coefs[:2],
+            "intercepts_": intercepts,
+            "skip_coef_": coefs[2] if len(coefs) > 2 else None,
+            # prediction does not change when a parameter is set after the fit
+            "activation_": names[0] if len(set(names)) == 1 else names,
+            "_hidden_sizes": sizes,
+            # where float32 rows are counted from; any point gives the same function
+            "_origin": scaling.X.origin(),
+            "_encoding": None if encoding is None else dict(vars(encoding)),
+            # what stands for a missing value in each encoded column
+            "_fill": scaling.fill,
+            # what targets were divided by in training
+            "_unit_of_y": scaling.Y_scale,
+            "_predictive": None,
+            "_noise": None,
+            "_no_posterior": "the fit has not ended yet",
+        }
 
     def _keep_loss(self, fitted):
         """What became of the parameters of the loss."""

@@ -158,6 +158,7 @@ class InspectionMixin:
         See Also
         --------
         input_gradients : Slopes at each row, with their signs.
+        feature_importances_ : These numbers for the training rows, an attribute of the class.
         sklearn.inspection.permutation_importance : What a score loses without a column.
 
         Notes

@@ -16,16 +16,19 @@ WINGS = ("bayes", "solvers", "model", "data")
 """Each may import those behind it, never one before it."""
 FRONT = (
     "fitting",
+    "pilot",
     "ambiguity",
     "left_out",
     "relevance",
     "held_out",
     "weighing",
+    "parts",
     "averaging",
     "run",
     "wide",
     "raw_units",
     "constant_noise",
+    "watching",
     "borrowing",
     "preparation",
     "plan",
@@ -41,6 +44,14 @@ LEAVES = ("settings", "numerics")
 ABOVE = (
     ("__main__",),
     ("",),  # the package itself
+    ("export",),
+    ("export.converters",),
+    ("export.onnx_model", "export.text"),
+    ("export.onnx_outputs", "export.restoration"),
+    ("export.onnx_posterior",),
+    ("export.onnx_network",),
+    ("export.onnx_rows",),
+    ("export.description", "export.onnx_graph"),
     ("_classifier", "_regressor"),
     ("_base",),
     (
@@ -64,17 +75,23 @@ ABOVE = (
     ("_columns",),
     ("_frames",),
     ("_parallel", "_monotonic"),
+    ("_pickles",),
     (
         "_threads",
         "_class_weight",
         "_constraints",
+        "_documentation",
         "_encoded_names",
         "_scoring",
+        "_callbacks",
         "_validation",
         "_verbose",
+        "_version",
     ),
 )
 """What stands above the door, in rows: a file may import from the rows below its own."""
+REQUIRED = ("numpy", "scipy", "sklearn", "joblib", "threadpoolctl", "sklearn_twolayer")
+"""What may be imported anywhere; other packages are those of extras."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 OF_THE_ENGINE = sorted((PACKAGE / "engine").rglob("*.py"))
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
@@ -176,6 +193,18 @@ def test_what_is_forbidden_is_found(importer, imported):
 @pytest.mark.parametrize("imported", ["sklearn.base", "threadpoolctl", "joblib"])
 def test_other_libraries_stay_outside(imported):
     assert complaint(f"{DOOR}.data.rows", imported)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_packages_of_extras_are_imported_inside_functions(path):
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            packages = {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            packages = {node.module.partition(".")[0]}
+        else:
+            continue
+        assert packages <= {*REQUIRED, *sys.stdlib_module_names}
 
 
 def test_every_file_has_its_place():

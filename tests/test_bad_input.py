@@ -429,6 +429,7 @@ def bad_parameter_case(name, value):
     )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("estimator", "name", "value"), BAD_PARAMETERS)
 def test_a_bad_parameter_is_named_and_changes_nothing(estimator, name, value):
     case = bad_parameter_case(name, value)

@@ -1,6 +1,5 @@
 """The model as a function of rows, and scikit-learn's tools, for which it stays an estimator."""
 
-import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -121,14 +120,3 @@ def test_its_picture_is_that_of_an_estimator(estimator, data, method):
     ):
         assert name in repr(model)
         assert name in estimator_html_repr(model)
-
-
-@either
-def test_other_processes_get_the_estimator_itself(estimator, data, method):
-    X, y = data
-    models = joblib.Parallel(n_jobs=2)(joblib.delayed(clone(estimator).fit)(X, y) for _ in "ab")
-    found, called = joblib.Parallel(n_jobs=2)(
-        [joblib.delayed(type)(models[0]), joblib.delayed(models[1])(X)]
-    )
-    assert found is type(estimator)
-    assert_array_equal(called, clone(estimator).fit(X, y)(X))

@@ -42,6 +42,7 @@ def check_same(found, expected, way):
         assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -57,6 +58,7 @@ def test_whole_weights_are_copies(estimator, way, encoding):
     assert not np.allclose(outputs(clone(asked).fit(X, y), X), outputs(copied, X), atol=1e-4)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -105,6 +107,7 @@ RELABELLED = {
 }
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @every_way
 @every_encoding
@@ -137,6 +140,7 @@ def tied(n_rows=240):
     return X.assign(c=pd.Categorical([f"c{code}" for code in X["c"]])), y
 
 
+@pytest.mark.sampled(3)
 @every_way
 @every_encoding
 def test_labels_are_names_alone_where_levels_have_equal_targets(way, encoding):
@@ -231,6 +235,7 @@ UNITS = {
 WAYS_AND_UNITS = [(way, u) for way in WAYS for u in UNITS if (way, u[:3]) != ("default", "a x")]
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_encoding
 @pytest.mark.parametrize(("way", "units"), WAYS_AND_UNITS)
@@ -310,6 +315,7 @@ def check_mean_of_increments(fitted, X, spoilt, weights):
     assert_allclose(found, activation + age_at_mean, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -332,6 +338,7 @@ def test_an_unseen_level_is_the_mean_of_the_prior(estimator, way, encoding):
     assert not np.allclose(outputs(fitted, new), outputs(fitted, X), atol=1e-3)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_way
 @every_encoding
@@ -359,6 +366,7 @@ def many_levels(n_rows=6_000, n_levels=5_000):
     return X, np.where(np.isnan(x), 1, x) + 2 * effect[codes] + 0.1 * rng.randn(n_rows)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @every_encoding
 def test_thousands_of_levels_in_rows_hardly_more(solver, encoding):

@@ -64,6 +64,7 @@ def first_of(estimator):
     return {"classes": ["no", "yes"]} if estimator is TwoLayerClassifier else {}
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @every_incremental_solver
 @every_encoding
@@ -123,6 +124,7 @@ def test_numbers_alone_may_be_missing_in_later_chunks(estimator, solver):
     assert_array_equal(all_missing, np.repeat(all_missing[:1], len(X), axis=0))
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_solver
 @every_encoding
@@ -190,6 +192,7 @@ def test_numbers_missing_in_validation_rows_alone(encoding, scoring):
     assert_allclose(fitted.loss_curve_[:n], plain.loss_curve_[:n], rtol=1e-9)
 
 
+@pytest.mark.sampled(7)
 @either_estimator
 @every_solver
 @every_encoding
@@ -233,6 +236,7 @@ def test_the_best_of_several_draws(estimator, solver, encoding):
     assert best.loss_ <= model(estimator, solver, encoding, batch_size=1000).fit(X, y).loss_ * 1.5
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_encoding
 @few_or_many
@@ -283,6 +287,7 @@ def as_array(X, dtype=np.float64):
     return np.column_stack([codes - 1, X["age"], X["rooms"], X["code"], X["income"]]).astype(dtype)
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_solver
 @every_encoding
@@ -299,6 +304,7 @@ def test_an_array_of_codes_is_the_frame(estimator, solver, encoding, cities):
     assert {name.split("_")[0] for name in found.encoded_feature_names_} >= {"x0", "x1", "x3"}
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_solver
 @every_encoding
@@ -348,6 +354,7 @@ def on_disk(X, path):
     return np.load(path, mmap_mode="r")
 
 
+@pytest.mark.sampled(3)
 @either_estimator
 @every_solver
 @every_encoding
@@ -377,6 +384,7 @@ def check_plain(value):
         assert not isinstance(value, np.memmap)
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @pytest.mark.parametrize("solver", ["auto", "adam", "lbfgs"])
 @every_encoding

@@ -19,7 +19,7 @@ from sklearn.datasets import (
 )
 from sklearn.exceptions import ConvergenceWarning
 
-from kinds import IGNORE_CONVERGENCE
+from kinds import IGNORE_CONVERGENCE, slow
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import SOLVERS, held_out
 
@@ -101,6 +101,7 @@ def test_where_the_evidence_chooses_alpha_the_last_iteration_is_kept(task, solve
     assert model.best_iter_ == model.n_iter_ == len(model.loss_curve_)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize(
     ("estimator", "load"),
@@ -154,6 +155,7 @@ def test_the_weights_of_the_best_iteration_are_kept():
     np.testing.assert_array_equal(short.predict(X), long.predict(X))
 
 
+@pytest.mark.sampled(7)
 @every_task
 @IGNORE_CONVERGENCE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -193,6 +195,7 @@ def test_half_the_digits_give_nearly_the_same(task, solver, alpha):
     assert np.abs(error).max() < 1e-3
 
 
+@pytest.mark.sampled(3)
 @every_task
 @IGNORE_CONVERGENCE
 @every_way
@@ -247,6 +250,7 @@ def test_auto_goes_by_the_number_of_rows(estimator, n_rows, alpha, solver, rng):
     assert np.shape(model.alpha_) == expected
 
 
+@pytest.mark.sampled(3)
 @every_task
 @IGNORE_CONVERGENCE
 @every_way
@@ -279,6 +283,7 @@ def test_parameters_set_after_the_fit_do_not_change_predictions(task, name):
     np.testing.assert_array_equal(outputs(copy.deepcopy(model), X), expected)
 
 
+@pytest.mark.sampled(3)
 @every_task
 @IGNORE_CONVERGENCE
 @every_way
@@ -296,6 +301,7 @@ def test_weight_k_is_k_copies_and_weight_zero_is_absence(task, solver, alpha, co
     np.testing.assert_allclose(error, 0, atol=1e-6)
 
 
+@pytest.mark.sampled(3)
 @every_task
 @IGNORE_CONVERGENCE
 @every_way
@@ -309,6 +315,7 @@ def test_weight_zero_is_absence_from_every_batch(task, solver, alpha):
     np.testing.assert_allclose(error, 0, atol=1e-9)
 
 
+@pytest.mark.sampled(3)
 @every_task
 @IGNORE_CONVERGENCE
 @every_way
@@ -370,7 +377,7 @@ BUNDLED = {
 
 
 @pytest.mark.parametrize(("estimator", "load", "enough"), BUNDLED.values(), ids=BUNDLED)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, *slow([1])])
 def test_bundled_data_are_learnt_by_default_without_a_warning(estimator, load, enough, seed):
     X, y = load(return_X_y=True)
     with warnings.catch_warnings():

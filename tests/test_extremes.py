@@ -53,6 +53,7 @@ def far_rows(dtype):
     return np.vstack(rows).astype(dtype)
 
 
+@pytest.mark.sampled(3)
 @dtypes
 @pytest.mark.parametrize("trained_in", [np.float32, np.float64])
 @pytest.mark.parametrize("recipe", RECIPES)

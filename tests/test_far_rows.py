@@ -80,6 +80,7 @@ def check(model, X, near, y, rtol=1e-9):
     return changed
 
 
+@pytest.mark.sampled(3)
 @every_posterior
 @every_number_of_targets
 @every_dtype
@@ -315,6 +316,7 @@ def test_pickles_from_before_there_were_ranges(posterior):
     assert_array_equal(old.predict(far), of_network(old, far)[:, 0])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("posterior", "storage"),
     [*((posterior, np.asarray) for posterior in POSTERIORS), ("exact", sparse.csr_array)],

@@ -137,6 +137,7 @@ def model(estimator, **options):
     return estimator(5, **{"alpha": 1.0, "max_iter": 30, "random_state": 0, **options})
 
 
+@pytest.mark.sampled(7)
 @either_estimator
 @every_frame
 @every_encoding
@@ -166,6 +167,7 @@ def untouched(estimator):
     return estimator(random_state=0).fit(as_numpy(values(FEW_ROWS)), target(estimator, FEW_ROWS))
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @every_frame
 def test_untouched_estimators_take_frames_of_all_libraries(estimator, as_frame):
@@ -181,6 +183,7 @@ def test_untouched_estimators_take_frames_of_all_libraries(estimator, as_frame):
         assert_allclose(found, getattr(expected, method)(of_numpy), atol=1e-8)
 
 
+@pytest.mark.sampled(7)
 @either_estimator
 @every_frame
 @every_encoding

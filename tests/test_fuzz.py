@@ -365,7 +365,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def test_any_calls_in_a_row(kind):
     # without shrinking, which may take minutes: the run at length does that
     options = {"stateful_step_count": 10, "phases": [Phase.generate]}
-    run_state_machine_as_test(partial(Calls, kind), settings=examples(40, **options))
+    run_state_machine_as_test(partial(Calls, kind), settings=examples(20, **options))
 
 
 @pytest.mark.slow
@@ -377,7 +377,7 @@ def test_any_calls_in_a_row_at_length(kind):
 @every_kind
 def test_any_calls_with_frames(kind):
     options = {"stateful_step_count": 8, "phases": [Phase.generate]}
-    run_state_machine_as_test(partial(CallsWithFrames, kind), settings=examples(24, **options))
+    run_state_machine_as_test(partial(CallsWithFrames, kind), settings=examples(10, **options))
 
 
 @pytest.mark.slow

@@ -89,6 +89,7 @@ def whole_fit(model, X, y, **weights):
     return model
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_incremental_solver
 @IGNORE_CONVERGENCE
@@ -109,6 +110,7 @@ def test_many_partial_fits_are_one_fit(kind, solver, container, with_weights, sh
     check_same(model, expected, kind.X[inside])
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_incremental_solver
 @IGNORE_CONVERGENCE
@@ -302,6 +304,7 @@ def chunks_of_other_scale(X, y):
     yield 1e-3 * X, y
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_incremental_solver
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
@@ -414,6 +417,7 @@ class Interrupting:
         return float(self.n_calls)
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_solver
 @IGNORE_CONVERGENCE
@@ -482,10 +486,11 @@ def test_nothing_is_printed_unasked(solver, capsys):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock of the reports, which stands still unless it is moved by hand."""
+    """The clock of runs and reports, which stands still unless it is moved by hand."""
     hands = SimpleNamespace(now=0.0)
     fake = SimpleNamespace(perf_counter=lambda: hands.now)
-    monkeypatch.setattr("sklearn_twolayer.engine.solvers.monitor.time", fake)
+    for module in ("monitor", "progress"):
+        monkeypatch.setattr(f"sklearn_twolayer.engine.solvers.{module}.time", fake)
     return hands
 
 
@@ -519,6 +524,7 @@ def test_the_time_of_an_iteration_is_told(solver, options, clock, capsys):
     assert {float(line[3]) for line in reports(capsys)} == {0.25}
 
 
+@pytest.mark.sampled(3)
 @every_solver
 @either_estimator
 @IGNORE_CONVERGENCE
@@ -591,6 +597,7 @@ def test_divergence_in_a_stream_leaves_finite_predictions(kind, rate, batch_size
     assert np.isfinite(outputs(model, kind.X)).all()
 
 
+@pytest.mark.sampled(5)
 @every_incremental_solver
 @either_estimator
 @pytest.mark.parametrize("method", ["partial_fit", "warm start"])

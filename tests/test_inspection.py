@@ -59,6 +59,7 @@ def outputs(model, X):
     return model._raw_prediction(X)
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @either_prior
 @every_activation
@@ -76,6 +77,7 @@ def test_gradients_are_differences_of_outputs(estimator, X, y, activation, skip,
         assert_allclose(gradients[:, :, j], expected, rtol=1e-5, atol=1e-6 * largest)
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @either_prior
 @every_activation
@@ -87,6 +89,7 @@ def test_hidden_features_are_what_the_output_layer_sees(estimator, X, y, activat
     assert_allclose(outputs(model, X), expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @either_prior
 @every_method
@@ -99,6 +102,7 @@ def test_sparse_rows_are_dense_rows(estimator, X, y, method, container, alpha):
     assert_allclose(result, getattr(model, method)(X), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @either_prior
 @every_activation

@@ -103,6 +103,7 @@ OTHER_LOSSES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("keeps_posterior", [True, False])
 @pytest.mark.parametrize("name", OTHER_LOSSES)
 def test_they_hold_for_every_loss(name, keeps_posterior):

@@ -76,6 +76,7 @@ def test_weights_are_zero_for_all_kinds_of_targets(estimator, X, y, solver):
     assert_array_equal(again.coefs_[0], model.coefs_[0])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("solver", INCREMENTAL)
 @IGNORE_CONVERGENCE
 def test_streams_and_warm_starts_go_on_with_zeros(solver):

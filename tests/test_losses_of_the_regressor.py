@@ -163,6 +163,7 @@ def test_the_units_of_y_make_no_difference(options, rng):
     assert_allclose(found, clone(model).fit(X, y).predict(X), rtol=1e-5, atol=1e-5 * y.std())
 
 
+@pytest.mark.sampled(3)
 @every_loss
 @pytest.mark.parametrize("settings", [{}, {"solver": "adam", "max_iter": 20}])
 def test_untouched_it_beats_a_constant_without_a_warning(options, settings, rng):
@@ -348,6 +349,7 @@ def test_the_prior_is_that_of_squared_errors(rng):
         model.predict(X, return_std=True)
 
 
+@pytest.mark.sampled(3)
 @every_loss
 @IGNORE_CONVERGENCE
 def test_streams_warm_starts_validation_and_pickles(options, rng):
@@ -376,6 +378,7 @@ def test_float32(options, rng):
     assert model.predict_interval(X.astype(np.float32)).dtype == np.float32
 
 
+@pytest.mark.sampled(3)
 @every_loss
 def test_rows_of_any_size_have_finite_predictions(options, rng):
     X, y = targets(options["loss"], rng)

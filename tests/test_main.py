@@ -1,7 +1,10 @@
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
+import sklearn_twolayer
 from sklearn_twolayer import __main__ as demonstration
 
 
@@ -38,3 +41,24 @@ def test_says_at_once_that_matplotlib_is_missing(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         demonstration.main()
     assert "pip install matplotlib" in capsys.readouterr().err
+
+
+def test_says_its_version(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sklearn_twolayer", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        demonstration.main()
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"sklearn-twolayer {sklearn_twolayer.__version__}\n"
+
+
+def test_help_has_the_options_of_the_readme(monkeypatch, capsys):
+    readme = Path(__file__).parents[1] / "README.md"
+    if not readme.exists():
+        pytest.skip("the README is in a checkout only")
+    monkeypatch.setattr(sys, "argv", ["sklearn_twolayer", "--help"])
+    with pytest.raises(SystemExit):
+        demonstration.main()
+    shown = capsys.readouterr().out
+    named = re.findall(r"`(--[a-z]+[^`]*)`", readme.read_text(encoding="utf-8"))
+    assert "--plot FILE.png" in named
+    assert not [option for option in named if option not in shown]

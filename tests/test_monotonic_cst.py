@@ -11,9 +11,8 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kinds import IGNORE_CONVERGENCE
+from kinds import IGNORE_CONVERGENCE, with_checks
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 
 pytestmark = IGNORE_CONVERGENCE
@@ -370,13 +369,15 @@ class Regressor(OfAnyTable, TwoLayerRegressor):
 SMALL = {"hidden_size": 10, "n_knots": 3, "max_iter": 30, "learning_rate_init": 0.03}
 
 
-@parametrize_with_checks(
+@with_checks(
     [
         Regressor(monotonic_cst=[1], **SMALL),
         Classifier(monotonic_cst=[-1, 0], **SMALL),
+    ],
+    [
         Regressor(monotonic_cst=[0], **SMALL),
         Classifier(monotonic_cst=[0], **SMALL),
-    ]
+    ],
 )
 def test_common_checks(estimator, check):
     check(estimator)

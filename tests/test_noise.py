@@ -7,9 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kinds import IGNORE_CONVERGENCE
+from kinds import IGNORE_CONVERGENCE, with_checks
 from sklearn_twolayer import TwoLayerRegressor
 
 both = pytest.mark.parametrize("noise", ["varying", "mixture"])
@@ -264,12 +263,12 @@ def test_odd_targets_have_finite_answers(noise, y):
         assert np.isfinite(found).all()
 
 
-@parametrize_with_checks(
+@with_checks(
+    [TwoLayerRegressor(3, noise="varying", solver="lm", max_iter=20)],
     [
-        TwoLayerRegressor(3, noise="varying", solver="lm", max_iter=20),
         TwoLayerRegressor(10, noise="varying", solver="adam", max_iter=40, learning_rate_init=0.05),
         TwoLayerRegressor(3, noise="mixture", alpha=1.0, max_iter=15),
-    ]
+    ],
 )  # fmt: skip
 @IGNORE_CONVERGENCE
 def test_common_checks(estimator, check):

@@ -101,6 +101,7 @@ def smallest():
     return found
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @pytest.mark.parametrize("solver", RATES)
 @pytest.mark.parametrize("batch_size", [10, 50, 120])

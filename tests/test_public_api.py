@@ -19,7 +19,13 @@ def public_members(module):
 
 
 def test_all_lists_the_public_members():
-    assert sklearn_twolayer.__all__ == public_members(sklearn_twolayer)
+    assert sorted(sklearn_twolayer.__all__) == public_members(sklearn_twolayer)
+
+
+def test_skops_is_told_to_trust_the_estimators():
+    estimators = (TwoLayerClassifier, TwoLayerRegressor)
+    names = [f"{estimator.__module__}.{estimator.__qualname__}" for estimator in estimators]
+    assert names == sklearn_twolayer.SKOPS_TRUSTED_TYPES
 
 
 def test_the_door_lists_its_public_members():

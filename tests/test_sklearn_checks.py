@@ -8,9 +8,8 @@ from itertools import combinations, product
 
 import pytest
 from sklearn.utils import get_tags
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kinds import IGNORE_CONVERGENCE
+from kinds import IGNORE_CONVERGENCE, with_checks
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.engine import LOSSES, SOLVERS
 
@@ -119,15 +118,6 @@ def rest(settings):
     return [s for s in EVERYTHING if s not in settings]
 
 
-def with_checks(quick, slow):
-    """Mark a test to run with the checks of some estimators, and of others when asked to."""
-    quick, slow = (parametrize_with_checks(list(each)) for each in (quick, slow))
-    # scikit-learn 1.6 hands pytest a generator, which pytest no longer likes
-    parameters = list(quick.args[1])
-    parameters += [pytest.param(*pair, marks=pytest.mark.slow) for pair in slow.args[1]]
-    return pytest.mark.parametrize(quick.args[0], parameters, **quick.kwargs)
-
-
 def run(estimator, check, cannot_hold=()):
     name = check.func.__name__
     try:
@@ -185,6 +175,7 @@ NOT_ALWAYS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @with_checks(ALWAYS, NOT_ALWAYS)
 def test_common_checks_of_second_order(estimator, check):
     run(estimator, check)
@@ -211,6 +202,7 @@ def test_common_checks_of_weights_that_are_zero(estimator, check):
 OTHER_LOSSES = ("absolute_error", "quantile", "huber", "poisson", "gamma", "tweedie")
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     [TwoLayerRegressor(5, loss=loss, alpha=1.0, **BUDGETS["lbfgs"]) for loss in OTHER_LOSSES],
     [TwoLayerRegressor(5, loss=loss) for loss in OTHER_LOSSES],
@@ -219,11 +211,13 @@ def test_common_checks_of_losses(estimator, check):
     run(estimator, check, CANNOT_HOLD.get(LOSSES[estimator.loss].link, ()))
 
 
+@pytest.mark.sampled(3)
 @with_checks(estimators(BY_DEFAULT), estimators(rest(BY_DEFAULT)))
 def test_common_checks(estimator, check):
     run(estimator, check)
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     estimators(FEW, **SMALL_BATCHES),
     estimators(rest(FEW), **SMALL_BATCHES),
@@ -233,6 +227,7 @@ def test_common_checks_with_small_batches(estimator, check):
     run(estimator, check, CANNOT_HOLD["batch_size"] if incremental else ())
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     estimators(FEW, warm_start=True),
     estimators(rest(FEW), warm_start=True),

@@ -20,6 +20,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from kinds import slow
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, _threads
 from sklearn_twolayer._threads import SMALL_PRODUCT, one_blas_thread_if_small
 from sklearn_twolayer.engine import LOSSES, Settings, Shape, Task, make_plan
@@ -138,7 +139,7 @@ def test_a_limit_of_each_thread_is_set_and_restored_in_each(use_libraries):
         pool.shutdown()
 
 
-@pytest.fixture(params=[None, "2"], ids=["threads_unset", "two_threads"])
+@pytest.fixture(params=[None, *slow(["2"])], ids=["threads_unset", "two_threads"])
 def in_fresh_process(request):
     """Call a function of this file where BLAS may use several threads from the start."""
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
@@ -279,7 +280,7 @@ def ends(process, patience=30):
     return False
 
 
-def forks_beside_fits(n_forks=20):
+def forks_beside_fits(n_forks=8):
     fit, before = FITS[0], threads()
     serial = fitted_bits(*fit)
     done = threading.Event()

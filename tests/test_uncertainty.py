@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kinds
-from kinds import every, every_solver, five_kinds
+from kinds import every, every_solver, fitted_once, five_kinds, slow
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, engine
 
 N_ROWS = 120
@@ -83,7 +83,7 @@ def quietly(model, X, y, **options):
 class TestWhatIsFound:
     @every_kind
     def test_by_default(self, estimator, X, y):
-        model = estimator(random_state=0).fit(X, y)
+        model = fitted_once(estimator(random_state=0), X, y)
         has_skip = model.n_outputs_ == 1
         assert (model.skip_coef_ is not None) == has_skip
         kinds_of_networks = {("lm", "tanh", 10, None)}  # the evidence is exact
@@ -106,7 +106,7 @@ class TestWhatIsFound:
         assert model.n_outputs_ < model.n_effective_parameters_ < n_parameters(model)
         assert model.get_params() == estimator(random_state=0).get_params()
 
-    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("seed", [0, *slow(range(1, 5))])
     def test_parameters_are_counted_as_the_data_determine_them(self, seed):
         X, y = quantities(n_rows=40, seed=seed)
         few = TwoLayerRegressor(random_state=0).fit(X, y)
@@ -114,6 +114,7 @@ class TestWhatIsFound:
         noise = np.random.RandomState(seed).randn(40)
         assert TwoLayerRegressor(random_state=0).fit(X, noise).n_effective_parameters_ < 30
 
+    @pytest.mark.sampled(3)
     @every_kind
     @pytest.mark.parametrize("alpha", [1.0, 0.0])
     @every_solver
@@ -142,7 +143,7 @@ class TestWhatIsFound:
 
     @every_kind
     def test_nothing_is_left_of_it_by_a_fit_without(self, estimator, X, y):
-        model = estimator(4, random_state=0).fit(X, y)
+        model = fitted_once(estimator(4, random_state=0), X, y)
         quietly(model.set_params(alpha=1.0), X, y)
         fresh = quietly(clone(model), X, y)
         assert model.alpha_ == fresh.alpha_ == 1.0
@@ -152,7 +153,7 @@ class TestWhatIsFound:
 
     @every_kind
     def test_without_a_posterior_all_else_is_the_same(self, estimator, X, y):
-        model = estimator(4, random_state=0).fit(X, y)
+        model = fitted_once(estimator(4, random_state=0), X, y)
         slim = estimator(4, store_posterior=False, random_state=0).fit(X, y)
         for name in FOUND:
             assert_array_equal(getattr(slim, name), getattr(model, name))
@@ -174,14 +175,14 @@ class TestWhatIsFound:
 
 
 class TestNoise:
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", [0, *slow([1, 2])])
     def test_of_a_teacher_is_recovered(self, seed):
         X, y = quantities(n_rows=1000, noise=0.4, seed=seed)
         model = TwoLayerRegressor(random_state=0).fit(X, y)
         assert type(model.noise_variance_) is float
         assert model.noise_variance_ == pytest.approx(0.16, rel=0.1)
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", [0, *slow([1, 2])])
     def test_of_each_target_is_its_own(self, seed):
         noise = np.array([0.2, 0.8])
         X, Y = quantities(2, n_rows=1000, noise=noise, seed=seed)
@@ -320,7 +321,7 @@ class TestUnits:
     @every_kind
     def test_sparse_rows_are_dense_rows(self, estimator, X, y):
         X = np.where(np.random.RandomState(1).rand(*X.shape) < 0.5, 0, X)
-        dense = estimator(5, random_state=0).fit(X, y)
+        dense = fitted_once(estimator(5, random_state=0), X, y)
         model = estimator(5, random_state=0).fit(sparse.csr_array(X), y)
         expected = outputs(dense, X)
         assert_allclose(outputs(dense, sparse.csr_array(X)), expected, rtol=1e-8, atol=1e-9)
@@ -340,7 +341,7 @@ class TestUnits:
         for method in ("predict_proba", "predict_log_proba"):
             if hasattr(model, method):
                 assert getattr(model, method)(X32).dtype == np.float32
-        expected = outputs(estimator(5, random_state=0).fit(X, y), X)
+        expected = outputs(fitted_once(estimator(5, random_state=0), X, y), X)
         assert_allclose(outputs(model, X32), expected, rtol=0.02, atol=0.02)
 
 
@@ -449,7 +450,7 @@ class TestWeights:
 
     @every_kind
     def test_tell_more_the_larger_they_are(self, estimator, X, y):
-        once = estimator(5, random_state=0).fit(X, y)
+        once = fitted_once(estimator(5, random_state=0), X, y)
         often = estimator(5, random_state=0).fit(X, y, sample_weight=np.full(N_ROWS, 10.0))
         assert often.n_effective_parameters_ > once.n_effective_parameters_
 
@@ -522,6 +523,7 @@ class TestTables:
             assert ((P >= 0) & (P <= 1)).all()
         return model
 
+    @pytest.mark.sampled(3)
     @pytest.mark.parametrize("n_targets", [1, 2])
     @pytest.mark.parametrize("constant", [0.0, 7.0, -3e8, 1e-12])
     def test_a_constant_target(self, n_targets, constant, rng):
@@ -553,6 +555,7 @@ class TestTables:
         assert (P[:, 3] < 0.5).all()
         assert (P[:, 4] > 0.5).all()
 
+    @pytest.mark.sampled(7)
     @every_kind
     @pytest.mark.parametrize("n_rows", [1, 2, 3])
     @pytest.mark.parametrize("skip", ["auto", False])
@@ -574,6 +577,7 @@ class TestTables:
         assert_array_equal(model.predict(moved), model.predict(X_more))
         assert model.log_evidence_ == pytest.approx(plain.log_evidence_, abs=15)
 
+    @pytest.mark.sampled(2)
     @every_kind
     def test_more_columns_than_rows(self, estimator, X, y, rng):
         self.check(estimator(random_state=0), rng.randn(20, 25), y[:20])
@@ -592,6 +596,7 @@ class TestTables:
         y = np.repeat([0, 1], 50)
         assert self.check(TwoLayerClassifier(random_state=0), X, y).score(X, y) == 1
 
+    @pytest.mark.sampled(7)
     @every_kind
     @pytest.mark.parametrize("activation", ["tanh", "relu", "softplus"])
     @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3, 1e6])
@@ -599,7 +604,7 @@ class TestTables:
         options = {"activation": activation, "standardize": False, "random_state": 0}
         self.check(estimator(4, **options), scale * X, y)
 
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("dtype", [np.float32, *slow([np.float64])])
     def test_raw_wine_in_other_units(self, dtype):
         X, y = load_wine(return_X_y=True)
         model = TwoLayerClassifier(activation="relu", standardize=False, random_state=0)
@@ -626,14 +631,18 @@ class TestTables:
     @pytest.mark.parametrize(
         ("estimator", "load"),
         [
-            (TwoLayerClassifier, load_breast_cancer),
-            (TwoLayerClassifier, load_iris),
-            (TwoLayerClassifier, load_wine),
-            (TwoLayerRegressor, load_diabetes),
             (TwoLayerRegressor, load_linnerud),
+            *slow(
+                [
+                    (TwoLayerClassifier, load_breast_cancer),
+                    (TwoLayerClassifier, load_iris),
+                    (TwoLayerClassifier, load_wine),
+                    (TwoLayerRegressor, load_diabetes),
+                ]
+            ),
         ],
     )
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", [0, *slow([1, 2])])
     def test_the_bundled_ones(self, estimator, load, seed):
         X, y = load(return_X_y=True)
         with warnings.catch_warnings():
@@ -645,7 +654,7 @@ class TestProbabilities:
     @every_kind_of_labels
     @pytest.mark.parametrize("moderate", [True, False])
     def test_are_those_of_the_decision_function(self, X, y, moderate):
-        model = TwoLayerClassifier(moderate=moderate, random_state=0).fit(X, y)
+        model = fitted_once(TwoLayerClassifier(moderate=moderate, random_state=0), X, y)
         Z, P = model.decision_function(X), model.predict_proba(X)
         if y.ndim > 1:
             assert_allclose(P, expit(Z), rtol=1e-9)
@@ -660,7 +669,7 @@ class TestProbabilities:
 
     @every_kind_of_labels
     def test_that_are_not_moderated_are_the_networks(self, X, y):
-        model = TwoLayerClassifier(moderate=False, random_state=0).fit(X, y)
+        model = fitted_once(TwoLayerClassifier(moderate=False, random_state=0), X, y)
         (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
         units = {"tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
         choices = [member.choices for member in engine.restore(model._state).members]
@@ -674,8 +683,8 @@ class TestProbabilities:
 
     @every_kind_of_labels
     def test_may_be_moderated_after_the_fit(self, X, y):
-        moderated = TwoLayerClassifier(random_state=0).fit(X, y)
-        raw = TwoLayerClassifier(random_state=0, moderate=False).fit(X, y)
+        moderated = fitted_once(TwoLayerClassifier(random_state=0), X, y)
+        raw = fitted_once(TwoLayerClassifier(moderate=False, random_state=0), X, y)
         first = moderated.predict_proba(X)
         changes = (
             moderated._predictive["variance_fraction"] > 0
@@ -688,7 +697,7 @@ class TestProbabilities:
     @every_kind_of_labels
     def test_have_nothing_to_moderate_without_a_posterior(self, X, y):
         model = TwoLayerClassifier(store_posterior=False, random_state=0).fit(X, y)
-        raw = TwoLayerClassifier(moderate=False, random_state=0).fit(X, y)
+        raw = fitted_once(TwoLayerClassifier(moderate=False, random_state=0), X, y)
         assert_array_equal(model.predict_proba(X), raw.predict_proba(X))
 
     @every_kind_of_labels
@@ -720,7 +729,7 @@ class TestProbabilities:
 
     @every_kind_of_labels
     def test_are_nearer_to_chance_far_from_the_rows(self, X, y):
-        model = TwoLayerClassifier(random_state=0).fit(X, y)
+        model = fitted_once(TwoLayerClassifier(random_state=0), X, y)
         model._predictive = model._predictive | {"temperature": 1.0, "variance_fraction": 1.0}
         far = 50 * X
         moderated = model.predict_proba(far)
@@ -765,7 +774,7 @@ class TestCompany:
 
     @every_kind
     def test_pickle_and_joblib(self, estimator, X, y, tmp_path):
-        model = estimator(5, random_state=0).fit(X, y)
+        model = fitted_once(estimator(5, random_state=0), X, y)
         joblib.dump(model, tmp_path / "model.joblib")
         copies = [
             pickle.loads(pickle.dumps(model)),
@@ -780,12 +789,13 @@ class TestCompany:
 
     @every_kind
     def test_a_clone_has_found_nothing(self, estimator, X, y):
-        model = estimator(5, random_state=0).fit(X, y)
+        model = fitted_once(estimator(5, random_state=0), X, y)
         copy = clone(model)
         assert not hasattr(copy, "alpha_")
         assert copy.alpha == "auto"
         assert_array_equal(outputs(copy.fit(X, y), X), outputs(model, X))
 
+    @pytest.mark.sampled(3)
     @every_kind
     def test_a_search_for_the_number_of_units(self, estimator, X, y):
         search = GridSearchCV(estimator(random_state=0), {"hidden_size": [2, "auto"]}, cv=3)
@@ -796,7 +806,7 @@ class TestCompany:
     @every_kind
     def test_a_pipeline(self, estimator, X, y):
         pipeline = make_pipeline(StandardScaler(), estimator(5, random_state=0)).fit(X, y)
-        plain = estimator(5, random_state=0).fit(X, y)
+        plain = fitted_once(estimator(5, random_state=0), X, y)
         if estimator is TwoLayerRegressor:
             found = np.stack(pipeline.predict(X, return_std=True), axis=-1)
         else:

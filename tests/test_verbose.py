@@ -170,20 +170,21 @@ def test_the_last_line_names_the_weights_that_are_kept(capsys):
     assert kept in printed(capsys)[1][0]
 
 
-def average_of(n_starts=1, n_members=2, callback=None):
+def average_of(n_starts=1, n_members=2, watch=None):
     X, y = iris()
     settings = Settings(3, n_init=n_starts, n_members=n_members)
-    return training.task(X, y, None, 3, "log_loss", settings, callback=callback)
+    watcher = watch and training.Phases(watch)
+    return training.task(X, y, None, 3, "log_loss", settings, watcher=watcher)
 
 
-def test_a_callback_may_stop_the_trials_and_then_the_fit():
+def test_who_watches_may_stop_the_trials_and_then_the_fit():
     told = []
 
-    def stop(progress):
-        told.append((progress.phase, progress.n_iter))
+    def stop(phase, progress):
+        told.append((phase, progress.n_iter))
         return progress.n_iter == 2
 
-    fitted = training.fit(average_of(callback=stop))
+    fitted = training.fit(average_of(watch=stop))
     assert told == [(phase, n) for phase in (FOLDS[0], "member 1 of 2") for n in (1, 2)]
     assert fitted.solution.status is engine.Status.STOPPED
 
@@ -197,14 +198,14 @@ def test_a_callback_may_stop_the_trials_and_then_the_fit():
         ({"n_starts": 3, "n_members": 1}, [1, 2]),
     ],
 )
-def test_no_run_begins_after_a_callback_has_asked_to_stop(options, expected):
+def test_no_run_begins_after_a_stop_was_asked_for(options, expected):
     told = []
 
-    def stop(progress):
+    def stop(phase, progress):
         told.append(progress)
         return len(told) >= 2
 
-    fitted = training.fit(average_of(callback=stop, **options))
+    fitted = training.fit(average_of(watch=stop, **options))
     assert [progress.n_iter for progress in told] == expected
     assert fitted.solution.status is engine.Status.STOPPED
     assert fitted.continuation.n_members == 1
@@ -212,7 +213,7 @@ def test_no_run_begins_after_a_callback_has_asked_to_stop(options, expected):
 
 def test_watching_the_trials_changes_nothing():
     told = []
-    watched = training.fit(average_of(callback=told.append))
+    watched = training.fit(average_of(watch=lambda phase, progress: told.append(phase)))
     alone = training.fit(average_of())
     np.testing.assert_array_equal(watched.coefs[0], alone.coefs[0])
-    assert {progress.phase for progress in told} > set(FOLDS)
+    assert set(told) > set(FOLDS)

@@ -13,6 +13,17 @@ def task(X, Y, weights, n_outputs, loss, settings, **options):
     return engine.Task(X, Y, weights, n_outputs, engine.LOSSES[loss], settings, **options)
 
 
+class Phases(engine.Report):
+    """Tells a function of each iteration, and of the phase it belongs to, and prints nothing."""
+
+    def __init__(self, function):
+        super().__init__(verbose=0)
+        self.function = function
+
+    def iterate(self, progress, weights=None):
+        return self.function(self.phase, progress)
+
+
 def fit(asked, seed=0, theta=None, keep_best=True):
     """What the engine makes of a task, begun at `theta` (standardised units) if that is given.
 

@@ -30,8 +30,14 @@ No module here imports anything but NumPy, SciPy and the standard library.
 
 from .averaging import activation_of, located, outputs_and_covariance, widest_member
 from .bayes.ensemble import Predictive
-from .bayes.extrapolation import draw_in
-from .bayes.moderation import Moderation, with_labels_of
+from .bayes.extrapolation import (
+    Ranges,
+    bounds_of_numbers,
+    draw_in,
+    limits_of_numbers,
+    limits_of_targets,
+)
+from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding, level_order
@@ -48,13 +54,16 @@ from .model.losses import LOSSES, loss_with, noise_variance
 from .model.network import raw_prediction
 from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
+from .model.varying_noise import LEAST as LEAST_NOISE
+from .model.varying_noise import MOST_UNCERTAIN
 from .numerics import softmax, softplus, within_range
 from .plan import Plan, make_plan
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
-from .solvers.monitor import Monitor, Progress, Report
+from .solvers.monitor import Monitor
 from .solvers.optimizers import OPTIMIZERS
+from .solvers.progress import EachIteration, Part, Progress, Report, Together, Watcher
 from .solvers.schedules import SCHEDULES
 from .solvers.solution import Solution, Status
 from .task import (
@@ -72,28 +81,37 @@ from .task import (
 __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",
+    "LEAST_NOISE",
     "LOSSES",
+    "MOST_UNCERTAIN",
     "NUMBER",
     "OPTIMIZERS",
     "SCHEDULES",
     "SOLVERS",
+    "ULPS_AHEAD",
     "Continuation",
+    "EachIteration",
     "Encoded",
     "Encoding",
     "Fit",
     "LocatedLoss",
     "Moderation",
     "Monitor",
+    "Part",
     "Plan",
     "Predictive",
     "Progress",
+    "Ranges",
     "Report",
     "Settings",
     "Shape",
     "Solution",
     "Status",
     "Task",
+    "Together",
+    "Watcher",
     "activation_of",
+    "bounds_of_numbers",
     "choose_columns",
     "draw_in",
     "fit",
@@ -102,6 +120,8 @@ __all__ = [
     "hidden_features",
     "input_gradient",
     "level_order",
+    "limits_of_numbers",
+    "limits_of_targets",
     "located",
     "log_density",
     "loss_with",

@@ -131,7 +131,7 @@ def begin(plan: Plan, training: Training, found: Fit) -> Beginning:
     alpha: Array | float = USUAL_ALPHA
     if posterior is not None:
         alpha = posterior.alpha / posterior.noise.mean() * scale
-    settings = _settings(plan.settings, loss)
+    settings = settings_from_there(plan.settings, loss)
     definite = replace(plan, alpha_by="given", alpha=alpha, settings=settings)
     kept = posterior if loss.link == "identity" else None
     # that a loss with kinks could be lowered a little further is nothing to warn of
@@ -162,8 +162,8 @@ def _placed(own: Shape, shape: Shape, theta: Array, constant: Array | None) -> A
     return placed
 
 
-def _settings(settings: Settings, loss: Loss) -> Settings:
-    """Those of the way from there."""
+def settings_from_there(settings: Settings, loss: Loss) -> Settings:
+    """Those of the way from where the squared error has ended."""
     if SOLVERS[settings.solver].incremental:
         epochs = max(1, round(SHARE * settings.max_iter))
         rate = RATE * settings.learning_rate_init

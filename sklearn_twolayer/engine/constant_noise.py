@@ -19,6 +19,7 @@ from .plan import Plan
 from .preparation import Training
 from .solvers.solution import Posterior
 from .task import Continuation, Fit
+from .watching import Shown
 
 
 def with_constant_noise(plan: Plan, training: Training, of_mean: Fit) -> Fit:
@@ -31,18 +32,31 @@ def with_constant_noise(plan: Plan, training: Training, of_mean: Fit) -> Fit:
         posterior = _posterior(before, plan.shape, posterior, log_noise)
     scaling = of_mean.continuation.scaling
     _, offset = scaling.outputs(plan.shape.n_outputs)
-    W1, *to_outputs = of_mean.coefs
-    coefs = [W1, *(np.hstack([W, np.zeros_like(W)]) for W in to_outputs)]
-    b1, b2 = of_mean.intercepts
-    b2 = np.concatenate([b2, (log_noise + offset[n:]).astype(b2.dtype)])
+    coefs, intercepts = with_head(of_mean.coefs, of_mean.intercepts, log_noise + offset[n:])
     return replace(
         of_mean,
         coefs=coefs,
-        intercepts=[b1, b2],
+        intercepts=intercepts,
         solution=replace(of_mean.solution, theta=theta, posterior=posterior),
         continuation=replace(of_mean.continuation, theta=theta, has_constant_noise=True),
         loss=plan.task.loss,
     )
+
+
+def with_head(
+    coefs: list[Array], intercepts: list[Array], constants: Array
+) -> tuple[list[Array], list[Array]]:
+    """Raw weights of the network whose further outputs are these constants."""
+    (W1, *to_outputs), (b1, b2) = coefs, intercepts
+    coefs = [W1, *(np.hstack([W, np.zeros_like(W)]) for W in to_outputs)]
+    return coefs, [b1, np.concatenate([b2, constants.astype(b2.dtype)])]
+
+
+def with_unit_noise(plan: Plan, training: Training) -> Shown:
+    """The same while the noise is not known yet: as large as if it were all of the variance."""
+    n = plan.task.n_targets
+    _, offset = training.scaling.outputs(plan.shape.n_outputs)
+    return lambda coefs, intercepts: with_head(coefs, intercepts, offset[n:])
 
 
 def _noise(plan: Plan, training: Training, of_mean: Fit) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,17 @@ from .ambiguity import narrowed
 from .averaging import side_by_side
 from .bayes.ensemble import Predictive, member_weights
 from .bayes.residuals import Residuals
-from .borrowing import fit_squared_error, of_squared_error, posterior_of, residuals
+from .borrowing import posterior_of
 from .constant_noise import by_noise
-from .held_out import Parallel, Weighting, weigh
+from .held_out import Weighting, weigh
 from .left_out import moderation_without, residuals_without
-from .model.quantile_losses import weighted_quantiles
 from .numerics import Array
+from .parts import Parallel, in_turn, most_iterations, watched, weights_of, whole
+from .pilot import with_definite_loss
 from .plan import Plan
 from .preparation import Training, prepare
 from .run import run
-from .solvers.solution import Status
+from .solvers.progress import Part, Watcher
 from .task import Continuation, Fit
 
 
@@ -47,11 +49,10 @@ class _Job:
     plan: Plan
     training: Training
     seed: int
-    phase: str
+    part: Part
 
     def __call__(self) -> Fit:
-        rows = self.training.alone()
-        return run(self.plan, rows, RandomState(self.seed), phase=self.phase)
+        return run(self.plan, self.training.alone(), RandomState(self.seed))
 
 
 def fit(
@@ -67,13 +68,25 @@ def fit(
     single network draws its initial weights and the shuffles from it directly. `start` goes on
     where an earlier fit ended, an average network by network.
     """
+    watcher = plan.task.watcher
+    if watcher is None:
+        return _fit(plan, random_state, start, parallel)
+    watcher.begin(whole(plan, start))
+    found = _fit(plan, random_state, start, parallel)
+    watcher.end()
+    return found
+
+
+def _fit(
+    plan: Plan, random_state: RandomState, start: Continuation | None, parallel: Parallel
+) -> Fit:
     trainings = _prepare(plan.kinds)
-    plan = _with_definite_loss(plan, trainings[0], random_state)
+    plan = with_definite_loss(plan, trainings[0], random_state)
     if start is not None:
         return _going_on(plan, trainings, random_state, start)
     n_init, n_members = plan.settings.n_init, sum(k.settings.n_members for k in plan.kinds)
     if n_init == n_members == 1:
-        return average(plan, [Member(plan, trainings[0], run(plan, trainings[0], random_state))])
+        return _alone(plan, trainings[0], random_state, "member")
     weighting = Weighting(np.full(len(plan.kinds), 1 / len(plan.kinds)))
     if plan.n_folds:
         weighting = weigh(plan.kinds, trainings, plan.n_folds, random_state, parallel)
@@ -99,36 +112,22 @@ def partial_fit(plan: Plan, random_state: RandomState, start: Continuation | Non
     """
     if start is None:
         training = prepare(plan)
-        plan = _with_definite_loss(plan, training)
-        found = run(plan, training, random_state, phase="partial_fit", keep_best=False)
-        return average(plan, [Member(plan, training, found)])
+        plan = with_definite_loss(plan, training)
+        return _alone(plan, training, random_state, "partial_fit", keep_best=False)
     each = zip(plan.kinds, start.networks, strict=True)
     trainings = [prepare(kind, member.scaling) for kind, member in each]
-    plan = _with_definite_loss(plan, trainings[0])
-    return _going_on(plan, trainings, random_state, start, "partial_fit", keep_best=False)
+    plan = with_definite_loss(plan, trainings[0])
+    return _going_on(plan, trainings, random_state, start, keep_best=False)
 
 
-def _with_definite_loss(
-    plan: Plan, training: Training, random_state: RandomState | None = None
-) -> Plan:
-    """The plan with the parameters of its loss in standardised units.
-
-    Where one goes by the noise, the residuals of a network for squared errors tell it; in a stream
-    those of a constant do.
-    """
-    loss, rows = plan.task.loss.in_units_of(training.scaling.Y_scale), training.rows
-    if loss.follows_noise:
-        weights, errors = rows.weights_of_rows(), rows.Y.astype(np.float64)
-        if random_state is None:
-            errors = errors - weighted_quantiles(errors, weights, 0.5)
-        else:
-            pilot = fit_squared_error(
-                plan, training, lambda plan, rows: run(plan, rows, random_state, phase="pilot")
-            )
-            network = of_squared_error(plan).network()
-            errors = residuals(network, rows, pilot.solution.theta)
-        loss = loss.for_noise(errors, weights)
-    return plan.with_loss(loss)
+def _alone(
+    plan: Plan, training: Training, random_state: RandomState, name: str, keep_best: bool = True
+) -> Fit:
+    """A single network, from a draw of initial weights."""
+    part = Part(name, n_iter=most_iterations(plan))
+    begin = partial(run, plan, training, random_state, None, keep_best)
+    found = watched(plan.task.watcher, part, begin)
+    return average(plan, [Member(plan, training, found)])
 
 
 def _prepare(plans: Sequence[Plan]) -> list[Training]:
@@ -147,11 +146,8 @@ def _prepare(plans: Sequence[Plan]) -> list[Training]:
 def _members(
     plan: Plan, trainings: list[Training], weights: Array, seeds: Array, parallel: Parallel
 ) -> tuple[list[Fit], list[int]]:
-    """The best start of each network of a kind that counts, and the number of its kind.
-
-    After a callback has asked to stop, no other begins.
-    """
-    jobs: list[_Job] = []
+    """The best start of each network of a kind that counts, and the number of its kind."""
+    jobs: list[list[_Job]] = []
     kinds: list[int] = []
     for kind, of_kind in enumerate(plan.kinds):
         kinds += [kind] * (of_kind.settings.n_members if weights[kind] else 0)
@@ -160,20 +156,27 @@ def _members(
     for number, kind in enumerate(kinds):
         of_kind, training = plan.kinds[kind], trainings[kind]
         place = number if number < n_constant else number - n_constant
-        for start, seed in enumerate(seeds[place]):
-            phase = _phase(member=(number, len(kinds)), start=(start, seeds.shape[1]))
-            jobs.append(_Job(of_kind, training, int(seed), phase))
-    found = _until_stopped(jobs) if plan.task.callback else parallel(jobs)
-    n_init = seeds.shape[1]
-    starts = [found[i : i + n_init] for i in range(0, len(found), n_init)]
-    return [_best(of_member) for of_member in starts], kinds[: len(starts)]
+        n_iter, n_init = most_iterations(of_kind), len(seeds[place])
+        starts = [Part("start", start, n_init, n_iter=n_iter) for start in range(n_init)]
+        each = zip(seeds[place], starts, strict=True)
+        jobs.append([_Job(of_kind, training, int(seed), part) for seed, part in each])
+    if plan.task.watcher is not None:
+        fits = _in_turn(plan.task.watcher, jobs, parallel)
+    else:
+        found, n_init = parallel([job for of_member in jobs for job in of_member]), seeds.shape[1]
+        fits = [_best(found[i : i + n_init]) for i in range(0, len(found), n_init)]
+    return fits, kinds[: len(fits)]
 
 
-def _until_stopped(jobs: list[_Job]) -> list[Fit]:
+def _in_turn(watcher: Watcher, members: list[list[_Job]], parallel: Parallel) -> list[Fit]:
+    """The best start of each member; after a stop was asked for, no other begins."""
     found: list[Fit] = []
-    for job in jobs:
-        found.append(job())
-        if found[-1].solution.status is Status.STOPPED:
+    for number, jobs in enumerate(members):
+        watcher.begin(Part("member", number, len(members), n_parts=len(jobs)))
+        starts, is_stopped = in_turn(watcher, jobs, parallel)
+        found.append(_best(starts))
+        is_asked = watcher.end(weights_of(found[-1]))
+        if is_asked or is_stopped:
             break
     return found
 
@@ -203,7 +206,6 @@ def _going_on(
     trainings: list[Training],
     random_state: RandomState,
     start: Continuation,
-    phase: str = "",
     keep_best: bool = True,
 ) -> Fit:
     """The average anew, each of its networks going on as itself; or the one network there is."""
@@ -211,8 +213,10 @@ def _going_on(
     weights = np.ones(1) if start.member_weights is None else start.member_weights
     densities = weights if start.member_densities is None else start.member_densities
     for number, (kind, training) in enumerate(zip(plan.kinds, trainings, strict=True)):
-        of_member = _phase(member=(number, start.n_members)) or phase
-        found = run(kind, training, random_state, starts[number], of_member, keep_best)
+        name = "member" if keep_best or len(starts) > 1 else "partial_fit"
+        part = Part(name, number, len(starts), n_iter=most_iterations(kind))
+        go_on = partial(run, kind, training, random_state, starts[number], keep_best)
+        found = watched(plan.task.watcher, part, go_on)
         members.append(Member(kind, training, found, weights[number], densities[number]))
     found = average(plan, members, earlier=_still_valid(start, plan, streams=not keep_best))
     return replace(found, continuation=replace(found.continuation, n_asked=start.n_asked))
@@ -272,12 +276,6 @@ def _still_valid(start: Continuation, plan: Plan, streams: bool) -> Residuals | 
         return None
     doubled = (start.n_seen + plan.n_rows).bit_length() > start.n_seen.bit_length()
     return found if found.by_held_out or (streams and not doubled) else None
-
-
-def _phase(**places: tuple[int, int]) -> str:
-    """Such as member 1 of 3, start 2 of 4; what there is only one of is left out."""
-    several = ((kind, *place) for kind, place in places.items() if place[1] > 1)
-    return ", ".join(f"{kind} {number + 1} of {total}" for kind, number, total in several)
 
 
 def _best(fits: list[Fit]) -> Fit:

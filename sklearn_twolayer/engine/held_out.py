@@ -5,9 +5,8 @@ out once, or one time, where there are many. Weights are those that predict them
 and the same predictions tell how far probabilities are to be moderated, and how quantities scatter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
@@ -20,16 +19,14 @@ from .borrowing import posterior_of
 from .constant_noise import by_noise
 from .data.rows import ArrayRows
 from .numerics import Array
+from .parts import Parallel, in_turn, is_stopped, most_iterations
 from .plan import Plan
 from .preparation import Training
 from .run import run
 from .solvers import SOLVERS
-from .solvers.solution import Status
+from .solvers.progress import Part
 from .task import Fit
 from .weighing import Told, moderation_of, residuals_of, weights_of_kinds
-
-Parallel = Callable[[Sequence[Callable[[], Any]]], list]
-"""Makes the calls, one after the other or at the same time, and returns what they return."""
 
 HELD_OUT = 5
 """One row in so many is held out."""
@@ -68,7 +65,7 @@ class _Trial:
     kept: Training
     held_out: ArrayRows
     seed: int
-    phase: str
+    part: Part
 
     def __call__(self) -> Told | None:
         """None of a network that has diverged."""
@@ -91,17 +88,16 @@ class _Trial:
             parts.append((Z2, variance.copy(), covariance[: max(n_kept - n_rows, 0)].copy()))
             n_rows += len(Z2)
         Z2, variance, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-        is_stopped = found[-1].solution.status is Status.STOPPED
-        return Told(Z2, variance, noise, covariance, is_stopped)
+        return Told(Z2, variance, noise, covariance, is_stopped(found[-1]))
 
     def _fits(self) -> list[Fit]:
-        """One from each start, of which none begins after a callback has asked to stop."""
+        """One from each start, of which none begins after a stop was asked for."""
         # a posterior is needed to judge, even where none is to be kept
         plan, found = replace(self.plan, no_posterior=""), []
         for start in range(plan.n_judged):
             random_state = RandomState(self.seed + start)
-            found.append(run(plan, self.kept, random_state, phase=self.phase))
-            if found[-1].solution.status is Status.STOPPED:
+            found.append(run(plan, self.kept, random_state, shown=None))
+            if is_stopped(found[-1]):
                 break
         return found
 
@@ -130,7 +126,11 @@ def weigh(
     held_out = np.array_split(order, HELD_OUT)[:n_folds]
     if n_folds == 1:
         held_out = [held_out[0][:MOST_HELD_OUT]]
-    answers = _results(_trials(plans, trainings, held_out, seeds, random_state), parallel)
+    trials, watcher = (
+        _trials(plans, trainings, held_out, seeds, random_state),
+        plans[0].task.watcher,
+    )
+    answers = in_turn(watcher, trials, parallel)[0] if watcher else parallel(trials)
     by_kind = [answers[k :: len(plans)] for k in range(len(plans))]
     known = [k for k, parts in enumerate(by_kind) if all(part is not None for part in parts)]
     if not known or len(answers) < len(plans) * len(held_out):
@@ -159,24 +159,13 @@ def _trials(
     for number, rows in enumerate(held_out):
         kept = np.setdiff1d(np.arange(n_rows), rows)
         kept = kept if len(kept) <= MOST_KEPT else random_state.permutation(kept)[:MOST_KEPT]
-        phase = f"fold {number + 1} of {n_folds}" if n_folds > 1 else "trial"
         for plan, training, seed in zip(plans, trainings, seeds, strict=True):
             trial = _shortened(plan, n_rows / len(kept)) if n_folds == 1 else plan
             parts = training.part(kept), training.part(rows).rows
-            trials.append(_Trial(trial, *parts, int(seed) + number, phase))
+            n_iter = trial.n_judged * most_iterations(trial)
+            part = Part("fold" if n_folds > 1 else "trial", number, n_folds, n_iter=n_iter)
+            trials.append(_Trial(trial, *parts, int(seed) + number, part))
     return trials
-
-
-def _results(trials: list[_Trial], parallel: Parallel) -> list[Told | None]:
-    """What the trials tell; after a callback has asked to stop, no other begins."""
-    if trials[0].plan.task.callback is None:
-        return parallel(trials)
-    found: list[Told | None] = []
-    for trial in trials:
-        found.append(told := trial())
-        if told is not None and told.is_stopped:
-            break
-    return found
 
 
 def _shortened(plan: Plan, ratio: float) -> Plan:

@@ -5,19 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from .data.scaling import Scaling
-from .model.folding import raw_weights
-from .model.parameters import Shape
 from .numerics import Array
 from .plan import Plan
 from .solvers.solution import Solution, Status
-from .task import Task
-
-
-def in_raw_units(
-    task: Task, dtype: str, scaling: Scaling, shape: Shape, theta: Array
-) -> tuple[list[Array], list[Array]]:
-    """Weights and biases that act on raw units, in the wider precision of rows and training."""
-    return raw_weights(scaling, shape, theta, np.result_type(task.X.dtype, dtype))
+from .watching import in_raw_units
 
 
 def in_finite_units(

@@ -19,9 +19,10 @@ from scipy import sparse
 
 from .compatibility import check_sparsity
 from .data.encoding import NUMBER
-from .held_out import HELD_OUT, Parallel
+from .held_out import HELD_OUT
 from .model.losses import LOSSES
 from .numerics import Array
+from .parts import Parallel, in_turn
 from .plan import make_plan, merged
 from .preparation import Training, prepare
 from .recipe import USUAL_ALPHA, n_folds
@@ -29,6 +30,7 @@ from .run import run
 from .settings import Settings
 from .solvers.group_lasso import groups_of_columns, solve
 from .solvers.objective import Objective
+from .solvers.progress import Part, Watcher
 from .solvers.solution import Status
 from .task import Plan, Task
 
@@ -73,13 +75,18 @@ def choose_columns(task: Task, random_state: RandomState, parallel: Parallel) ->
     plan = _small_plan(task)
     training = prepare(plan)
     folds = [
-        _Fold(plan, training.part(np.setdiff1d(order, rows)), training.part(rows), seed + number)
+        _Fold(
+            plan,
+            training.part(np.setdiff1d(order, rows)),
+            training.part(rows),
+            seed + number,
+            Part("fold", number, len(parts)),
+        )
         for number, rows in enumerate(parts)
     ]
-    found = parallel(folds)
-    if any(path is None for path in found):
-        return everything
-    return _chosen(found)
+    found = _paths(task.watcher, folds, parallel)
+    paths = [path for path in found if path is not None]
+    return _chosen(paths) if len(paths) == len(folds) else everything
 
 
 def without(X: Any, used: Array, n_levels: Array | None) -> Any:
@@ -133,7 +140,7 @@ def _small_plan(task: Task) -> Plan:
         dtype="float64",
         n_members=1,
     )
-    rows_alone = replace(task, validation=None, score=None, early_stopping=False, callback=None)
+    rows_alone = replace(task, validation=None, score=None, early_stopping=False, watcher=None)
     return make_plan(replace(rows_alone, settings=settings, monotonic=None))
 
 
@@ -163,6 +170,7 @@ class _Fold:
     kept: Training
     held_out: Training
     seed: int
+    part: Part
 
     def __call__(self) -> _Path | None:
         """None of a network that has diverged."""
@@ -209,6 +217,16 @@ class _Fold:
             return 1.0
         mean_square = 2 * objective.data_loss(theta) / self.plan.shape.n_outputs
         return max(mean_square, LEAST_NOISE)
+
+
+def _paths(watcher: Watcher | None, folds: list[_Fold], parallel: Parallel) -> list[_Path | None]:
+    """The path of each fold; of those after a stop was asked for, none."""
+    if watcher is None:
+        return parallel(folds)
+    watcher.begin(Part("choose columns", n_parts=len(folds)))
+    found, _ = in_turn(watcher, folds, parallel)
+    watcher.end()
+    return found
 
 
 def _is_hopeless(losses: list[Array], copies: Array) -> bool:

@@ -15,19 +15,20 @@ from .bayes import automatic_relevance, reestimation
 from .bayes.extrapolation import merged
 from .bayes.search import all_noise
 from .borrowing import Beginning, begin, fit_squared_error, is_likelihood, of_squared_error
-from .constant_noise import mean_of, with_constant_noise
+from .constant_noise import mean_of, with_constant_noise, with_unit_noise
 from .model.folding import express
 from .model.initializers import initialize
 from .model.monotonic import draw_within
 from .numerics import Array
 from .plan import Plan
 from .preparation import Training
-from .raw_units import in_finite_units, in_raw_units
+from .raw_units import in_finite_units
 from .solvers import SOLVERS
 from .solvers.monitor import Monitor
 from .solvers.objective import Objective
 from .solvers.solution import Solution, State, Status
 from .task import Continuation, Fit
+from .watching import Shown, as_it_is, watch
 from .wide import in_row_space
 
 
@@ -36,26 +37,29 @@ def run(
     training: Training,
     random_state: RandomState,
     start: Continuation | None = None,
-    phase: str = "",
     keep_best: bool = True,
+    shown: Shown | None = as_it_is,
 ) -> Fit:
     """Train once, from a draw of initial weights or from where an earlier run ended.
 
-    `phase` is what callbacks are told to name the run by.
+    What whoever watches is told of raw weights on the way is what `shown` makes of them; None where
+    they are not for what the fit is to predict.
     """
     if plan.has_constant_noise:
-        start = mean_of(plan, start)
-        found = run(of_squared_error(plan), training, random_state, start, phase, keep_best)
+        of_mean, start = of_squared_error(plan), mean_of(plan, start)
+        shown = shown and with_unit_noise(plan, training)
+        found = run(of_mean, training, random_state, start, keep_best, shown)
         return with_constant_noise(plan, training, found)
     if plan.n_spaces:
-        there = partial(run, phase=phase, keep_best=keep_best)
+        # weights of coordinates are not what the fit predicts with
+        there = partial(run, keep_best=keep_best, shown=None)
         return in_row_space(plan, training, random_state, start, there)
     # where to begin
-    beginning = _beginning(plan, training, random_state, start, phase)
+    beginning = _beginning(plan, training, random_state, start)
     plan, theta = beginning.plan, beginning.theta
     # what to minimise, and who watches
     objective = _objective(plan, training)
-    monitor = _monitor(plan, training, start, phase, keep_best)
+    monitor = watch(plan, training, start, keep_best, shown)
     solve = _solver(plan)
     # overflow is no news to warn of: the solvers see that a value is not finite
     with np.errstate(all="ignore"):
@@ -132,14 +136,13 @@ def _beginning(
     training: Training,
     random_state: RandomState,
     start: Continuation | None,
-    phase: str,
 ) -> Beginning:
     """Where the run begins; a prior that is borrowed takes runs for squared errors first."""
     if plan.alpha_by != "squared_error":
         return Beginning(plan, *_initial(plan, training, random_state, start))
 
     def train(plan: Plan, training: Training) -> Fit:
-        return run(plan, training, random_state, phase=phase)
+        return run(plan, training, random_state, shown=None)
 
     return begin(plan, training, fit_squared_error(plan, training, train))
 
@@ -221,35 +224,3 @@ def _copy(value: Any, dtype: str) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     return value.astype(dtype) if value.dtype.kind == "f" else value.copy()
-
-
-def _monitor(
-    plan: Plan, training: Training, start: Continuation | None, phase: str, keep_best: bool
-) -> Monitor:
-    return Monitor(
-        plan.settings.tol,
-        plan.settings.n_iter_no_change,
-        score=None if plan.task.validation is None else _score(plan, training),
-        stops_by_score=plan.task.early_stopping,
-        callback=plan.task.callback,
-        keep_best=keep_best,
-        phase=phase,
-        loss_curve=list(start.loss_curve) if start else [],
-        scores=list(start.scores) if start else [],
-    )
-
-
-def _score(plan: Plan, training: Training) -> Callable[[Array], float]:
-    """The rating of theta on the validation rows, by the caller's score or the negated loss."""
-    task, scaling = plan.task, training.scaling
-    if task.score is not None:
-        score, activation = task.score, plan.settings.activation
-
-        def rate(theta: Array) -> float:
-            raw = in_raw_units(task, plan.settings.dtype, scaling, plan.shape, theta)
-            return float(score(*raw, activation, plan.encoding, scaling))
-
-        return rate
-    assert training.validation is not None
-    held_out = Objective(plan.network(), training.validation, 0.0)
-    return lambda theta: -held_out.data_loss(theta)

@@ -30,7 +30,8 @@ from .recipe import (
     cost_of_curvature,
 )
 from .settings import Settings
-from .solvers.monitor import Monitor, Progress
+from .solvers.monitor import Monitor
+from .solvers.progress import Watcher
 from .solvers.solution import Solution, State
 
 
@@ -44,7 +45,8 @@ class Task:
     None stands for all. `monotonic` has 1 or -1 for the columns of X with which predictions are to
     rise or to fall, 0 for the others; None where there are none. `score` rates folded weights, the
     more the better, given as ``score(coefs, intercepts, activation, encoding, scaling)``; without
-    it, `validation` rows (X, Y, weights) are rated by their negated loss.
+    it, `validation` rows (X, Y, weights) are rated by their negated loss. `watcher` is told of the
+    fit while it runs.
     """
 
     X: Any
@@ -60,7 +62,7 @@ class Task:
     validation: tuple[Any, Array, Array | None] | None = None
     score: Callable[..., float] | None = None
     early_stopping: bool = False
-    callback: Callable[[Progress], bool | None] | None = None
+    watcher: Watcher | None = None
 
     @property
     def is_constrained(self) -> Array:

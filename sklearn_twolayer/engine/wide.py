@@ -39,7 +39,7 @@ SEARCH = 0.5
 TINY = 1e-300
 
 Run = Callable[..., Fit]
-"""One training run: of a plan, rows, random numbers, where to begin, a phase and `keep_best`."""
+"""One training run: of a plan, rows, random numbers and where to begin."""
 
 
 def in_row_space(

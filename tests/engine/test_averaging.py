@@ -86,6 +86,7 @@ def raw_outputs_of_average(found, X):
     return engine.raw_prediction(found.coefs, found.intercepts, activation, table)
 
 
+@pytest.mark.sampled(2)
 @every_table
 @every_output
 def test_the_wide_network_computes_the_weighted_sum(table, loss, n_outputs, fitted):
@@ -96,6 +97,7 @@ def test_the_wide_network_computes_the_weighted_sum(table, loss, n_outputs, fitt
         assert_allclose(raw_outputs_of_average(found, rows), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.sampled(2)
 @every_table
 @pytest.mark.parametrize("order", [[0, 1, 2], [1, 2, 0], [2, 0, 1]], ids=str)
 def test_the_order_of_members_does_not_matter(table, order, fitted):
@@ -121,6 +123,7 @@ def test_hidden_units_stand_side_by_side(table, fitted):
     assert_array_equal(found.continuation.member_weights, WEIGHTS)
 
 
+@pytest.mark.sampled(2)
 @every_table
 @every_output
 def test_the_covariance_is_that_of_a_mixture(table, loss, n_outputs, fitted):

@@ -214,14 +214,14 @@ def test_rows_of_the_same_encoding_and_precision_are_prepared_once(monkeypatch, 
     assert prepared == [smooth, with_knots]
 
 
-def test_after_a_callback_asked_to_stop_no_other_network_begins(rng):
+def test_after_a_stop_was_asked_for_no_other_network_begins(rng):
     plan, phases = planned(rng, n_members=3), []
 
-    def callback(progress):
-        phases.append(progress.phase)
+    def watch(phase, progress):
+        phases.append(phase)
         return len(set(phases)) == 2
 
-    plan = replace(plan, task=replace(plan.task, callback=callback), n_folds=0)
+    plan = replace(plan, task=replace(plan.task, watcher=training.Phases(watch)), n_folds=0)
     found = engine.fit(plan, RandomState(0))
     assert list(dict.fromkeys(phases)) == ["member 1 of 3", "member 2 of 3"]
     assert found.continuation.n_members == 2

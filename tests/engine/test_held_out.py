@@ -88,7 +88,7 @@ def test_seeds_and_names_differ_from_trial_to_trial(trials_of):
     plans, trainings = planned(*quantities(50), [EXACT, GIVEN])
     trials = trials_of(plans, trainings, 5)
     assert len({trial.seed for trial in trials}) == 10
-    assert [t.phase for t in trials[::2]] == [f"fold {i} of 5" for i in range(1, 6)]
+    assert [str(t.part) for t in trials[::2]] == [f"fold {i} of 5" for i in range(1, 6)]
 
 
 def test_of_many_rows_one_part_is_held_out_of_some(trials_of, monkeypatch):
@@ -96,7 +96,7 @@ def test_of_many_rows_one_part_is_held_out_of_some(trials_of, monkeypatch):
     monkeypatch.setattr(module, "MOST_KEPT", 700)
     plans, trainings = planned(*quantities(1_200), [EXACT, BATCHES])
     exact, batches = trials_of(plans, trainings, 1)
-    assert exact.phase == batches.phase == "trial"
+    assert str(exact.part) == str(batches.part) == "trial"
     held_out, kept = (numbers(r, trainings[0].rows) for r in (exact.held_out, exact.kept.rows))
     assert (len(held_out), len(kept)) == (100, 700)
     assert len(np.unique(np.concatenate([held_out, kept]))) == 800
@@ -131,6 +131,7 @@ def test_a_kind_that_is_right_in_sample_only_has_no_weight():
     assert found.moderation is None
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("draw", [quantities, labels])
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_the_order_of_calls_does_not_matter(draw, n_folds):
@@ -260,6 +261,7 @@ DIVERGED = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("draw", [quantities, labels])
 @pytest.mark.parametrize("kinds", DIVERGED.values(), ids=DIVERGED)
 def test_what_diverged_has_no_weight(draw, kinds):

@@ -63,6 +63,7 @@ def task(X, Y, loss="squared_error", **options):
     return engine.Task(X, Y, None, n_outputs, engine.LOSSES[loss], engine.Settings(), **options)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("loss", [n for n, each in engine.LOSSES.items() if not each.labels])
 def test_every_loss_of_quantities_tells(loss):
     rng = RandomState(0)

@@ -77,12 +77,21 @@ def solve(
         max_iter=min(settings.max_iter, ENOUGH_STEPS),
         # who goes on from an earlier fit knows good precisions already
         n_warm=WARM_STEPS if state is None else 0,
-        n_last=LAST_STEPS if settings.max_iter > ENOUGH_STEPS else 0,
+        n_last=_last_steps(settings),
         tol=NATS,
         callback=record,
     )
     monitor.finish()
     return _solution(found, prior, settings, len(monitor.loss_curve))
+
+
+def most_steps(settings: Settings) -> int:
+    """As many iterations as there may be."""
+    return min(settings.max_iter, ENOUGH_STEPS) + _last_steps(settings)
+
+
+def _last_steps(settings: Settings) -> int:
+    return LAST_STEPS if settings.max_iter > ENOUGH_STEPS else 0
 
 
 def _solution(found: Optimum, prior: Prior, settings: Settings, n_iter: int) -> Solution:

@@ -98,16 +98,18 @@ def draw_in(
 
 def limited(prediction: Array, ranges: Ranges) -> Array:
     """Within the range of the targets and a tenth of its width on either side."""
+    return np.clip(prediction, *within_range(limits_of_targets(ranges), prediction.dtype))
+
+
+def limits_of_targets(ranges: Ranges) -> Array:
+    """What predictions that were drawn in stay between, (2, n_targets)."""
     margin = MARGIN * (ranges.Y_high - ranges.Y_low)
-    limits = within_range(
-        np.array([ranges.Y_low - margin, ranges.Y_high + margin]), prediction.dtype
-    )
-    return np.clip(prediction, *limits)
+    return np.array([ranges.Y_low - margin, ranges.Y_high + margin])
 
 
 def rows_outside(X: Any, ranges: Ranges) -> Array:
     """The numbers of the rows that have a number outside the range of its column."""
-    low, high = _limits(ranges, X.dtype)
+    low, high = limits_of_numbers(ranges, X.dtype)
     if sparse.issparse(X):
         return np.unique(_outside_of_sparse(X, low, high))
     if isinstance(X, Encoded):
@@ -145,7 +147,7 @@ def _absent(X: sparse.csr_array, low: Array, high: Array) -> tuple[Array, Array]
 
 def drawn_in(X: Any, ranges: Ranges) -> Any:
     """X with every number inside the range of its column; what has none, or is NaN, is kept."""
-    low, high = _bounds(ranges, X.dtype)
+    low, high = bounds_of_numbers(ranges, X.dtype)
     if isinstance(X, Encoded):
         inside = copy(X)
         inside.X = _clipped(X.X, low, high)
@@ -166,17 +168,17 @@ def _clipped(x: Array, low: Array, high: Array) -> Array:
     return np.where(x < low, low, np.where(x > high, high, x))
 
 
-def _limits(ranges: Ranges, dtype: np.dtype) -> tuple[Array, Array]:
+def limits_of_numbers(ranges: Ranges, dtype: np.dtype) -> tuple[Array, Array]:
     """Bounds beyond which a number is outside."""
     if ranges.low.dtype == np.float32 and dtype == np.float64:
         # the rows of training may come again as they were before they were rounded
         one_less = np.nextafter(ranges.low, np.float32(-np.inf))
         one_more = np.nextafter(ranges.high, np.float32(np.inf))
         return one_less.astype(np.float64), one_more.astype(np.float64)
-    return _bounds(ranges, dtype)
+    return bounds_of_numbers(ranges, dtype)
 
 
-def _bounds(ranges: Ranges, dtype: np.dtype) -> tuple[Array, Array]:
+def bounds_of_numbers(ranges: Ranges, dtype: np.dtype) -> tuple[Array, Array]:
     """Low and high in the precision of the rows, to which those of training round alike."""
     return within_range(ranges.low, dtype), within_range(ranges.high, dtype)
 

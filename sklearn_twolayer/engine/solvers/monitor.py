@@ -11,48 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..numerics import Array
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One iteration, as a callback sees it. `theta` is live: copy it to keep it.
-
-    A fit may take several runs of a solver: `phase` names the run ("" if it is the only one),
-    `n_iter` are its iterations and `seconds` the time they took; `iteration` counts those of
-    earlier calls, too.
-    """
-
-    iteration: int
-    loss: float
-    score: float | None
-    theta: Array
-    phase: str = ""
-    n_iter: int = 1
-    seconds: float = 0.0
-
-
-class Report:
-    """Prints progress, one aligned line at a time.
-
-    With `verbose` 1 (True) the first iteration of each phase, and then at most one line a second;
-    with 2 or more every iteration.
-    """
-
-    def __init__(self, verbose: int):
-        self.every = verbose > 1
-        self.printed = time.perf_counter()
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.perf_counter()
-        if progress.n_iter == 1 or self.every or now - self.printed >= 1:
-            self.printed = now
-            phase = f"{progress.phase}  " if progress.phase else ""
-            score = "" if progress.score is None else f"  validation {progress.score:12.6g}"
-            print(
-                f"{phase}iteration {progress.iteration:6d}  loss {progress.loss:12.6g}{score}"
-                f"  {progress.seconds / progress.n_iter:9.2e} s/iteration",
-                flush=True,
-            )
+from .progress import Progress
 
 
 @dataclass
@@ -72,7 +31,6 @@ class Monitor:
     stops_by_score: bool = True
     callback: Callable[[Progress], bool | None] | None = None
     keep_best: bool = True
-    phase: str = ""
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
 
@@ -108,7 +66,7 @@ class Monitor:
         self._wait(-score if score is not None and self.stops_by_score else loss)
         if self.callback is not None:
             n_iter, seconds = iteration - self.begin_iter, time.perf_counter() - self.began
-            progress = Progress(iteration, loss, score, theta, self.phase, n_iter, seconds)
+            progress = Progress(iteration, loss, score, theta, n_iter, seconds)
             self.stopped = bool(self.callback(progress))
 
     def consider(self, value: float, theta: Array, iteration: int) -> None:

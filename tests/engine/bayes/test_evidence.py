@@ -154,6 +154,7 @@ def by_brute_force(network, rows, theta, prior, beta):
     return errors, A
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("skip", [False, True], ids=["no skip", "skip"])
 @pytest.mark.parametrize(
     ("loss", "n_outputs"),
@@ -280,6 +281,7 @@ def test_last_steps_close_in_on_the_mode_under_the_same_precisions(rng, draw_tar
     assert slope(long).max() < 0.1 * slope(short).max()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 2), ("log_loss", 3)])
 def test_another_way_to_the_mode_may_be_taken(loss, n_outputs, rng, draw_targets):
     """Plain gradient descent with a line search finds the mode that damped steps find, later.

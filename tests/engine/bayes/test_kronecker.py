@@ -334,6 +334,7 @@ def wide_rows(table, loss, n_outputs, rng):
     return ArrayRows(X, Y, weights, scaling, encoding=encoding, fill=scaling.fill), encoding
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("table", WIDE)
 @pytest.mark.parametrize("most", [1000, 0], ids=["narrow columns correlated", "none"])
 @either_skip

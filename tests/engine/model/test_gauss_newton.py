@@ -59,6 +59,7 @@ def by_brute_force(shape, activation, loss, theta, X, Y, w):
     return np.einsum("i,ikp,ikl,ilq->pq", w, J, C, J)
 
 
+@pytest.mark.sampled(5)
 @every_loss
 @every_number
 @either_skip
@@ -86,6 +87,7 @@ def test_is_what_differences_of_the_outputs_say(
     assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.sampled(5)
 @every_loss
 @every_number
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

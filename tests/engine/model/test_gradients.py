@@ -38,6 +38,7 @@ def theta_away_from_kinks(shape, standardized, rng):
             return theta
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array], ids=["dense", "CSR"])
 @pytest.mark.parametrize("alpha", [0, 2.5])
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
@@ -67,6 +68,7 @@ ENCODINGS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("n_outputs", "skip"), [(1, True), (3, False)], ids=["skip", "no skip"])
 @losses_and_activations()
 @pytest.mark.parametrize("table", ENCODINGS.values(), ids=ENCODINGS)

@@ -80,6 +80,7 @@ def test_outputs_are_linear_in_the_hidden_features(name, storage, rng):
     assert_allclose(raw_prediction(*arguments), expected, rtol=1e-12)
 
 
+@pytest.mark.sampled(5)
 @every_activation
 @every_storage
 @pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
@@ -181,6 +182,7 @@ def differences_of_encoded(network, rows, below=1e-6, above=1e-6):
     return np.stack(columns, axis=2)
 
 
+@pytest.mark.sampled(5)
 @every_activation
 @every_table
 @several_outputs

@@ -105,6 +105,7 @@ def test_a_prior_that_tells_hidden_units_apart_is_solved_for_all_parameters(buil
     assert_allclose(A @ point.equations.step(0.1), -point.gradient, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.sampled(5)
 @losses_and_activations(CURVED)
 @every_number
 @pytest.mark.parametrize("n_rows", [8, 60], ids=["dual", "primal"])

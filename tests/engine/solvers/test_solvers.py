@@ -112,10 +112,12 @@ class Problem:
             }
         )
         name, k = self.loss.__name__, self.n_outputs
-        asked = task(self.X, self.Y, self.weights, k, name, settings, callback=callback)
+        watcher = callback and engine.EachIteration(callback)
+        asked = task(self.X, self.Y, self.weights, k, name, settings, watcher=watcher)
         return fit(asked, seed, theta, keep_best)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("name", PROBLEMS)
 @every_solver
