@@ -489,10 +489,9 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     - one by Adam on columns as they are, where a step by ``"lm"`` would take more.
 
     In wide tables of numbers, more than 1,000 columns and twice as many as rows in dense X, they
-    are two by Adam in the space that the rows span. Of these the first
-    takes all columns to be alike, the second looks for the ones that matter, by the evidence. The
-    problem is that in all columns, and the cost, but for a few products, that of as many columns as
-    rows.
+    are two by Adam in the space that the rows span. The first takes all columns to be alike, the
+    second looks for the ones that matter, by the evidence. The problem is that in all columns, and
+    the cost, but for a few products, that of as many columns as rows.
 
     Where predictions are to be monotonic, all networks are by Adam, with knots in every column of
     numbers: three, or two from 10,000 rows on, and below 2,000 rows, if some numbers are without

@@ -22,6 +22,17 @@ METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function",
 INTERVALS = ("predict_interval", "predict_quantiles")
 
 
+def test_wide_tables_have_the_distance_from_their_rows():
+    rng = np.random.RandomState(0)
+    X = rng.randn(30, 1001)
+    model = TwoLayerRegressor(hidden_size=3, random_state=0, max_iter=5).fit(X, X[:, 0])
+    again, new = from_json(to_json(model)), rng.randn(5, 1001)
+    for found, expected in zip(
+        again.predict(new, return_std=True), model.predict(new, return_std=True), strict=True
+    ):
+        assert_array_equal(found, expected)
+
+
 def everything(model, X):
     """All that an estimator says of rows, or why it does not."""
     names = METHODS if isinstance(model, TwoLayerClassifier) else (METHODS[0], *INTERVALS)

@@ -351,6 +351,16 @@ def test_inputs_and_outputs():
     assert [o.name for o in exported.graph.output] == ["prediction", "std"]
 
 
+def test_wide_tables_have_the_distance_from_their_rows():
+    rng = np.random.RandomState(0)
+    X = rng.randn(40, 1001)
+    y = X[:, 0] + 0.1 * rng.randn(40)
+    model = TwoLayerRegressor(random_state=0, max_iter=10).fit(X, y)
+    assert any("basis" in each for each in model._predictive["covariances"])
+    new = np.concatenate([X[:5], rng.randn(5, 1001)])
+    assert_equal(model, new, y[:10], return_std=True)
+
+
 def test_errors_say_what_is_wrong():
     regressor, X, y = fitted("numbers", "one target")
     with pytest.raises(NotFittedError, match="TwoLayerRegressor instance is not fitted"):
