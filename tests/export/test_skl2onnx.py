@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -107,6 +108,26 @@ def run_array(exported, X):
 
     session = onnxruntime.InferenceSession(exported.SerializeToString())
     return session.run(None, {"X": X.astype(np.float32)})
+
+
+@pytest.mark.parametrize("target", ["binary", "classes"])
+def test_calibrated_probabilities(target):
+    _, X, y = fitted("numbers", target)
+    model = CalibratedClassifierCV(TwoLayerClassifier(3, **QUICK), cv=2).fit(X, y)
+    rows = X[:1].astype(np.float32)
+    label, probability = run_array(skl2onnx.to_onnx(model, rows, options={"zipmap": False}), X)
+    assert np.array_equal(label, model.predict(X))
+    assert np.abs(probability - model.predict_proba(X)).max() < 1e-5
+
+
+@pytest.mark.parametrize("target", ["binary", "classes", "labels"])
+def test_raw_scores_are_those_of_the_decision_function(target):
+    model, X, _ = fitted("numbers", target)
+    rows, options = X[:1].astype(np.float32), {"zipmap": False, "raw_scores": True}
+    _, found = run_array(skl2onnx.to_onnx(model, rows, options=options), X)
+    expected = model.decision_function(X)
+    expected = np.column_stack([-expected, expected]) if expected.ndim == 1 else expected
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_options():
