@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._encoded_names import input_names
 from .description import ESTIMATORS, describe
 from .onnx_graph import OPSET, ContainerGraph
 from .onnx_model import check_deviation
@@ -154,7 +155,14 @@ def _sources(operator, model):
             f"a {type(model).__name__} fitted to {model.n_features_in_} columns needs as many "
             f"inputs, got {len(found)}"
         )
+    _check_order([each.raw_name for each in operator.inputs], input_names(model))
     return found
+
+
+def _check_order(given, expected):
+    """ValueError where the inputs are the columns of training, but in another order."""
+    if given != expected and sorted(given) == sorted(expected):
+        raise ValueError(f"inputs must be in the order of training, {expected}, got {given}")
 
 
 def _dtype_of(variable):

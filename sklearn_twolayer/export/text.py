@@ -87,7 +87,7 @@ def from_json(text):
         raise TypeError(f"text must be a string, as to_json returns it, got {type(text).__name__}")
     try:
         description = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"text is no JSON: {error}") from error
     _check_format(description)
     try:

@@ -242,6 +242,10 @@ def test_other_texts_are_errors():
     text = to_json(model)
     with pytest.raises(ValueError, match="text is no JSON"):
         from_json("once upon a time")
+    with pytest.raises(ValueError, match="text is no JSON"):
+        from_json(text[: len(text) // 2])
+    with pytest.raises(ValueError, match="text is no JSON: maximum recursion depth"):
+        from_json("[" * 100_000)
     with pytest.raises(ValueError, match="must have the format 'sklearn-twolayer', got None"):
         from_json("[1, 2]")
     later = json.dumps(json.loads(text) | {"format_version": 2, "package_version": "9.0"})

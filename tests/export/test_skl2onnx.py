@@ -150,6 +150,8 @@ def test_errors_say_what_is_wrong():
     types = [(name, _numbers([None, 1])) for name in X.columns]
     with pytest.raises(TypeError, match=r"column 'city' must be an input of strings.*float32"):
         skl2onnx.to_onnx(model, initial_types=types)
+    with pytest.raises(ValueError, match=r"order of training, \['city', 'age', .*got \['income'"):
+        skl2onnx.to_onnx(model, initial_types=types_of(X)[::-1])
     X = np.column_stack([[2.0**24, 2.0**24 + 1] * 20, np.arange(40)])
     model = TwoLayerRegressor(3, categorical_features=[0], **QUICK).fit(X, X[:, 1])
     with pytest.raises(ValueError, match=r"column 'x0' has categories .*same in float32.*float64"):
