@@ -283,6 +283,7 @@ def test_band(harness, tmp_path):
     assert (tmp_path / "band.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_quantiles(harness, tmp_path):
     harness["quantiles"].main([str(tmp_path / "quantiles.png")])
     assert (tmp_path / "quantiles.png").stat().st_size > 10_000

@@ -81,6 +81,12 @@ def test_the_reference_lists_what_is_public():
     assert not set(sklearn_twolayer.__all__) - set(listed)
 
 
+@pytest.mark.skipif(not DOCS.exists(), reason="the citation is in a checkout only")
+def test_the_citation_is_of_this_version():
+    citation = (DOCS.parent / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {sklearn_twolayer.__version__}\n" in citation
+
+
 def text_of_link(link):
     """The page that a link leads to and the words that it is to be opened at."""
     parts = urlsplit(link)

@@ -240,6 +240,7 @@ CONTAINERS = [
 ]
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
@@ -275,6 +276,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.sampled(5)
 @either_estimator
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("options", [{}, {"solver": "adam", "early_stopping": True}])
@@ -314,6 +316,7 @@ def large(tmp_path_factory):
     return np.memmap(path, dtype=np.float64, mode="r", shape=shape)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
 @pytest.mark.parametrize("standardize", [True, False])
 def test_rows_on_disk_are_not_copied(estimator, standardize, large):

@@ -140,6 +140,7 @@ def tied(n_rows=240):
     return X.assign(c=pd.Categorical([f"c{code}" for code in X["c"]])), y
 
 
+@pytest.mark.sampled(3)
 @every_way
 @every_encoding
 def test_labels_are_names_alone_where_levels_have_equal_targets(way, encoding):
@@ -365,6 +366,7 @@ def many_levels(n_rows=6_000, n_levels=5_000):
     return X, np.where(np.isnan(x), 1, x) + 2 * effect[codes] + 0.1 * rng.randn(n_rows)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @every_encoding
 def test_thousands_of_levels_in_rows_hardly_more(solver, encoding):

@@ -167,7 +167,7 @@ def untouched(estimator):
     return estimator(random_state=0).fit(as_numpy(values(FEW_ROWS)), target(estimator, FEW_ROWS))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @either_estimator
 @every_frame
 def test_untouched_estimators_take_frames_of_all_libraries(estimator, as_frame):

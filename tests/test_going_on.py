@@ -486,10 +486,11 @@ def test_nothing_is_printed_unasked(solver, capsys):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock of the reports, which stands still unless it is moved by hand."""
+    """The clock of runs and reports, which stands still unless it is moved by hand."""
     hands = SimpleNamespace(now=0.0)
     fake = SimpleNamespace(perf_counter=lambda: hands.now)
-    monkeypatch.setattr("sklearn_twolayer.engine.solvers.progress.time", fake)
+    for module in ("monitor", "progress"):
+        monkeypatch.setattr(f"sklearn_twolayer.engine.solvers.{module}.time", fake)
     return hands
 
 

@@ -114,7 +114,7 @@ def test_reading_leaves_the_state_alone():
 @pytest.mark.parametrize("target", TARGETS)
 def test_skops_asks_to_trust_one_type(target, tmp_path):
     skops = pytest.importorskip("skops.io")
-    model, X, _ = fitted("mixed", target, n_members=2, encoding="auto")
+    model, X, _ = fitted("mixed", target)
     path = tmp_path / "model.skops"
     skops.dump(model, path)
     untrusted = skops.get_untrusted_types(file=path)

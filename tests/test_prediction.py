@@ -69,6 +69,7 @@ def rows(n_rows, seed=1, size=2):
     return size * np.random.RandomState(seed).randn(n_rows, N_FEATURES)
 
 
+@pytest.mark.sampled(3)
 @every_method
 def test_memory_is_that_of_the_answer_and_a_block(models, kind, method):
     X = rows(8000)
@@ -81,6 +82,7 @@ def test_memory_is_that_of_the_answer_and_a_block(models, kind, method):
     assert peak < 2 * answer.nbytes + 20e6
 
 
+@pytest.mark.sampled(3)
 @every_method
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_rows_are_answered_alone(models, kind, method, storage, monkeypatch):
@@ -131,6 +133,7 @@ def check_that_methods_agree(model, X):
     assert_array_equal(labels_of(model, raw), labels)
 
 
+@pytest.mark.sampled(5)
 @every_classifier
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1, 30])

@@ -43,6 +43,7 @@ WAYS = {**{name: (name, 1.0) for name in SOLVERS}, "evidence": ("lm", "auto")}
 every_way = pytest.mark.parametrize(("solver", "alpha"), WAYS.values(), ids=WAYS)
 
 
+@pytest.mark.sampled(7)
 @every_target
 @every_way
 @given(data=st.data())
@@ -58,6 +59,7 @@ def test_rows_and_targets_of_any_size(kind, solver, alpha, data):
     check_finite(model.fit(X, y), X)
 
 
+@pytest.mark.sampled(3)
 @every_target
 @every_solver
 @given(data=st.data())
@@ -78,6 +80,7 @@ def test_weights_of_any_size(kind, solver, data):
         check_finite(model, X)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", LABELS)
 @given(data=st.data())
 @examples(40)
@@ -138,6 +141,7 @@ def test_settings_of_any_size(kind, options, data):
     check_finite(model.fit(X, y), X)
 
 
+@pytest.mark.sampled(2)
 @every_target
 @pytest.mark.parametrize("solver", INCREMENTAL)
 @given(data=st.data())

@@ -98,6 +98,7 @@ def test_a_target_in_the_millions_does_not_ruin_the_regressor():
     assert large > 0.95 * plain
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])
 @pytest.mark.parametrize("n_rows", [40, 160], ids=["smooth networks", "and with knots"])
 def test_units_do_not_matter_to_any_network_of_an_average(estimator, n_rows):
@@ -154,6 +155,7 @@ def far_columns(offset):
     return (X + shift).astype(np.float32), y
 
 
+@pytest.mark.sampled(3)
 @without_news
 @pytest.mark.parametrize("offset", FAR)
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -175,6 +175,7 @@ NOT_ALWAYS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @with_checks(ALWAYS, NOT_ALWAYS)
 def test_common_checks_of_second_order(estimator, check):
     run(estimator, check)

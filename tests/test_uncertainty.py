@@ -523,6 +523,7 @@ class TestTables:
             assert ((P >= 0) & (P <= 1)).all()
         return model
 
+    @pytest.mark.sampled(3)
     @pytest.mark.parametrize("n_targets", [1, 2])
     @pytest.mark.parametrize("constant", [0.0, 7.0, -3e8, 1e-12])
     def test_a_constant_target(self, n_targets, constant, rng):
@@ -794,6 +795,7 @@ class TestCompany:
         assert copy.alpha == "auto"
         assert_array_equal(outputs(copy.fit(X, y), X), outputs(model, X))
 
+    @pytest.mark.sampled(3)
     @every_kind
     def test_a_search_for_the_number_of_units(self, estimator, X, y):
         search = GridSearchCV(estimator(random_state=0), {"hidden_size": [2, "auto"]}, cv=3)

@@ -183,6 +183,7 @@ def test_without_validation_there_are_no_scores(kind, solver):
     assert model.best_validation_score_ is None
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_solver
 def test_a_name_and_a_callable_mean_the_same(kind, solver):
@@ -358,6 +359,7 @@ def test_validation_rows_are_weighed_by_their_class(solver, class_weight, scorin
     assert model.best_validation_score_ == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @every_solver
 @pytest.mark.parametrize("scoring", ["loss", "own"])

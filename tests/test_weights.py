@@ -93,6 +93,7 @@ def check_unlike(first, second):
     assert not np.allclose(first.loss_curve_[:n], second.loss_curve_[:n], rtol=1e-3)
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @every_solver
 @stored_as
@@ -107,6 +108,7 @@ def test_whole_weights_are_copies(kind, solver, storage, alpha):
     check_unlike(weighted, clone(model).fit(storage(X), y))
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @every_way
 @stored_as
@@ -123,6 +125,7 @@ def test_rows_of_weight_zero_are_absent(kind, way, storage):
     assert weighted.t_ == removed.t_
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @every_solver
 @stored_as
@@ -335,6 +338,7 @@ def one_epoch(t, rows, rate, weights, batch_size):
     return np.concatenate([part.ravel() for part in [*model.coefs_, *model.intercepts_]])
 
 
+@pytest.mark.sampled(3)
 @every_kind
 @pytest.mark.parametrize("weights", [[1, 1, 1, 1, 1], [0.1, 9, 2, 0.5, 30]], ids=["even", "uneven"])
 def test_mini_batches_expect_the_weighted_gradient(kind, weights):

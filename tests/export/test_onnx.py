@@ -99,7 +99,7 @@ def check_bundled(name, n_rows, **options):
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_tables(name):
-    check_bundled(name, 60, n_members=1)
+    check_bundled(name, 60, n_members=1, max_iter=10)
 
 
 @pytest.mark.slow
@@ -131,20 +131,11 @@ def test_losses_with_far_rows(options):
     assert_equal(model, later, y, **({"return_std": True} if has_std else {}))
 
 
-@pytest.fixture(scope="module")
-def averages():
-    """Estimators of several kinds of networks, on numbers and categories."""
-    found = []
-    for target in ("classes", "one target"):
-        options = {"hidden_size": "auto", "n_members": "auto", "encoding": "auto"}
-        found.append(fitted("mixed", target, **options))
-    return found
-
-
-def test_averages(averages):
-    for model, X, y in averages:
-        assert model.n_members_ > 1
-        assert_equal(model, far(X), y)
+@pytest.mark.parametrize("target", ["classes", "two targets"])
+def test_averages(target):
+    model, X, y = fitted("mixed", target, n_members=3)
+    assert model.n_members_ > 1
+    assert_equal(model, far(X), y)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -270,9 +261,9 @@ def test_no_moderation():
     "options", [{"monotonic_cst": [1, 0, 0, 0, -1]}, {"group_lasso": True}, {"standardize": False}]
 )
 def test_other_ways_to_train(options):
-    X = as_single(numbers(200) / [1, 1e3, 1, 1, 1])
+    X = as_single(numbers(100) / [1, 1e3, 1, 1, 1])
     y = TARGETS["one target"][1](signal(X))
-    model = TwoLayerRegressor(4, max_iter=20, random_state=0, **options).fit(X, y)
+    model = TwoLayerRegressor(3, n_members=1, max_iter=12, random_state=0, **options).fit(X, y)
     assert_equal(model, far(X), y, return_std=True)
 
 
