@@ -202,6 +202,11 @@ def test_parameters_come_back():
     again = from_json(to_json(model.set_params(**asked)))
     expected = clone(model).set_params(monotonic_cst=[1, 0, 0, 0, 0], random_state=None)
     assert again.get_params() == expected.get_params()
+    weights = {label: np.float64(2) for label in np.array([0, 1])}  # of NumPy's integers
+    names = [np.str_("a"), np.str_("b")]
+    model.set_params(class_weight=weights, categorical_features=names)
+    found = from_json(to_json(model)).get_params()
+    assert (found["class_weight"], found["categorical_features"]) == ({0: 2, 1: 2}, ["a", "b"])
 
 
 def test_facts_of_the_fit_come_back():
