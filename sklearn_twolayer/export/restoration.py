@@ -199,7 +199,12 @@ def _predictive(description):
 
 def _theta(member):
     parts = [member[name] for name in ("W1", "b1", "W2", "b2", "W0")]
-    return np.concatenate([np.ravel(np.asarray(A, np.float64)) for A in parts if A is not None])
+    theta = np.concatenate([np.ravel(np.asarray(A, np.float64)) for A in parts if A is not None])
+    sizes = len(member["mean"]), member["hidden_size"], len(member["b2"]), member["skip"]
+    n_parameters = engine.Shape(*sizes).size
+    if len(theta) != n_parameters:
+        raise ValueError(f"a member must have {n_parameters} weights, got {len(theta)}")
+    return theta
 
 
 def _covariance(found):

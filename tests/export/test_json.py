@@ -266,6 +266,10 @@ def test_other_texts_are_errors():
     description["network"]["b1"].pop()
     with pytest.raises(ValueError, match=r"damaged.*b1 must have the shape \(3,\), got \(2,\)"):
         from_json(json.dumps(description))
+    description = json.loads(text)
+    description["members"][0]["W2"].pop()
+    with pytest.raises(ValueError, match=r"damaged.*a member must have \d+ weights, got \d+"):
+        from_json(json.dumps(description))
     assert_array_equal(from_json(text.encode()).predict(X), model.predict(X))
 
 
