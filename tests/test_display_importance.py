@@ -137,8 +137,13 @@ def test_says_what_would_be_right(model, table, monkeypatch):
     given = TwoLayerRegressor(2, alpha=1.0, random_state=0).fit(*table)
     with pytest.raises(ValueError, match=r"alpha_ is 1\.0"):
         draw(given, kind="prior")
-    with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"max_features must be .*of at least 1, got 0"):
         draw(model, table[0], max_features=0)
+    with pytest.raises(ValueError, match=r"max_features must be a whole number.*got None"):
+        draw(model, table[0], max_features=None)
+    for options in ({}, {"X": table[0], "kind": "prior"}):
+        with pytest.raises(ValueError, match="sample_weight must come with X"):
+            draw(model, sample_weight=np.ones(200), **options)
     with pytest.raises(ValueError, match=r"feature_names must be 2, .*got 1"):
         ImportanceDisplay(importances=[1, 2], feature_names=["a"]).plot()
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)

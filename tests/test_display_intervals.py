@@ -208,6 +208,21 @@ def test_intervals_of_anything():
     assert display.outside_.get_markersize() == 11
 
 
+def test_styles_reach_the_picture_at_once(model, new):
+    styles = {"interval_kwargs": {"colors": "grey"}, "line_kwargs": {"c": "red"}}
+    styles |= {"inside_kwargs": {"ms": 7}, "outside_kwargs": {"ms": 11}}
+    drawn = PredictionIntervalDisplay.from_estimator(model, *new, **styles)
+    data = drawn.y_true, drawn.y_pred, drawn.intervals
+    for display in (drawn, PredictionIntervalDisplay.from_predictions(*data, **styles)):
+        assert display.line_.get_color() == "red"
+        assert display.inside_.get_markersize() == 7
+        assert display.outside_.get_markersize() == 11
+        assert display.intervals_.get_edgecolor()[0, :3].tolist() == [128 / 255] * 3
+    options = {"feature": 0, "others": "typical", "interval_kwargs": {"facecolor": "red"}}
+    band = PredictionIntervalDisplay.from_estimator(model, *new, **options).intervals_
+    assert band.get_facecolor()[0, :3].tolist() == [1, 0, 0]
+
+
 def test_sparse_rows(y, frame):
     X = sparse.csr_array(frame[["length", "depth of the water"]].to_numpy(dtype=float))
     model = TwoLayerRegressor(2, random_state=0).fit(X, y)
@@ -227,6 +242,9 @@ def test_sparse_rows(y, frame):
         ({"others": "mean"}, ValueError, "others must be one of .*got 'mean'"),
         ({"coverage": 1.0}, ValueError, "coverage must be .*got 1.0"),
         ({"y": None}, ValueError, "y must be given, or feature"),
+        ({"others": "typical"}, ValueError, "others='typical' needs a feature"),
+        ({"max_rows": 0}, ValueError, "max_rows must be a whole number of at least 1, got 0"),
+        ({"feature": 0, "others": "typical", "grid": 0}, ValueError, "grid must be .*got 0"),
         ({"y": [1.0, 2.0]}, ValueError, r"y must have shape \(80,\).*got \(2,\)"),
         ({"y": np.zeros((80, 2))}, ValueError, r"one target.*got shape \(80, 2\)"),
     ],

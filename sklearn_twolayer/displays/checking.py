@@ -1,4 +1,6 @@
-"""Targets, bounds and weights that belong together."""
+"""Targets, bounds and weights that belong together, and numbers of what is to be drawn."""
+
+from numbers import Integral
 
 import numpy as np
 
@@ -44,3 +46,9 @@ def check_predictions(y_pred):
             f"{y_pred.shape}: draw each target, or each quantile, by from_predictions"
         )
     return y_pred
+
+
+def check_number(n, name):
+    """ValueError for anything but a whole number of at least 1."""
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {n!r}")

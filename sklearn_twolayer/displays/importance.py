@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .axes import COLOURS, check_matplotlib, new_axes, style
+from .checking import check_number
 from .unwrapping import unwrap
 
 HEIGHT_OF_LINE, HEIGHT_OF_REST, LEAST_HEIGHT = 0.2, 1.0, 2.5
@@ -105,7 +106,7 @@ class ImportanceDisplay:
               sum. See Notes for what this does not tell.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows of `X`.
+            Weights of the rows of `X`, whose slopes are averaged.
 
         max_features : int, default=20
             The most bars; the longest are drawn.
@@ -126,7 +127,8 @@ class ImportanceDisplay:
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If the estimator, or `kind`, is none of these, or the evidence chose no precisions.
+            If the estimator, or `kind`, is none of these, the evidence chose no precisions, or
+            there are weights but no rows to average over.
 
         Notes
         -----
@@ -145,6 +147,11 @@ class ImportanceDisplay:
         check_matplotlib(f"{cls.__name__}.from_estimator")
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
+        if sample_weight is not None and (X is None or kind != "gradients"):
+            raise ValueError(
+                "sample_weight must come with X and kind='gradients': without rows nothing is "
+                "averaged"
+            )
         found = _importances(estimator, X, kind, sample_weight)
         return cls(**found).plot(ax, max_features=max_features, bar_kwargs=bar_kwargs)
 
@@ -178,14 +185,14 @@ class ImportanceDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are other names than importances, or `max_features` is below 1.
+            If there are other names than importances, or `max_features` is no whole number of at
+            least 1.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         from matplotlib.patches import Rectangle
 
         importances, names = self._checked()
-        if max_features < 1:
-            raise ValueError(f"max_features must be at least 1, got {max_features}")
+        check_number(max_features, "max_features")
         # of equals the first is on top
         shown = np.argsort(-importances, kind="stable")[:max_features][::-1]
         labels = [fill(str(names[j]), LETTERS_ACROSS) for j in shown]

@@ -48,7 +48,7 @@ class Artists:
         """Intervals joined to a band along numbers."""
         from matplotlib.collections import PolyCollection
 
-        defaults = {"color": INTERVAL_COLOUR, "alpha": 0.45, "linewidth": 0}
+        defaults = {"facecolor": INTERVAL_COLOUR, "alpha": 0.45, "linewidth": 0}
         options = style(
             defaults | {"label": self.labels["intervals"]}, *self._given(PolyCollection)
         )
@@ -76,7 +76,7 @@ class Artists:
     def _draw_bars(self, at, bounds, width):
         from matplotlib.collections import LineCollection
 
-        defaults = {"color": INTERVAL_COLOUR, "alpha": 0.75, "linewidth": width}
+        defaults = {"colors": INTERVAL_COLOUR, "alpha": 0.75, "linewidth": width}
         options = style(
             defaults | {"label": self.labels["intervals"]}, *self._given(LineCollection)
         )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .axes import check_matplotlib, legend_above, new_axes
-from .checking import check_bounds, check_predictions, check_targets
+from .checking import check_bounds, check_number, check_predictions, check_targets
 from .interval_artists import Artists, Scale
 from .tables import Table
 from .unwrapping import unwrap
@@ -140,6 +140,10 @@ class PredictionIntervalDisplay:
         name: str | None = None,
         ax: Any = None,
         max_rows: int = 200,
+        interval_kwargs: dict[str, Any] | None = None,
+        line_kwargs: dict[str, Any] | None = None,
+        inside_kwargs: dict[str, Any] | None = None,
+        outside_kwargs: dict[str, Any] | None = None,
     ) -> Self:
         """Draw the intervals of a fitted regressor.
 
@@ -185,6 +189,9 @@ class PredictionIntervalDisplay:
             The most rows that have bars drawn; they are spread evenly. Shares in the legend are of
             all rows.
 
+        interval_kwargs, line_kwargs, inside_kwargs, outside_kwargs : dict, default=None
+            Passed to :meth:`plot`.
+
         Returns
         -------
         PredictionIntervalDisplay
@@ -196,7 +203,8 @@ class PredictionIntervalDisplay:
             Before ``fit``.
         TypeError, ValueError
             If the estimator has no intervals, as classifiers have none; if there is no such column,
-            more than one target, or `y` is needed or has another length.
+            more than one target; if `y` is needed or has another length, or `others` is given
+            without a feature.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         if others not in OTHERS:
@@ -207,6 +215,8 @@ class PredictionIntervalDisplay:
         if feature is None:
             if y is None:
                 raise ValueError("y must be given, or feature: observed against predicted has y")
+            if others != "own":
+                raise ValueError(f"others={others!r} needs a feature to draw along, got None")
         else:
             table = Table(X, feature)
             data["x_name"] = table.name
@@ -219,7 +229,14 @@ class PredictionIntervalDisplay:
                 data["x"] = table.values
         data |= _predicted(estimator, X, coverage)
         display = cls(y_true=y, **data)
-        return display.plot(ax, max_rows=max_rows)
+        return display.plot(
+            ax,
+            max_rows=max_rows,
+            interval_kwargs=interval_kwargs,
+            line_kwargs=line_kwargs,
+            inside_kwargs=inside_kwargs,
+            outside_kwargs=outside_kwargs,
+        )
 
     @classmethod
     def from_predictions(
@@ -234,6 +251,10 @@ class PredictionIntervalDisplay:
         name: str | None = None,
         ax: Any = None,
         max_rows: int = 200,
+        interval_kwargs: dict[str, Any] | None = None,
+        line_kwargs: dict[str, Any] | None = None,
+        inside_kwargs: dict[str, Any] | None = None,
+        outside_kwargs: dict[str, Any] | None = None,
     ) -> Self:
         """Draw intervals, whatever they come from.
 
@@ -267,6 +288,9 @@ class PredictionIntervalDisplay:
             The most rows that have bars drawn; they are spread evenly. Shares in the legend are of
             all rows.
 
+        interval_kwargs, line_kwargs, inside_kwargs, outside_kwargs : dict, default=None
+            Passed to :meth:`plot`.
+
         Returns
         -------
         PredictionIntervalDisplay
@@ -281,7 +305,14 @@ class PredictionIntervalDisplay:
         data = {"x": x, "x_name": x_name, "coverage": coverage, "name": name}
         data["y_name"] = str(getattr(y_true, "name", None) or "Target")
         display = cls(y_true=y_true, y_pred=y_pred, intervals=intervals, **data)
-        return display.plot(ax, max_rows=max_rows)
+        return display.plot(
+            ax,
+            max_rows=max_rows,
+            interval_kwargs=interval_kwargs,
+            line_kwargs=line_kwargs,
+            inside_kwargs=inside_kwargs,
+            outside_kwargs=outside_kwargs,
+        )
 
     def plot(
         self,
@@ -323,9 +354,11 @@ class PredictionIntervalDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If lengths differ, or there is neither `x` nor `y_true`.
+            If lengths differ, there is neither `x` nor `y_true`, or `max_rows` is no whole number
+            of at least 1.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
+        check_number(max_rows, "max_rows")
         y_pred = check_predictions(self.y_pred)
         bounds = check_bounds(self.intervals, y_pred)
         y_true = None if self.y_true is None else check_targets(self.y_true, "y_true")

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from .._frames import is_category, is_missing, library_of
+from .checking import check_number
 
 
 class Table:
@@ -53,6 +54,7 @@ class Table:
             return np.asarray(grid)
         if self.is_category:
             return _categories(self.values)
+        check_number(grid, "grid")
         present = self.values[np.isfinite(self.values)]
         if not len(present):
             raise ValueError(f"column {self.name!r} of X holds nothing but missing values")

@@ -15,8 +15,9 @@ Inputs:
 - of a table of numbers one tensor ``"X"`` (n_rows, n_features) of `dtype`; categories that are
   numbers stand there as they are, and NaN is a missing value;
 - else one tensor (n_rows, 1) for each column, by the name that it had in training (x0, x1, ...
-  without names): strings for categories that are text, of which ``""`` is a missing one (unless it
-  was a category itself); numbers of `dtype` for all others, float64 where labels need more digits.
+  without names; ``_`` follows a name that an output has, and stands for an empty one): strings for
+  categories that are text, of which ``""`` is a missing one (unless it was a category itself);
+  numbers of `dtype` for all others, float64 where labels need more digits.
 
 Outputs:
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._encoded_names import input_names
 from .description import ESTIMATORS, describe
 from .onnx_graph import OPSET, ContainerGraph
 from .onnx_model import check_deviation
@@ -12,6 +13,7 @@ OPTIONS = {"posterior": [True, False]}
 OF_CLASSIFIERS = OPTIONS | {
     "zipmap": [True, False, "columns"],
     "output_class_labels": [False, True],
+    "raw_scores": [False, True],  # calibration asks for it, and one-versus-one
     "nocl": [False],  # skl2onnx asks for it, to make zip maps
 }
 OF_REGRESSORS = OPTIONS | {"return_std": [True, False]}
@@ -22,8 +24,9 @@ def register():
 
     Call it once in a process, before the conversion. The options, given to ``skl2onnx.to_onnx`` as
     ``options={id(model): {...}}`` or ``{type(model): {...}}``, are those of `to_onnx`, `posterior`
-    and for regressors `return_std`, and skl2onnx's own ``zipmap`` and ``output_class_labels`` for
-    classifiers. ``target_opset`` must be 18 or later, as it is unless given.
+    and for regressors `return_std`, and skl2onnx's own ``zipmap``, ``output_class_labels`` and
+    ``raw_scores`` (logits instead of probabilities) for classifiers. ``target_opset`` must be 18 or
+    later, as it is unless given.
 
     Raises
     ------
@@ -126,8 +129,9 @@ def _convert(scope, operator, container):
     rows = read_rows(graph, description["columns"], _sources(operator, model))
     dtype = _precision(operator)
     if "classes" in description["output"]:
-        label, probability = classification(graph, description, rows)
-        found = [label, graph.cast(probability, dtype)]
+        raw_scores = options.get("raw_scores", False)
+        label, of_classes = classification(graph, description, rows, raw_scores)
+        found = [label, graph.cast(of_classes, dtype)]
         if labels_of(description["output"]).dtype.kind == "f":
             found[0] = graph.cast(label, "float32")
     else:
@@ -151,7 +155,14 @@ def _sources(operator, model):
             f"a {type(model).__name__} fitted to {model.n_features_in_} columns needs as many "
             f"inputs, got {len(found)}"
         )
+    _check_order([each.raw_name for each in operator.inputs], input_names(model))
     return found
+
+
+def _check_order(given, expected):
+    """ValueError where the inputs are the columns of training, but in another order."""
+    if given != expected and sorted(given) == sorted(expected):
+        raise ValueError(f"inputs must be in the order of training, {expected}, got {given}")
 
 
 def _dtype_of(variable):

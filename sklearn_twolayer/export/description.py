@@ -74,6 +74,11 @@ def n_increments(column):
     return max(len(column.get("knots", ())) - 1, 0)
 
 
+def n_encoded(column):
+    """Encoded columns of an original one."""
+    return column.get("n_levels", 1 + n_increments(column)) + column["has_indicator"]
+
+
 def full_covariance(found):
     """The matrix of which a description has the lower triangle, row by row."""
     triangle = np.asarray(found["triangle"], np.float64)
@@ -114,8 +119,8 @@ def _blocks(encoding, fill):
     for (start, n_levels, knots), has_indicator in zip(zipped, encoding.has_indicator, strict=True):
         block = {"start": int(start), "has_indicator": bool(has_indicator)}
         if n_levels == engine.NUMBER:
-            n = 1 + max(len(knots) - 1, 0)
-            block |= {"kind": "number", "knots": knots, "fill": fill[start : start + n]}
+            block |= {"kind": "number", "knots": knots}
+            block["fill"] = fill[start : start + 1 + n_increments(block)]
         else:
             block |= {"kind": "category", "n_levels": int(n_levels)}
         found.append(block)

@@ -89,14 +89,16 @@ class Graph(ABC):
 
 
 class ModelGraph(Graph):
-    """The graph of a model of its own."""
+    """The graph of a model of its own, whose inputs have the names `taken`."""
 
-    def __init__(self):
-        self.nodes, self.constants, self.n_names = [], [], 0
+    def __init__(self, taken):
+        self.nodes, self.constants, self.taken = [], [], taken
+        self.n_names = 0
 
     def new_name(self, of):  # noqa: D102
         self.n_names += 1
-        return f"{of}_{self.n_names}"
+        name = f"{of}_{self.n_names}"
+        return self.new_name(of) if name in self.taken else name
 
     def add_node(self, operator, inputs, output, domain, attributes):  # noqa: D102
         from onnx import helper

@@ -10,6 +10,9 @@ from .onnx_rows import Source, read_rows
 
 PRECISIONS = ("float32", "float64")
 
+OF_CLASSES, OF_QUANTITIES = ("label", "probabilities"), ("prediction", "std")
+"""The names of outputs."""
+
 
 def to_onnx(model, *, return_std=False, posterior=True, dtype="float32"):
     """Convert a fitted estimator to an ONNX model, which any ONNX runtime computes.
@@ -71,8 +74,8 @@ def to_onnx(model, *, return_std=False, posterior=True, dtype="float32"):
         raise ValueError(f"dtype must be one of {PRECISIONS}, got {dtype!r}")
     description = describe(model, posterior)
     check_deviation(model, description, return_std)
-    graph = ModelGraph()
     inputs, sources = _inputs(description["columns"], dtype)
+    graph = ModelGraph(taken={name for name, _, _ in inputs})
     outputs = _outputs(graph, description, sources, dtype, return_std)
     return _model(graph, type(model).__name__, inputs, outputs)
 
@@ -96,9 +99,21 @@ def _inputs(columns, dtype):
     if set(kinds) == {dtype}:
         sources = [Source("X", dtype, j) for j in range(len(columns))]
         return [("X", dtype, len(columns))], sources
-    names = [column["name"] for column in columns]
+    names = _names(columns)
     sources = [Source(name, kind) for name, kind in zip(names, kinds, strict=True)]
     return [(name, kind, 1) for name, kind in zip(names, kinds, strict=True)], sources
+
+
+def _names(columns):
+    """Those of the columns, with underscores behind what is the name of something else."""
+    found, taken = [], {"", *OF_CLASSES, *OF_QUANTITIES}
+    for column in columns:
+        name = column["name"]
+        while name in taken:
+            name += "_"
+        found.append(name)
+        taken.add(name)
+    return found
 
 
 def _kind(column, dtype):
@@ -120,16 +135,14 @@ def _outputs(graph, description, sources, dtype, return_std):
         n = len(output["classes"])
         of_labels = (n,) if output["is_multilabel"] else ()
         kind = "int64" if output["is_multilabel"] else kind.name if kind.kind in "if" else "string"
-        return [
-            ("label", label, kind, of_labels),
-            ("probabilities", graph.cast(probability, dtype), dtype, (n,)),
-        ]
+        found = (label, kind, of_labels), (graph.cast(probability, dtype), dtype, (n,))
+        return [(name, *each) for name, each in zip(OF_CLASSES, found, strict=True)]
     found = regression(graph, description, rows, dtype, return_std)
     n = len(output["of_raw_outputs"]["factor"])
     n = output["n_targets"] if output["link"] == "log_variance" else n
     return [
         (name, graph.within_range(tensor, dtype), dtype, (n,))
-        for name, tensor in zip(("prediction", "std"), found, strict=True)
+        for name, tensor in zip(OF_QUANTITIES, found, strict=True)
         if tensor is not None
     ]
 

@@ -15,8 +15,12 @@ LARGEST_LOG = np.float64(0.4 * math.log(np.finfo(DOUBLE).max))
 """Of a variance: squares of what is larger would leave the range."""
 
 
-def classification(graph, description, rows):
-    """The label (n_rows,) and the probabilities (n_rows, n_classes) of raw rows."""
+def classification(graph, description, rows, raw_scores=False):
+    """The label (n_rows,) and the probabilities (n_rows, n_classes) of raw rows.
+
+    With `raw_scores` logits instead of probabilities, as ``decision_function`` returns them; of two
+    classes (-logit, logit).
+    """
     output, network = description["output"], description["network"]
     encoded = encode(graph, rows, description["columns"], network["mean"], network["scale"])
     n = len(network["b2"])
@@ -24,13 +28,16 @@ def classification(graph, description, rows):
     by_softmax = output["link"] == "softmax"
     moderated = _moderated(graph, description, encoded, Z2, by_softmax)
     logits = _with_labels_of(graph, Z2, moderated, n, by_softmax)
-    if by_softmax:
-        return _label(graph, output, Z2), graph("Softmax", logits, axis=1)
-    if not output["is_multilabel"]:
+    if not by_softmax and not output["is_multilabel"]:
         logits = graph.side_by_side([graph("Neg", logits), logits])
+    label = _label(graph, output, Z2)
+    if raw_scores:
+        return label, logits
+    if by_softmax:
+        return label, graph("Softmax", logits, axis=1)
     limits = np.finfo(FLOAT)
     inside = np.float32(limits.tiny), np.float32(1 - limits.epsneg)
-    return _label(graph, output, Z2), graph("Clip", graph("Sigmoid", logits), *inside)
+    return label, graph("Clip", graph("Sigmoid", logits), *inside)
 
 
 def _label(graph, output, Z2):

@@ -7,7 +7,7 @@ and no differences taken, float32 will do. All is in the standardised units of t
 
 import numpy as np
 
-from .description import full_covariance, n_increments
+from .description import full_covariance, n_encoded
 from .onnx_network import ACTIVATIONS
 from .onnx_rows import FLOAT
 
@@ -47,19 +47,15 @@ def _places(own, columns):
     """Where each encoded column of a member stands among those of the widest encoding."""
     if own is None:
         return np.array([column["start"] for column in columns])
-    size = max(c["start"] + _size(c) for c in own)
+    size = max(c["start"] + n_encoded(c) for c in own)
     places = np.empty(size, np.intp)
     for of_member, column in zip(own, columns, strict=True):
-        n, start = _size(of_member), column["start"]
+        n, start = n_encoded(of_member), column["start"]
         there = start + np.arange(n)
         if column["has_indicator"] and column["kind"] == "number":
-            there[-1] = start + _size(column) - 1  # behind the increments
+            there[-1] = start + n_encoded(column) - 1  # behind the increments
         places[of_member["start"] : of_member["start"] + n] = there
     return places
-
-
-def _size(column):
-    return column.get("n_levels", 1 + n_increments(column)) + column["has_indicator"]
 
 
 class _Member:

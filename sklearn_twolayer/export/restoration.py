@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import engine
 from .._columns import label_array
-from .description import ESTIMATORS, full_covariance, n_increments
+from .description import ESTIMATORS, full_covariance, n_encoded, n_increments
 
 
 def restore(description):
@@ -78,17 +78,12 @@ def _encoding(columns):
 def _fill(columns):
     """What stands for a missing value in each encoded column."""
     last = max(columns, key=lambda column: column["start"])
-    fill = np.zeros(last["start"] + _size(last))
+    fill = np.zeros(last["start"] + n_encoded(last))
     for column in columns:
         if column["kind"] == "number":
             start = column["start"]
             fill[start : start + len(column["fill"])] = column["fill"]
     return fill
-
-
-def _size(column):
-    """Encoded columns of an original one."""
-    return column.get("n_levels", 1 + n_increments(column)) + column["has_indicator"]
 
 
 def _of_network(network):
@@ -204,7 +199,12 @@ def _predictive(description):
 
 def _theta(member):
     parts = [member[name] for name in ("W1", "b1", "W2", "b2", "W0")]
-    return np.concatenate([np.ravel(np.asarray(A, np.float64)) for A in parts if A is not None])
+    theta = np.concatenate([np.ravel(np.asarray(A, np.float64)) for A in parts if A is not None])
+    sizes = len(member["mean"]), member["hidden_size"], len(member["b2"]), member["skip"]
+    n_parameters = engine.Shape(*sizes).size
+    if len(theta) != n_parameters:
+        raise ValueError(f"a member must have {n_parameters} weights, got {len(theta)}")
+    return theta
 
 
 def _covariance(found):

@@ -87,7 +87,7 @@ def from_json(text):
         raise TypeError(f"text must be a string, as to_json returns it, got {type(text).__name__}")
     try:
         description = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"text is no JSON: {error}") from error
     _check_format(description)
     try:
@@ -115,7 +115,7 @@ def _check_format(description):
 def _literal(item):
     """A parameter as JSON has it, else as {"literal": Python's text}; no name where none has it."""
     name, value = item
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    value = _without_numpy(value)
     if value is None or isinstance(value, bool | int | str):
         return name, value
     if isinstance(value, float) and math.isfinite(value):
@@ -127,6 +127,17 @@ def _literal(item):
     except (ValueError, SyntaxError):
         is_literal = False
     return (name, {"literal": repr(value)}) if is_literal else (None, None)
+
+
+def _without_numpy(value):
+    """Python's own numbers and lists, keys and entries of dicts and sequences, too."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if type(value) is dict:
+        return {_without_numpy(k): _without_numpy(each) for k, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_without_numpy, value))
+    return value
 
 
 def _from_literal(value):

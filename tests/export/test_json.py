@@ -213,6 +213,11 @@ def test_parameters_come_back():
     again = from_json(to_json(model.set_params(**asked)))
     expected = clone(model).set_params(monotonic_cst=[1, 0, 0, 0, 0], random_state=None)
     assert again.get_params() == expected.get_params()
+    weights = {label: np.float64(2) for label in np.array([0, 1])}  # of NumPy's integers
+    names = [np.str_("a"), np.str_("b")]
+    model.set_params(class_weight=weights, categorical_features=names)
+    found = from_json(to_json(model)).get_params()
+    assert (found["class_weight"], found["categorical_features"]) == ({0: 2, 1: 2}, ["a", "b"])
 
 
 def test_facts_of_the_fit_come_back():
@@ -253,6 +258,10 @@ def test_other_texts_are_errors():
     text = to_json(model)
     with pytest.raises(ValueError, match="text is no JSON"):
         from_json("once upon a time")
+    with pytest.raises(ValueError, match="text is no JSON"):
+        from_json(text[: len(text) // 2])
+    with pytest.raises(ValueError, match="text is no JSON: maximum recursion depth"):
+        from_json("[" * 100_000)
     with pytest.raises(ValueError, match="must have the format 'sklearn-twolayer', got None"):
         from_json("[1, 2]")
     later = json.dumps(json.loads(text) | {"format_version": 2, "package_version": "9.0"})
@@ -267,6 +276,10 @@ def test_other_texts_are_errors():
     description = json.loads(text)
     description["network"]["b1"].pop()
     with pytest.raises(ValueError, match=r"damaged.*b1 must have the shape \(3,\), got \(2,\)"):
+        from_json(json.dumps(description))
+    description = json.loads(text)
+    description["members"][0]["W2"].pop()
+    with pytest.raises(ValueError, match=r"damaged.*a member must have \d+ weights, got \d+"):
         from_json(json.dumps(description))
     assert_array_equal(from_json(text.encode()).predict(X), model.predict(X))
 

@@ -361,6 +361,19 @@ def test_wide_tables_have_the_distance_from_their_rows():
     assert_equal(model, new, y[:10], return_std=True)
 
 
+def test_columns_may_have_the_names_of_outputs_and_nodes():
+    X, y = frame(40), np.arange(40.0)
+    model = TwoLayerRegressor(3, n_members=1, max_iter=5, random_state=0).fit(X, y)
+    expected = model.predict(X)
+    nodes = [node.output[0] for node in to_onnx(model).graph.node]
+    X.columns = ["label", "prediction", "", nodes[0], nodes[5]]
+    exported = to_onnx(model.fit(X, y))
+    X.columns = [each.name for each in exported.graph.input]
+    assert list(X.columns) == ["label_", "prediction_", "_", nodes[0], nodes[5]]
+    (found,) = run(exported, X)
+    assert np.abs(found[:, 0] - expected).max() < TOLERANCE * y.std()
+
+
 def test_errors_say_what_is_wrong():
     regressor, X, y = fitted("numbers", "one target")
     with pytest.raises(NotFittedError, match="TwoLayerRegressor instance is not fitted"):

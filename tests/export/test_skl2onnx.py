@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -109,6 +112,42 @@ def run_array(exported, X):
     return session.run(None, {"X": X.astype(np.float32)})
 
 
+AROUND = {
+    "bagging": lambda model: BaggingClassifier(model, 2, random_state=0),
+    "calibration": lambda model: CalibratedClassifierCV(model, cv=2),
+    "one against one": lambda model: OneVsOneClassifier(model),
+    "one against all": lambda model: OneVsRestClassifier(model),
+    "stacking": lambda model: StackingClassifier([("one", model)], cv=2),
+    "voting": lambda model: VotingClassifier(
+        [("one", model)], voting="soft", flatten_transform=False
+    ),
+}
+"""Estimators of scikit-learn around one of ours."""
+
+
+@pytest.mark.parametrize("target", ["binary", "classes"])
+@pytest.mark.parametrize("around", AROUND)
+def test_estimators_around_ours(around, target):
+    _, X, y = fitted("numbers", target)
+    y = np.unique(y, return_inverse=True)[1]  # numbers, as some of their converters ask for
+    model = AROUND[around](TwoLayerClassifier(3, **QUICK)).fit(X, y)
+    rows = X[:1].astype(np.float32)
+    label, score = run_array(skl2onnx.to_onnx(model, rows, options={"zipmap": False}), X)
+    assert np.array_equal(label.ravel(), model.predict(X))
+    if hasattr(model, "predict_proba"):
+        assert np.abs(score - model.predict_proba(X)).max() < 1e-5
+
+
+@pytest.mark.parametrize("target", ["binary", "classes", "labels"])
+def test_raw_scores_are_those_of_the_decision_function(target):
+    model, X, _ = fitted("numbers", target)
+    rows, options = X[:1].astype(np.float32), {"zipmap": False, "raw_scores": True}
+    _, found = run_array(skl2onnx.to_onnx(model, rows, options=options), X)
+    expected = model.decision_function(X)
+    expected = np.column_stack([-expected, expected]) if expected.ndim == 1 else expected
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_options():
     model, X, _ = fitted("numbers", "one target")
     rows = X[:1].astype(np.float32)
@@ -129,6 +168,8 @@ def test_errors_say_what_is_wrong():
     types = [(name, _numbers([None, 1])) for name in X.columns]
     with pytest.raises(TypeError, match=r"column 'city' must be an input of strings.*float32"):
         skl2onnx.to_onnx(model, initial_types=types)
+    with pytest.raises(ValueError, match=r"order of training, \['city', 'age', .*got \['income'"):
+        skl2onnx.to_onnx(model, initial_types=types_of(X)[::-1])
     X = np.column_stack([[2.0**24, 2.0**24 + 1] * 20, np.arange(40)])
     model = TwoLayerRegressor(3, categorical_features=[0], **QUICK).fit(X, X[:, 1])
     with pytest.raises(ValueError, match=r"column 'x0' has categories .*same in float32.*float64"):
