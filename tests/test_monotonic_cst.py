@@ -5,12 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
+from sklearn.utils.fixes import parse_version
 
 from kinds import IGNORE_CONVERGENCE, with_checks
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
@@ -380,4 +382,7 @@ SMALL = {"hidden_size": 10, "n_knots": 3, "max_iter": 30, "learning_rate_init": 
     ],
 )
 def test_common_checks(estimator, check):
+    weights = check.func.__name__.startswith("check_sample_weight_equivalence")
+    if weights and parse_version(sklearn.__version__) < parse_version("1.7"):
+        pytest.skip("1.6 asks for sparse X whatever the tags, and relabels by the first of the rows")
     check(estimator)
