@@ -384,5 +384,7 @@ SMALL = {"hidden_size": 10, "n_knots": 3, "max_iter": 30, "learning_rate_init": 
 def test_common_checks(estimator, check):
     weights = check.func.__name__.startswith("check_sample_weight_equivalence")
     if weights and parse_version(sklearn.__version__) < parse_version("1.7"):
-        pytest.skip("1.6 asks for sparse X whatever the tags, and relabels by the first of the rows")
+        pytest.skip(
+            "1.6 asks for sparse X whatever the tags, and relabels by the first of the rows"
+        )
     check(estimator)
