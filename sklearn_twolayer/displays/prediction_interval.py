@@ -212,22 +212,8 @@ class PredictionIntervalDisplay:
         inside = unwrap(estimator, "predict_interval", "predict_interval")
         data = {"coverage": coverage, "y_name": str(getattr(y, "name", None) or "Target")}
         data["name"] = type(inside.estimator).__name__ if name is None else name
-        if feature is None:
-            if y is None:
-                raise ValueError("y must be given, or feature: observed against predicted has y")
-            if others != "own":
-                raise ValueError(f"others={others!r} needs a feature to draw along, got None")
-        else:
-            table = Table(X, feature)
-            data["x_name"] = table.name
-            is_alone = others == "own" and table.X.shape[1] == 1
-            if is_alone or others == "typical":
-                y = y if is_alone else None
-                data |= {"x": table.steps(grid), "x_true": table.values}
-                X = table.swept(data["x"])
-            else:
-                data["x"] = table.values
-        data |= _predicted(estimator, X, coverage)
+        X, y, along = _to_draw(X, y, feature, others, grid)
+        data |= along | _predicted(estimator, X, coverage)
         display = cls(y_true=y, **data)
         return display.plot(
             ax,
@@ -414,6 +400,26 @@ class PredictionIntervalDisplay:
         if y_true is not None and y_true.shape != expected:
             raise ValueError(f"y must have shape {expected}, one for each row, got {y_true.shape}")
         return x, x_true
+
+
+def _to_draw(X, y, feature, others, grid):
+    """Rows to predict, targets among them and what a display is told of the column to draw along.
+
+    A band is drawn of rows that differ in that column alone.
+    """
+    if feature is None:
+        if y is None:
+            raise ValueError("y must be given, or feature: observed against predicted has y")
+        if others != "own":
+            raise ValueError(f"others={others!r} needs a feature to draw along, got None")
+        return X, y, {}
+    table = Table(X, feature)
+    is_alone = others == "own" and table.X.shape[1] == 1
+    if not is_alone and others == "own":
+        return table.X, y, {"x_name": table.name, "x": table.values}
+    x = table.steps(grid)
+    along = {"x_name": table.name, "x": x, "x_true": table.values}
+    return table.swept(x), y if is_alone else None, along
 
 
 def _predicted(estimator, X, coverage):
