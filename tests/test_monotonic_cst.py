@@ -371,6 +371,7 @@ class Regressor(OfAnyTable, TwoLayerRegressor):
 SMALL = {"hidden_size": 10, "n_knots": 3, "max_iter": 30, "learning_rate_init": 0.03}
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     [
         Regressor(monotonic_cst=[1], **SMALL),

@@ -263,6 +263,7 @@ def test_odd_targets_have_finite_answers(noise, y):
         assert np.isfinite(found).all()
 
 
+@pytest.mark.sampled(3)
 @with_checks(
     [TwoLayerRegressor(3, noise="varying", solver="lm", max_iter=20)],
     [

@@ -175,7 +175,7 @@ NOT_ALWAYS = [
 ]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @with_checks(ALWAYS, NOT_ALWAYS)
 def test_common_checks_of_second_order(estimator, check):
     run(estimator, check)
