@@ -475,7 +475,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     around a pipeline. ``ScoringMonitor`` logs scores of the training rows: in an iteration those of
     that network alone, at the end those of the model; scores of validation rows stay in
     ``validation_scores_``. A callback that returns True from ``on_fit_task_end`` ends the run: its
-    best weights are kept, and no other network begins, but for those to average if it was a trial.
+    best weights are kept, and no other network begins, but for those to average if it was a trial;
+    in a warm start of an average each of its networks goes on, until a callback stops it, too.
     Networks are then trained one after the other, whatever `n_jobs` is, and found to be the same.
     Beyond 1,000 iterations of a run a task is a block of them; of progress bars alone a run has at
     most 25 tasks.
@@ -728,7 +729,11 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def __call__(self, X: MatrixLike) -> np.ndarray:
-        """The same as :meth:`predict_proba`, for tools that take a model as a function of rows."""
+        """The same as :meth:`predict_proba`, for tools that take a model as a function of rows.
+
+        Of X (n_samples, n_features) an array (n_samples, n_classes), or (n_samples, n_labels), and
+        the errors of that method.
+        """
         return self.predict_proba(X)
 
     def decision_function(self, X: MatrixLike) -> np.ndarray:

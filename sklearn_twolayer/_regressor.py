@@ -350,8 +350,9 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     dispersion_ : float, ndarray of shape (`n_outputs_`,) or None
         For a loss with a log link what the variance of y is divided by, so that it is 1, 2 or
         `power` powers of the mean: Pearson's estimate, the sum of ``(y - mean) ** 2 / mean **
-        power`` over the number of rows that parameters leave. None for other losses, and where
-        there is no posterior.
+        power`` over the number of rows that parameters leave. Weights are taken relative to their
+        mean, so of rates weighted by their exposure it is that of a row of mean exposure; times
+        that exposure it is that of one unit. None for other losses, and where there is no posterior.
 
     huber_delta_ : ndarray of shape (n_targets,) or None
         For ``loss="huber"`` the threshold that was used, in units of y.
@@ -525,7 +526,8 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     around a pipeline. ``ScoringMonitor`` logs scores of the training rows: in an iteration those of
     that network alone, at the end those of the model; scores of validation rows stay in
     ``validation_scores_``. A callback that returns True from ``on_fit_task_end`` ends the run: its
-    best weights are kept, and no other network begins, but for those to average if it was a trial.
+    best weights are kept, and no other network begins, but for those to average if it was a trial;
+    in a warm start of an average each of its networks goes on, until a callback stops it, too.
     Networks are then trained one after the other, whatever `n_jobs` is, and found to be the same.
     Beyond 1,000 iterations of a run a task is a block of them; of progress bars alone a run has at
     most 25 tasks.
@@ -819,7 +821,11 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
         return self._partial_fit(X, y, sample_weight)
 
     def __call__(self, X: MatrixLike) -> np.ndarray:
-        """The same as :meth:`predict`, for tools that take a model as a function of rows."""
+        """The same as :meth:`predict`, for tools that take a model as a function of rows.
+
+        Of X (n_samples, n_features) an array (n_samples,), (n_samples, n_targets) or (n_samples,
+        n_quantiles), and the errors of that method.
+        """
         return self.predict(X)
 
     def predict(
