@@ -352,7 +352,8 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
         `power` powers of the mean: Pearson's estimate, the sum of ``(y - mean) ** 2 / mean **
         power`` over the number of rows that parameters leave. Weights are taken relative to their
         mean, so of rates weighted by their exposure it is that of a row of mean exposure; times
-        that exposure it is that of one unit. None for other losses, and where there is no posterior.
+        that exposure it is that of one unit. None for other losses, and where there is no
+        posterior.
 
     huber_delta_ : ndarray of shape (n_targets,) or None
         For ``loss="huber"`` the threshold that was used, in units of y.
