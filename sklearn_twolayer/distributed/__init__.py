@@ -1,0 +1,1 @@
+"""Estimators for rows that live in the partitions of a Dask cluster."""
