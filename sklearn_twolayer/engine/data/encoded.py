@@ -15,7 +15,7 @@ from .knots import slopes
 from .moments import Moments, moments, no_moments, rows_per_block
 from .one_hot import OneHot
 from .scaling import Scaling
-from .sources import LARGE, Gone, Index, Subset, bound, lives_on_disk, rows_of, subset
+from .sources import LARGE, Index, Subset, bound, gone, lives_on_disk, rows_of, subset
 
 
 def encoded_moments(
@@ -167,7 +167,7 @@ class EncodedSource:
         """The same without the rows as they were given, where compact ones are kept."""
         lighter = self.alone()
         if self.X1 is not None or self.compact is not None:
-            lighter.X = Gone(self.X.shape, self.X.dtype)
+            lighter.X = gone(self.X)
         return lighter
 
     def part(self, index: Array) -> "EncodedSource":

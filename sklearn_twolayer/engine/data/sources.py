@@ -58,12 +58,9 @@ class Subset:
         return self.X[(self.rows[rows], *columns)]
 
 
-@dataclass(frozen=True)
-class Gone:
-    """Rows that nobody will ask for again."""
-
-    shape: tuple[int, int]
-    dtype: np.dtype
+def gone(X: Array | Subset) -> Array:
+    """What stands for rows that nobody will ask for again: as wide as they, and none."""
+    return np.empty((0, X.shape[1]), X.dtype)
 
 
 def subset(X: Any, rows: Array) -> Any:
@@ -139,7 +136,7 @@ class DenseSource:
         """The same without the rows as they were given, where there is a copy that is scaled."""
         lighter = self.alone()
         if self.X1 is not None:
-            lighter.X = Gone(self.X.shape, self.X.dtype)
+            lighter.X = gone(self.X)
         return lighter
 
     def alone(self) -> "DenseSource":
