@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask
-from distributed import Client, Future, KilledWorker, get_worker, wait
 from distributed.client import FutureCancelledError
+
+from distributed import Client, Future, KilledWorker, get_worker, wait
 
 from .tree import Node, add_node, root
 

@@ -17,7 +17,7 @@ from .compatibility import (
     keeping_signs,
     why_no_posterior,
 )
-from .data.encoding import NUMBER, Encoding, learn, plain
+from .data.encoding import NUMBER, Encoding, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
@@ -221,7 +221,7 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
     if start is not None:
         return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
-    return learn(task.X, task.weights, task.n_levels, has_knots, n_knots)
+    return task.table.learn(task.n_levels, has_knots, n_knots)
 
 
 def _of_one_chunk(task: Task) -> Settings:
@@ -237,7 +237,8 @@ def merged(task: Task) -> Task:
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.
     """
     solver = task.settings.solver
-    if task.X.shape[0] > FEW_ROWS or not (is_auto(solver) or not SOLVERS[solver].incremental):
+    many = task.X.shape[0] > FEW_ROWS or task.is_elsewhere
+    if many or not (is_auto(solver) or not SOLVERS[solver].incremental):
         return task
     X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
     return replace(task, X=X, Y=Y, weights=weights)
