@@ -16,7 +16,7 @@ from .knots import slopes
 from .moments import Moments, moments, no_moments, rows_per_block
 from .one_hot import OneHot
 from .scaling import Scaling
-from .sources import LARGE, Index, Subset, bound, lives_on_disk, rows_of, subset
+from .sources import LARGE, Index, Subset, bound, gone, lives_on_disk, rows_of, subset
 
 
 def encoded_moments(
@@ -177,6 +177,13 @@ class EncodedSource:
             assert compact is not None
             columns = self.expansion.wide_columns(compact)
         return MixedInputs(dense, OneHot(columns, self.expansion.n_wide))
+
+    def lighter(self) -> "EncodedSource":
+        """The same without the rows as they were given, where compact ones are kept."""
+        lighter = self.alone()
+        if self.X1 is not None or self.compact is not None:
+            lighter.X = gone(self.X)
+        return lighter
 
     def part(self, index: Array) -> "EncodedSource":
         """Some of the rows."""
