@@ -5,26 +5,22 @@ trip, and maybe reading the partitions from disk. Moments and ranges take one pa
 first of `learn`; the increments between knots, which are not known before that, another.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine import (
-    NUMBER,
-    Encoding,
-    Moments,
-    RowFormat,
-    Rows,
-    Table,
-    encoding_of_sums,
-    knots_of,
-    moments_of_encoded,
-    usual_number,
-)
+from ..engine.data.encoded import moments_of_encoded
+from ..engine.data.encoding import NUMBER, Counts, Encoding, encoding_of_sums
+from ..engine.data.knots import knots_of, usual_number
+from ..engine.data.moments import Moments
+from ..engine.data.rows import Rows
+from ..engine.data.summaries import Summary
+from ..engine.data.table import RowFormat, Table
+from ..engine.numerics import Array
+from .journal import Record, compute_anew
 from .sketches import SIZE, Sketch
-from .told import Asked, facts, increments, merge_facts, merge_increments, merge_told, tell
+from .told import Asked, increments, merge_increments, merge_told, tell
 
 
 class Reducible(Protocol):
@@ -33,33 +29,51 @@ class Reducible(Protocol):
     def reduce(self, function: Callable, merge: Callable, *arguments: Any) -> Any:
         """``function(partition, *arguments)`` of all partitions, merged along a tree."""
 
+    def release(self) -> None:
+        """Let go of them."""
+
 
 class DaskTable(Table):
     """The rows of `partitions`, records of `Partition`, some of which may be empty.
 
-    `sizes` has the rows of each of them, and `has_missing` tells of a NaN in X.
+    `facts` are what is known of all of them: `rows_of_partitions`, their `weight`, the `dtype` of X
+    and which columns have a missing value, `is_missing`. `record` is told of every sum.
     """
 
-    def __init__(self, partitions: Reducible):
+    def __init__(self, partitions: Reducible, facts: Any):
         self.partitions = partitions
-        found = partitions.reduce(facts, merge_facts)
-        self.sizes, self.dtype, self.has_missing = found.sizes, found.dtype, found.has_missing
-        self.shape = sum(self.sizes), found.n_columns
-        self.weight = math.fsum(found.weights)
-        self._summaries = None
-        self._n_levels = self._counts = None
+        self.record: Record = compute_anew
+        self.counts = np.asarray(facts.rows_of_partitions)
+        self.shape = int(self.counts.sum()), len(facts.is_missing)
+        self.dtype, self.weight = facts.dtype, facts.weight
+        self.has_missing = bool(facts.is_missing.any())
+        self._summaries: tuple[Summary, ...] = ()
+        self._n_levels: Array | None = None
+        self._counts: list[Counts] = []
         self._sketches: dict[int, Sketch] = {}
-        self._increments: dict[tuple[int, bytes], np.ndarray] = {}
+        self._increments: dict[tuple[int, bytes], Array] = {}
 
-    def learn(self, n_levels, has_knots, n_knots) -> Encoding:
+    def release(self) -> None:
+        """Let the workers forget the rows."""
+        self.partitions.release()
+
+    def told(self) -> list[Array]:
+        """What tells these rows from others: moments and ranges of X and Y."""
+        found = self._summary_of_X, self._summary_of_Y
+        return [a for s in found for a in (s.moments.mean, s.moments.deviation, s.low, s.high)]
+
+    def learn(
+        self, n_levels: Array | None, has_knots: bool | Array, n_knots: int | None
+    ) -> Encoding:
         """The encoding of the columns of X."""
         n_columns = self.shape[1]
         n_levels = np.full(n_columns, NUMBER) if n_levels is None else n_levels
         n_knots = n_knots or usual_number(self.weight)
         with_knots = np.broadcast_to(has_knots, n_columns) & (n_levels == NUMBER)
-        self._ask(n_levels, np.flatnonzero(with_knots), max(SIZE, 4 * n_knots))
+        numbers = np.flatnonzero(with_knots).tolist()
+        self._ask(n_levels, numbers, max(SIZE, 4 * n_knots))
         knots = [np.empty(0)] * n_columns
-        for column in np.flatnonzero(with_knots):
+        for column in numbers:
             found = self._sketches[column]
             knots[column] = knots_of(found.values, found.cumulated, found.distinct, n_knots)
         sums = self._sums_of_increments(knots)
@@ -73,17 +87,17 @@ class DaskTable(Table):
         """Those of the columns of Y."""
         return self._summary_of_Y.moments
 
-    def encoded_moments(self, encoding: Encoding) -> tuple[Moments, np.ndarray | None]:
+    def encoded_moments(self, encoding: Encoding) -> tuple[Moments, Array | None]:
         """Those of encoded columns, and the weight of what is not missing."""
         summary = self._summary_of_X
         values = summary.of_columns(np.flatnonzero(~encoding.is_category))
         return moments_of_encoded(values, summary.weight, encoding)
 
-    def means(self) -> np.ndarray:
+    def means(self) -> Array:
         """What stands for a missing value where columns stay as they are."""
         return self.moments().mean
 
-    def ranges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def ranges(self) -> tuple[Array, Array, Array, Array]:
         """The least and the greatest number of each column of X, but for NaN, and of Y."""
         X, Y = self._summary_of_X, self._summary_of_Y
         return X.low, X.high, Y.low, Y.high
@@ -98,16 +112,18 @@ class DaskTable(Table):
         raise NotImplementedError
 
     @property
-    def _summary_of_X(self):
+    def _summary_of_X(self) -> Summary:
         self._ask()
         return self._summaries[0]
 
     @property
-    def _summary_of_Y(self):
+    def _summary_of_Y(self) -> Summary:
         self._ask()
         return self._summaries[1]
 
-    def _ask(self, n_levels=None, with_knots=(), size=SIZE) -> None:
+    def _ask(
+        self, n_levels: Array | None = None, with_knots: Sequence[int] = (), size: int = SIZE
+    ) -> None:
         """Have the partitions tell what is not known yet, if there is anything.
 
         That are summaries and, if they are asked for, the weights of levels and sketches of the
@@ -116,8 +132,8 @@ class DaskTable(Table):
         if n_levels is not None and np.array_equal(n_levels, self._n_levels):
             n_levels = None
         known = self._sketches
-        new = [int(j) for j in with_knots if j not in known or known[j].size < size]
-        asked = Asked(self._summaries is None, n_levels, tuple(new), size)
+        new = [j for j in with_knots if j not in known or known[j].size < size]
+        asked = Asked(not self._summaries, n_levels, tuple(new), size)
         if not asked:
             return
         told = self.partitions.reduce(tell, merge_told, asked)
@@ -126,7 +142,7 @@ class DaskTable(Table):
             self._n_levels, self._counts = n_levels, told.counts
         self._sketches.update(zip(new, told.sketches, strict=True))
 
-    def _sums_of_increments(self, knots: list[np.ndarray]) -> list[np.ndarray | None]:
+    def _sums_of_increments(self, knots: list[Array]) -> list[Array | None]:
         """Those of each column, None where there are no knots."""
         keys = [(column, of_column.tobytes()) for column, of_column in enumerate(knots)]
         with_knots = [column for column, of_column in enumerate(knots) if len(of_column)]
@@ -138,5 +154,5 @@ class DaskTable(Table):
         return [self._increments.get(key) for key in keys]
 
 
-def _magnitude(low: np.ndarray, high: np.ndarray) -> float:
+def _magnitude(low: Array, high: Array) -> float:
     return float(np.fmax.reduce(np.abs([low, high]), axis=None, initial=0))

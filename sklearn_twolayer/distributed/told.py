@@ -1,50 +1,14 @@
 """What a partition tells of its rows, and how that of two partitions is merged."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine import (
-    Counts,
-    Summary,
-    count,
-    has_missing,
-    numbers_of,
-    summarise,
-    sums_of_increments,
-)
+from ..engine.data.encoding import Counts, count, numbers_of
+from ..engine.data.knots import sums_of_increments
+from ..engine.data.summaries import Summary, summarise
 from .partition import Partition
 from .sketches import Sketch, sketch
-
-
-@dataclass
-class Facts:
-    """`sizes` and `weights` of the partitions, and what their rows have in common."""
-
-    sizes: list[int]
-    weights: list[float]
-    n_columns: int
-    dtype: np.dtype
-    has_missing: bool
-
-
-def facts(partition: Partition) -> Facts:
-    """Those of one, which may be empty."""
-    X, weights = partition.X, partition.weights
-    weight = float(len(X)) if weights is None else math.fsum(weights)
-    return Facts([len(X)], [weight], X.shape[1], X.dtype, has_missing(X))
-
-
-def merge_facts(some: Facts, others: Facts) -> Facts:
-    """Those of all of them."""
-    return Facts(
-        some.sizes + others.sizes,
-        some.weights + others.weights,
-        some.n_columns,
-        np.result_type(some.dtype, others.dtype),
-        some.has_missing or others.has_missing,
-    )
 
 
 @dataclass(frozen=True)

@@ -39,23 +39,11 @@ from .bayes.extrapolation import (
 )
 from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
-from .data.encoded import Encoded, moments_of_encoded
-from .data.encoding import (
-    NUMBER,
-    Counts,
-    Encoding,
-    count,
-    encoding_of_sums,
-    level_order,
-    numbers_of,
-)
+from .data.encoded import Encoded
+from .data.encoding import NUMBER, Encoding, level_order
 from .data.encoding import plain as plain_encoding
-from .data.knots import knots_of, sums_of_increments, usual_number
-from .data.moments import Moments, has_missing
-from .data.rows import Rows
+from .data.moments import has_missing
 from .data.sources import subset
-from .data.summaries import Summary, summarise
-from .data.table import RowFormat, Table
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation
@@ -100,14 +88,12 @@ __all__ = [
     "SOLVERS",
     "ULPS_AHEAD",
     "Continuation",
-    "Counts",
     "EachIteration",
     "Encoded",
     "Encoding",
     "Fit",
     "LocatedLoss",
     "Moderation",
-    "Moments",
     "Monitor",
     "Part",
     "Plan",
@@ -115,29 +101,22 @@ __all__ = [
     "Progress",
     "Ranges",
     "Report",
-    "RowFormat",
-    "Rows",
     "Settings",
     "Shape",
     "Solution",
     "Status",
-    "Summary",
-    "Table",
     "Task",
     "Together",
     "Watcher",
     "activation_of",
     "bounds_of_numbers",
     "choose_columns",
-    "count",
     "draw_in",
-    "encoding_of_sums",
     "fit",
     "gradient_magnitude",
     "has_missing",
     "hidden_features",
     "input_gradient",
-    "knots_of",
     "level_order",
     "limits_of_numbers",
     "limits_of_targets",
@@ -146,9 +125,7 @@ __all__ = [
     "loss_with",
     "make_plan",
     "moments",
-    "moments_of_encoded",
     "noise_variance",
-    "numbers_of",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
@@ -164,10 +141,7 @@ __all__ = [
     "softmax",
     "softplus",
     "subset",
-    "summarise",
-    "sums_of_increments",
     "using",
-    "usual_number",
     "widest_member",
     "with_labels_of",
     "within_range",

@@ -1,5 +1,7 @@
 """Partitions held in this process, which stand in for those on the workers of a cluster."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from sklearn_twolayer.distributed.partition import Partition
@@ -49,3 +51,14 @@ def cut(n_rows, n_partitions, rng):
 def records(X, Y, weights, slices):
     """A record of each slice."""
     return [Partition(X[s], Y[s], None if weights is None else weights[s]) for s in slices]
+
+
+def facts(held):
+    """Of records, as they are when they have been converted."""
+    X = [record.X for record in held]
+    return SimpleNamespace(
+        rows_of_partitions=[len(part) for part in X],
+        weight=sum(record.weight for record in held),
+        dtype=X[0].dtype,
+        is_missing=np.isnan(np.concatenate(X)).any(axis=0),
+    )

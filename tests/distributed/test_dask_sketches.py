@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from held_partitions import cut, random_groups, reduced
 from numpy.testing import assert_allclose, assert_array_equal
 
-from held_partitions import cut, random_groups, reduced
 from sklearn_twolayer.distributed.sketches import Sketch, sketch
 from sklearn_twolayer.engine.data.knots import choose_knots, knots_of
 
@@ -108,9 +108,7 @@ def test_one_value_more_is_not():
 def test_who_holds_what_does_not_matter(draw, weigh, rng):
     x, weights, slices = draw(rng), weigh(rng), cut(N_ROWS, 17, rng)
     leaves = [sketch(x[s], part(weights, s), SIZE) for s in slices]
-    first, *others = (
-        reduced(leaves, Sketch.merged, random_groups(17, rng)) for _ in range(4)
-    )
+    first, *others = (reduced(leaves, Sketch.merged, random_groups(17, rng)) for _ in range(4))
     for other in others:
         assert_array_equal(other.values, first.values)
         assert_array_equal(other.weights, first.weights)

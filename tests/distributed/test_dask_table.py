@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from dask import delayed
+from held_partitions import HeldPartitions, cut, facts, records
 from numpy.testing import assert_allclose, assert_array_equal
 
 from encoded_tables import TABLES
-from held_partitions import HeldPartitions, cut, records
+from sklearn_twolayer.distributed.partitions import Partitions
 from sklearn_twolayer.distributed.table import DaskTable
-from sklearn_twolayer.engine.data.encoding import plain
+from sklearn_twolayer.engine.data.encoding import NUMBER, plain
 from sklearn_twolayer.engine.data.table import ArrayTable
 
 N_ROWS = 1500
@@ -45,8 +47,8 @@ def both(rng):
     def both(X, n_partitions, with_weights, Y=None):
         Y = rng.randn(len(X), 2) * [1, 1e-3] + [0, 1e5] if Y is None else Y
         weights = rng.gamma(1, size=len(X)) if with_weights else None
-        partitions = HeldPartitions(records(X, Y, weights, cut(len(X), n_partitions, rng)))
-        return DaskTable(partitions), ArrayTable(X, Y, weights)
+        held = records(X, Y, weights, cut(len(X), n_partitions, rng))
+        return DaskTable(HeldPartitions(held), facts(held)), ArrayTable(X, Y, weights)
 
     return both
 
@@ -80,7 +82,7 @@ def test_a_table_knows_its_size(with_weights, n_partitions, dtype, both, rng):
     table, expected = both(X, n_partitions, with_weights)
     assert table.shape == expected.shape and table.dtype == expected.dtype
     assert table.weight == pytest.approx(expected.weight, rel=1e-15)
-    assert table.sizes == [record.n_rows for record in table.partitions.records]
+    assert_array_equal(table.counts, [record.n_rows for record in table.partitions.records])
     assert not table.has_missing
     X[-1, 1] = np.nan
     assert both(X, n_partitions, with_weights)[0].has_missing
@@ -185,33 +187,56 @@ def test_many_knots_take_larger_sketches(n_knots, both, rng):
     assert_same_encoding(table.learn(None, True, n_knots), expected.learn(None, True, n_knots))
 
 
-def test_each_pass_tells_all_that_it_can(both, rng):
-    table, _ = both(rng.randn(N_ROWS, 3), 3, False)
-    partitions = table.partitions
+@pytest.fixture
+def n_passes(both, rng):
+    """How many passes each of some calls takes, one after the other, of a new table."""
 
-    def n_passes(call):
-        before = partitions.n_passes
-        call()
-        return partitions.n_passes - before
+    def n_passes(*calls):
+        table, _ = both(np.abs(rng.randn(N_ROWS, 3)).round(), 3, False)
+        counts = []
+        for call in calls:
+            before = table.partitions.n_passes
+            call(table)
+            counts.append(table.partitions.n_passes - before)
+        return counts
 
-    assert partitions.n_passes == 1
-    assert n_passes(table.moments) == 1
-    for call in (table.moments_of_targets, table.means, table.ranges, table.magnitudes):
-        assert n_passes(call) == 0
-    assert n_passes(lambda: table.encoded_moments(plain(3))) == 0
-    table, _ = both(rng.randn(N_ROWS, 3), 3, False)
-    partitions = table.partitions
-    assert n_passes(lambda: table.learn(None, True, 4)) == 2
-    assert n_passes(table.moments) == 0
-    assert n_passes(lambda: table.learn(None, True, 4)) == 0
-    assert n_passes(lambda: table.learn(None, [True, False, True], 4)) == 0
-    assert n_passes(lambda: table.learn(None, True, 6)) == 1
-    assert n_passes(lambda: table.learn(np.array([-1, -1, -1]), False, None)) == 0
-    table, _ = both(np.abs(rng.randn(N_ROWS, 3)).round(), 3, False)
-    partitions = table.partitions
-    assert n_passes(lambda: table.learn(np.array([6, -1, -1]), False, None)) == 1
-    assert n_passes(lambda: table.learn(np.array([6, -1, -1]), [False, True, False], 4)) == 2
-    assert n_passes(lambda: table.learn(np.array([6, -1, -1]), True, 4)) == 2
+    return n_passes
+
+
+def learns(n_levels, has_knots, n_knots):
+    return lambda table: table.learn(n_levels, has_knots, n_knots)
+
+
+def test_each_pass_tells_all_that_it_can(n_passes):
+    measures = [
+        DaskTable.moments,
+        DaskTable.moments_of_targets,
+        DaskTable.means,
+        DaskTable.ranges,
+        DaskTable.magnitudes,
+        DaskTable.told,
+        lambda table: table.encoded_moments(plain(3)),
+    ]
+    assert n_passes(*measures) == [1, 0, 0, 0, 0, 0, 0]
+    assert n_passes(learns(None, False, None), *measures) == [1, 0, 0, 0, 0, 0, 0, 0]
+    assert n_passes(learns(None, True, 4), *measures) == [2, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_what_has_been_told_is_kept(n_passes):
+    known, of_numbers = learns(None, True, 4), np.full(3, NUMBER)
+    assert n_passes(known, known, learns(of_numbers, [True, False, True], 4)) == [2, 0, 0]
+    assert n_passes(known, learns(None, True, 2), learns(None, False, None)) == [2, 1, 0]
+    n_levels = np.array([9, NUMBER, NUMBER])
+    steps = ((n_levels, False, None), (n_levels, [False, True, False], 4), (n_levels, True, 4))
+    assert n_passes(*(learns(*step) for step in steps)) == [1, 2, 2]
+
+
+def test_categories_may_be_taken_for_numbers_later(both, rng):
+    X = rng.randint(4, size=(N_ROWS, 1)).astype(float)
+    table, expected = both(X, 3, False)
+    for n_levels in (np.array([4]), None, np.array([5])):
+        found = table.learn(n_levels, True, 2)
+        assert_same_encoding(found, expected.learn(n_levels, True, 2))
 
 
 def test_classes_need_no_moments(both, rng):
@@ -223,7 +248,7 @@ def test_classes_need_no_moments(both, rng):
 def test_the_same_bits_wherever_partitions_are(rng):
     X, Y, weights = rng.randn(N_ROWS, 2), rng.randn(N_ROWS, 1), rng.rand(N_ROWS)
     held = records(X, Y, weights, cut(N_ROWS, 17, rng))
-    first, second = (DaskTable(HeldPartitions(held, seed)) for seed in (1, 2))
+    first, second = (DaskTable(HeldPartitions(held, seed), facts(held)) for seed in (1, 2))
     one, other = (table.learn(None, True, 8) for table in (first, second))
     for column in range(2):
         assert_array_equal(one.knots[column], other.knots[column])
@@ -231,3 +256,32 @@ def test_the_same_bits_wherever_partitions_are(rng):
     assert one.fan_in == other.fan_in and first.weight == second.weight
     assert_array_equal(first.moments().mean, second.moments().mean)
     assert_array_equal(first.moments().deviation, second.moments().deviation)
+
+
+def test_what_tells_rows_from_others(both, rng):
+    X, Y = rng.randn(N_ROWS, 2), rng.randn(N_ROWS, 1)
+    table, again = (both(X, 1, False, Y)[0] for _ in range(2))
+    assert repr(table.told()) == repr(again.told())
+    for part in (X, Y):
+        part[0] += 0.01
+        assert repr(both(X, 1, False, Y)[0].told()) != repr(table.told())
+        part[0] -= 0.01
+
+
+def test_partitions_on_workers(client, rng):
+    """Tasks go there and sums come back, the same bits as of partitions held here."""
+    X, Y, weights = rng.randn(N_ROWS, 3), rng.randn(N_ROWS, 1), rng.rand(N_ROWS)
+    X[:, 1] = rng.randint(3, size=N_ROWS)
+    X[rng.rand(N_ROWS, 3) < 0.1] = np.nan
+    held = records(X, Y, weights, cut(N_ROWS, 5, rng))
+    partitions = Partitions.compute(client, [delayed(record) for record in held])
+    table = DaskTable(partitions, facts(held))
+    expected = DaskTable(HeldPartitions(held), facts(held))
+    n_levels = np.array([NUMBER, 3, NUMBER])
+    one, other = (each.learn(n_levels, True, 8) for each in (table, expected))
+    for ours, theirs in zip(one.knots + one.means, other.knots + other.means, strict=True):
+        assert_array_equal(ours, theirs)
+    assert one.fan_in == other.fan_in
+    for ours, theirs in zip(table.told(), expected.told(), strict=True):
+        assert_array_equal(ours, theirs)
+    table.release()

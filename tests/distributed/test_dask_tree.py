@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-
 from held_partitions import random_groups, reduced
 
 every_number = pytest.mark.parametrize("n", range(1, 41))
