@@ -40,9 +40,11 @@ from .bayes.extrapolation import (
 from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
 from .data.encoded import Encoded
-from .data.encoding import NUMBER, Encoding, level_order
+from .data.encoding import NUMBER, Encoding
 from .data.encoding import plain as plain_encoding
+from .data.level_order import add_sums, all_differ, key, level_order, level_sums, sort_levels
 from .data.moments import has_missing
+from .data.rows import merge_equal_rows
 from .data.sources import subset
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
@@ -57,7 +59,7 @@ from .model.sensitivity import gradient_magnitude, hidden_features, input_gradie
 from .model.varying_noise import LEAST as LEAST_NOISE
 from .model.varying_noise import MOST_UNCERTAIN
 from .numerics import softmax, softplus, within_range
-from .plan import Plan, make_plan
+from .plan import Plan, make_plan, merges_rows
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
@@ -111,6 +113,8 @@ __all__ = [
     "Together",
     "Watcher",
     "activation_of",
+    "add_sums",
+    "all_differ",
     "bounds_of_numbers",
     "choose_columns",
     "draw_in",
@@ -119,13 +123,17 @@ __all__ = [
     "has_missing",
     "hidden_features",
     "input_gradient",
+    "key",
     "level_order",
+    "level_sums",
     "limits_of_numbers",
     "limits_of_targets",
     "located",
     "log_density",
     "loss_with",
     "make_plan",
+    "merge_equal_rows",
+    "merges_rows",
     "moments",
     "noise_variance",
     "numerical_gradient",
@@ -142,6 +150,7 @@ __all__ = [
     "side_by_side_activation",
     "softmax",
     "softplus",
+    "sort_levels",
     "subset",
     "using",
     "widest_member",

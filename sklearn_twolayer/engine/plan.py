@@ -236,11 +236,15 @@ def merged(task: Task) -> Task:
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.
     """
-    solver = task.settings.solver
-    if task.X.shape[0] > FEW_ROWS or not (is_auto(solver) or not SOLVERS[solver].incremental):
+    if not merges_rows(task.settings.solver, task.X.shape[0]):
         return task
     X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
     return replace(task, X=X, Y=Y, weights=weights)
+
+
+def merges_rows(solver: str, n_rows: int) -> bool:
+    """Whether equal rows become one."""
+    return n_rows <= FEW_ROWS and (is_auto(solver) or not SOLVERS[solver].incremental)
 
 
 def _as_started(asked: Settings, start: Continuation, keeps_prior: bool) -> Settings:
