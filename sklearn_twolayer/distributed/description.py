@@ -118,9 +118,7 @@ def describe(rows: Rows, estimator: Any, number: int, suffix: str = "") -> Descr
         )
 
 
-def _describe_columns(
-    estimator: Any, floats: np.ndarray, number: int
-) -> list[ColumnDescription]:
+def _describe_columns(estimator: Any, floats: np.ndarray, number: int) -> list[ColumnDescription]:
     columns = estimator._known_columns()
     labels = iter(columns.categories)
     has_values = ~np.isnan(floats).all(axis=0)

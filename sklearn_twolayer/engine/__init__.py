@@ -39,6 +39,7 @@ from .bayes.extrapolation import (
 )
 from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
+from .compatibility import merges_rows
 from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding
 from .data.encoding import plain as plain_encoding
@@ -59,7 +60,7 @@ from .model.sensitivity import gradient_magnitude, hidden_features, input_gradie
 from .model.varying_noise import LEAST as LEAST_NOISE
 from .model.varying_noise import MOST_UNCERTAIN
 from .numerics import softmax, softplus, within_range
-from .plan import Plan, make_plan, merges_rows
+from .plan import Plan, make_plan
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS

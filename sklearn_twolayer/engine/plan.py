@@ -11,13 +11,15 @@ import numpy as np
 from scipy import sparse
 
 from .compatibility import (
+    FEW_ROWS,
     check_noise,
     check_pair,
     check_sparsity,
     keeping_signs,
+    merges_rows,
     why_no_posterior,
 )
-from .data.encoding import NUMBER, Encoding, learn, plain
+from .data.encoding import NUMBER, Encoding, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
@@ -39,9 +41,6 @@ from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
 from .task import AlphaBy, Continuation, Plan, Task
-
-FEW_ROWS = 10_000
-"""Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
 MOST_OUTPUTS = 50
 """Of more the evidence, which takes pairs of them in each row, would take most of the time."""
@@ -221,7 +220,7 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
     if start is not None:
         return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
-    return learn(task.X, task.weights, task.n_levels, has_knots, n_knots)
+    return task.table.learn(task.n_levels, has_knots, n_knots)
 
 
 def _of_one_chunk(task: Task) -> Settings:
@@ -236,15 +235,10 @@ def merged(task: Task) -> Task:
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.
     """
-    if not merges_rows(task.settings.solver, task.X.shape[0]):
+    if task.is_elsewhere or not merges_rows(task.settings.solver, task.X.shape[0]):
         return task
     X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
     return replace(task, X=X, Y=Y, weights=weights)
-
-
-def merges_rows(solver: str, n_rows: int) -> bool:
-    """Whether equal rows become one."""
-    return n_rows <= FEW_ROWS and (is_auto(solver) or not SOLVERS[solver].incremental)
 
 
 def _as_started(asked: Settings, start: Continuation, keeps_prior: bool) -> Settings:

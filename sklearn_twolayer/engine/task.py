@@ -15,6 +15,7 @@ from .bayes.residuals import Residuals
 from .data.encoding import Encoding
 from .data.moments import Moments
 from .data.scaling import Scaling
+from .data.table import ArrayTable, Table
 from .model.activations import ACTIVATIONS
 from .model.losses import Loss
 from .model.monotonic import Bounds, bounds
@@ -39,6 +40,7 @@ from .solvers.solution import Solution, State
 class Task:
     """Rows of positive weight in raw units, and what is asked of them.
 
+    X may be a `Table` of rows that live elsewhere; Y then has none, and weights are None.
     `n_levels` counts the levels of categories among the columns of X, whose codes stand there, and
     is `NUMBER` for the others; None stands for numbers only. With `has_missing` some of X, or of
     validation rows, is NaN. `used` (n_columns,) tells which columns of X are not to be ignored;
@@ -63,6 +65,16 @@ class Task:
     score: Callable[..., float] | None = None
     early_stopping: bool = False
     watcher: Watcher | None = None
+
+    @property
+    def table(self) -> Table:
+        """The rows before they are scaled; X itself where they live elsewhere."""
+        return self.X if isinstance(self.X, Table) else ArrayTable(self.X, self.Y, self.weights)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the rows are in other processes, from where their sums take milliseconds."""
+        return isinstance(self.X, Table)
 
     @property
     def is_constrained(self) -> Array:
