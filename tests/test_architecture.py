@@ -32,6 +32,7 @@ FRONT = (
     "borrowing",
     "preparation",
     "plan",
+    "preservation",
     "task",
     "recipe",
     "compatibility",

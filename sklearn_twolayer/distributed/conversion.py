@@ -203,7 +203,7 @@ def _totals_of(partition: Partition, reader: Any) -> np.ndarray:
     return reader._class_totals
 
 
-def _weigh(partition: Partition, reader: Any) -> Partition:
+def _weigh(number: int, partition: Partition, reader: Any) -> Partition:
     """Its weights times those of classes, and none that is zero."""
     weights = reader._weigh(partition.Y, partition.weights)
     X, Y = partition.X, partition.Y
@@ -272,6 +272,7 @@ def _finished(
 
 
 def _finish(
+    number: int,
     partition: Partition,
     dtype: np.dtype,
     arrangement: tuple[Columns, list[np.ndarray]] | None,

@@ -38,7 +38,7 @@ class Partitions:
         return len(self.futures)
 
     def transform(self, function: Callable, *arguments: Any) -> "Partitions":
-        """New partitions, ``function(partition, *arguments)`` of each, on the same workers."""
+        """New partitions, ``function(number, partition, *arguments)`` of each, where it is."""
         return self._submitted(function, arguments)._settled()
 
     def replace(self, function: Callable, *arguments: Any) -> "Partitions":
@@ -55,13 +55,16 @@ class Partitions:
             self.release()
         return new._settled()
 
-    def reduce(self, function: Callable, merge: Callable, *arguments: Any) -> Any:
+    def reduce(
+        self, function: Callable, merge: Callable, *arguments: Any, numbered: bool = False
+    ) -> Any:
         """``function(partition, *arguments)`` of all partitions, merged two by two along a tree.
 
         None is what a partition returns that has nothing to tell. ``merge(a, b)`` may change a.
+        Whoever asks for `numbered` partitions gets their numbers in front.
         """
         nodes: dict[Node, Any] = {}
-        for _, found in self._by_groups(function, merge, arguments):
+        for _, found in self._by_groups(function, merge, arguments, numbered):
             for node, value in found.items():
                 add_node(nodes, node, value, len(self), merge)
         return root(nodes)
@@ -78,12 +81,14 @@ class Partitions:
     def _submitted(self, function: Callable, arguments: tuple) -> "Partitions":
         with dask.config.set(MANY_BYTES):
             futures = [
-                self.client.submit(function, future, *arguments, pure=False)
-                for future in self.futures
+                self.client.submit(function, number, future, *arguments, pure=False)
+                for number, future in enumerate(self.futures)
             ]
         return Partitions(self.client, futures)
 
-    def _by_groups(self, function: Callable, merge: Callable, arguments: tuple) -> list:
+    def _by_groups(
+        self, function: Callable, merge: Callable, arguments: tuple, numbered: bool
+    ) -> list:
         """What the task of each group found, with the worker that it ran on."""
         groups, n = self._groups or self._grouped(), len(self)
         with dask.config.set(MANY_BYTES):
@@ -93,6 +98,7 @@ class Partitions:
                     function,
                     merge,
                     arguments,
+                    numbered,
                     numbers,
                     n,
                     [self.futures[number] for number in numbers],
@@ -175,6 +181,7 @@ def _of_group(
     function: Callable,
     merge: Callable,
     arguments: tuple,
+    numbered: bool,
     numbers: list[int],
     n: int,
     partitions: list[Any],
@@ -182,7 +189,8 @@ def _of_group(
     """The worker, and what the partitions of a group tell, merged as far as the tree has it."""
     nodes: dict[Node, Any] = {}
     for number, partition in zip(numbers, partitions, strict=True):
-        add_node(nodes, (0, number), function(partition, *arguments), n, merge)
+        asked = (number, partition) if numbered else (partition,)
+        add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
     return get_worker().address, nodes
 
 

@@ -61,6 +61,14 @@ from .model.varying_noise import LEAST as LEAST_NOISE
 from .model.varying_noise import MOST_UNCERTAIN
 from .numerics import softmax, softplus, within_range
 from .plan import Plan, make_plan
+from .preservation import (
+    preserve,
+    preserve_predictive,
+    restore,
+    restore_predictive,
+    restore_ranges,
+    restore_residuals,
+)
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
@@ -69,17 +77,7 @@ from .solvers.optimizers import OPTIMIZERS
 from .solvers.progress import EachIteration, Part, Progress, Report, Together, Watcher
 from .solvers.schedules import SCHEDULES
 from .solvers.solution import Solution, Status
-from .task import (
-    Continuation,
-    Fit,
-    Task,
-    preserve,
-    preserve_predictive,
-    restore,
-    restore_predictive,
-    restore_ranges,
-    restore_residuals,
-)
+from .task import Continuation, Fit, Task
 
 __all__ = [
     "ACTIVATIONS",

@@ -22,6 +22,7 @@ from .numerics import SHUFFLED, Array, draw_rows
 from .parts import Parallel, in_turn, is_stopped, most_iterations
 from .plan import Plan
 from .preparation import Training
+from .recipe import usual_batch_size
 from .run import run
 from .solvers import SOLVERS
 from .solvers.progress import Part
@@ -172,7 +173,7 @@ def _trials(
     for number, rows in enumerate(held_out):
         kept = _others(rows, n_rows, random_state)
         for plan, training, seed in zip(plans, trainings, seeds, strict=True):
-            trial = _shortened(plan, n_rows / len(kept)) if n_folds == 1 else plan
+            trial = _shortened(plan, len(kept)) if n_folds == 1 else plan
             parts = training.part(kept), training.rows.part(rows)
             n_iter = trial.n_judged * most_iterations(trial)
             part = Part("fold" if n_folds > 1 else "trial", number, n_folds, n_iter=n_iter)
@@ -180,11 +181,14 @@ def _trials(
     return trials
 
 
-def _shortened(plan: Plan, ratio: float) -> Plan:
+def _shortened(plan: Plan, n_kept: int) -> Plan:
     """The plan of a trial on so many times fewer rows: of mini-batches fewer epochs."""
-    settings = plan.settings
+    settings, ratio = plan.settings, plan.task.X.shape[0] / n_kept
     if not SOLVERS[settings.solver].incremental:
         return plan
     # steps grow with the root of the rows
     n_epochs = max(1, round(TRIAL * settings.max_iter * ratio**0.5))
-    return replace(plan, settings=replace(settings, max_iter=n_epochs))
+    size = int(settings.batch_size)
+    if plan.task.is_elsewhere:  # what is tried is here, where batches may be as small as they do
+        size = min(size, usual_batch_size(n_kept))
+    return replace(plan, settings=replace(settings, max_iter=n_epochs, batch_size=size))

@@ -263,13 +263,15 @@ def _definite(
     asked: Settings, task: Task, by_evidence: bool, averaged: bool, streaming: bool
 ) -> Settings:
     """The settings with all that is left open settled."""
-    n_rows, solver = task.X.shape[0], asked.solver
+    n_rows, solver, has_knots = task.X.shape[0], asked.solver, asked.encoding == "piecewise_linear"
     if is_auto(solver):
         solver = "lbfgs" if n_rows <= FEW_ROWS else "adam"
     incremental = SOLVERS[solver].incremental
     cycle = by_evidence and incremental and not streaming
-    size = usual_batch_size(n_rows) if cycle else 200
+    size = usual_batch_size(n_rows, task.is_elsewhere) if cycle else 200
     size = size if is_auto(asked.batch_size) else int(asked.batch_size)
+    # that batches come from far away and are large is no reason to meet rows more often
+    at_once = min(size, usual_batch_size(n_rows)) if task.is_elsewhere else size
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": usual_units(solver, n_rows),
@@ -278,7 +280,7 @@ def _definite(
         "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",
         "learning_rate_init": HIGHEST_RATE if cycle else 0.001,
-        "max_iter": n_epochs(n_rows, size, asked.encoding == "piecewise_linear") if cycle else 1000,
+        "max_iter": n_epochs(n_rows, at_once, has_knots) if cycle else 1000,
         "batch_size": size,
     }
     return replace(asked, **{k: v for k, v in definite.items() if is_auto(getattr(asked, k))})

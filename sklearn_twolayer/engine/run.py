@@ -177,7 +177,7 @@ def _initial(
 def _place_constant(plan: Plan, training: Training, theta: Array) -> None:
     """Let the output biases begin at the constant that suits the loss best, if it tells one."""
     loss, b2 = plan.task.loss, plan.shape.views(theta).b2
-    by_moments = loss.has_noise or loss.knows_variance
+    by_moments = loss.has_noise or loss.knows_variance or not loss.standardizes_target
     constant = training.rows.of_targets(loss.best_constant, by_moments)
     if constant is not None:
         b2[:] = constant

@@ -19,7 +19,9 @@ class PartitionsHere:
         return len(self.parts)
 
     def transform(self, function, *arguments):
-        return PartitionsHere([function(part, *arguments) for part in self.parts])
+        return PartitionsHere(
+            [function(number, part, *arguments) for number, part in enumerate(self.parts)]
+        )
 
     def replace(self, function, *arguments):
         new = self.transform(function, *arguments)

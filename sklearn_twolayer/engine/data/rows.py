@@ -26,9 +26,8 @@ class Rows(Protocol):
 
     Weights may be in units of their mean; a weight of one then counts as `copies` copies of the
     row, wherever that matters. `block_size` rows are computed with at a time.
-    `leaves_absent_columns` tells whether a column that a mini-batch does not store has no gradient,
-    and `n_wide` counts columns, the last ones, that stand for levels of which a batch has few.
-    `are_uncorrelated` is true of coordinates in a space of their own.
+    `are_uncorrelated` is true of coordinates in a space of their own, and `can_narrow` where a
+    mini-batch is here and may be asked which columns it has.
     """
 
     n_rows: int
@@ -36,15 +35,16 @@ class Rows(Protocol):
     block_size: int
     copies: float
     are_uncorrelated: bool
+    can_narrow: bool
 
     @property
     def leaves_absent_columns(self) -> bool:
-        """Whether sparse rows are not centred."""
+        """Whether columns that a mini-batch does not store have no gradient."""
         ...
 
     @property
     def n_wide(self) -> int:
-        """Columns of wide categories."""
+        """How many columns, the last ones, are levels of wide categories."""
         ...
 
     def reduce(self, kernel: Kernel, theta: Array) -> list:
@@ -87,6 +87,8 @@ class Rows(Protocol):
 
 class ArrayRows:
     """Inputs, targets and weights as arrays; sums are taken block by block."""
+
+    can_narrow = True
 
     def __init__(
         self,
@@ -142,6 +144,18 @@ class ArrayRows:
             part.weights = self.weights[index]
             part.sum_weights = float(part.weights.sum(dtype=np.float64))
         return part
+
+    def lighter(self) -> "ArrayRows":
+        """The same rows, for sums alone, without what they were made of."""
+        lighter = copy(self)
+        lighter.source = self.source.lighter()
+        return lighter
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory, but for what is shared."""
+        parts = [self.Y, self.weights, *vars(self.source).values()]
+        return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
 
     def alone(self) -> "ArrayRows":
         """The same rows for a run at the same time as others."""

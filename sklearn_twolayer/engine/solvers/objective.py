@@ -162,7 +162,7 @@ class Objective:
     @property
     def has_wide_categories(self) -> bool:
         """Whether columns stand for levels of which a batch has few."""
-        return self.rows.n_wide > 0
+        return self.rows.can_narrow and self.rows.n_wide > 0
 
     def narrowed(self, index: Index) -> "Narrowed":
         """The part of the network that a batch of sparse rows, or of wide categories, involves."""
