@@ -88,6 +88,15 @@ SMALLEST_TOTAL = float(np.finfo(np.float64).tiny)
 
 def check_sample_weight(sample_weight, n_rows, name):
     """Finite, non-negative, not all zero: an array (n_rows,) in float64, or None."""
+    weights = check_each_weight(sample_weight, n_rows, name)
+    if weights is not None:
+        with np.errstate(over="ignore"):
+            check_total_weight(weights.sum(), name)
+    return weights
+
+
+def check_each_weight(sample_weight, n_rows, name):
+    """Finite, non-negative: an array (n_rows,) in float64, or None."""
     if sample_weight is None:
         return None
     with numbers_fit_a_float(name), np.errstate(invalid="ignore"):
@@ -99,8 +108,11 @@ def check_sample_weight(sample_weight, n_rows, name):
         )
     if np.any(weights < 0):
         raise ValueError(f"{name} must not be negative, got {weights.min()}")
-    with np.errstate(over="ignore"):
-        total = weights.sum()
+    return weights
+
+
+def check_total_weight(total, name):
+    """ValueError for a sum of weights by which nothing can be divided."""
     if total == 0:
         raise ValueError(f"{name} must not be zero for all rows")
     if not np.isfinite(total):
@@ -109,7 +121,6 @@ def check_sample_weight(sample_weight, n_rows, name):
         raise ValueError(
             f"{name} must have a sum of at least {SMALLEST_TOTAL:.0e}, got {total:.0e}"
         )
-    return weights
 
 
 def check_classes(classes):

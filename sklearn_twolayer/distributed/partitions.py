@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask
-from distributed.client import FutureCancelledError
-
 from distributed import Client, Future, KilledWorker, get_worker, wait
+from distributed.client import FutureCancelledError
 
 from .tree import Node, add_node, root
 
@@ -40,12 +39,21 @@ class Partitions:
 
     def transform(self, function: Callable, *arguments: Any) -> "Partitions":
         """New partitions, ``function(number, partition, *arguments)`` of each, where it is."""
-        with dask.config.set(MANY_BYTES):
-            futures = [
-                self.client.submit(function, number, future, *arguments, pure=False)
-                for number, future in enumerate(self.futures)
-            ]
-        return Partitions(self.client, futures)._settled()
+        return self._submitted(function, arguments)._settled()
+
+    def replace(self, function: Callable, *arguments: Any) -> "Partitions":
+        """The same as `transform`, but letting go of each partition once its new one is there."""
+        new = self._submitted(function, arguments)
+        try:
+            for of_old, of_new in zip(self.futures, new.futures, strict=True):
+                wait([of_new])
+                of_old.release()
+        except BaseException:
+            new.release()
+            raise
+        finally:
+            self.release()
+        return new._settled()
 
     def reduce(
         self, function: Callable, merge: Callable, *arguments: Any, numbered: bool = False
@@ -69,6 +77,14 @@ class Partitions:
         """Let go of the partitions, and of the work on them."""
         futures, self.futures = self.futures, []
         _let_go(self.client, futures)
+
+    def _submitted(self, function: Callable, arguments: tuple) -> "Partitions":
+        with dask.config.set(MANY_BYTES):
+            futures = [
+                self.client.submit(function, number, future, *arguments, pure=False)
+                for number, future in enumerate(self.futures)
+            ]
+        return Partitions(self.client, futures)
 
     def _by_groups(
         self, function: Callable, merge: Callable, arguments: tuple, numbered: bool

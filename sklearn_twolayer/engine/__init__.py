@@ -39,10 +39,13 @@ from .bayes.extrapolation import (
 )
 from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
+from .compatibility import merges_rows
 from .data.encoded import Encoded
-from .data.encoding import NUMBER, Encoding, level_order
+from .data.encoding import NUMBER, Encoding
 from .data.encoding import plain as plain_encoding
+from .data.level_order import add_sums, all_differ, key, level_order, level_sums, sort_levels
 from .data.moments import has_missing
+from .data.rows import merge_equal_rows
 from .data.sources import subset
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
@@ -109,6 +112,8 @@ __all__ = [
     "Together",
     "Watcher",
     "activation_of",
+    "add_sums",
+    "all_differ",
     "bounds_of_numbers",
     "choose_columns",
     "draw_in",
@@ -117,13 +122,17 @@ __all__ = [
     "has_missing",
     "hidden_features",
     "input_gradient",
+    "key",
     "level_order",
+    "level_sums",
     "limits_of_numbers",
     "limits_of_targets",
     "located",
     "log_density",
     "loss_with",
     "make_plan",
+    "merge_equal_rows",
+    "merges_rows",
     "moments",
     "noise_variance",
     "numerical_gradient",
@@ -140,6 +149,7 @@ __all__ = [
     "side_by_side_activation",
     "softmax",
     "softplus",
+    "sort_levels",
     "subset",
     "using",
     "widest_member",

@@ -11,10 +11,12 @@ import numpy as np
 from scipy import sparse
 
 from .compatibility import (
+    FEW_ROWS,
     check_noise,
     check_pair,
     check_sparsity,
     keeping_signs,
+    merges_rows,
     why_no_posterior,
 )
 from .data.encoding import NUMBER, Encoding, plain
@@ -39,9 +41,6 @@ from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
 from .task import AlphaBy, Continuation, Plan, Task
-
-FEW_ROWS = 10_000
-"""Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
 MOST_OUTPUTS = 50
 """Of more the evidence, which takes pairs of them in each row, would take most of the time."""
@@ -236,9 +235,7 @@ def merged(task: Task) -> Task:
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.
     """
-    solver = task.settings.solver
-    many = task.X.shape[0] > FEW_ROWS or task.is_elsewhere
-    if many or not (is_auto(solver) or not SOLVERS[solver].incremental):
+    if task.is_elsewhere or not merges_rows(task.settings.solver, task.X.shape[0]):
         return task
     X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
     return replace(task, X=X, Y=Y, weights=weights)

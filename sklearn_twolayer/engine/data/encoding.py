@@ -13,11 +13,10 @@ missing. Blocks stand in the order of their columns, those of many levels behind
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
 
 import numpy as np
 
-from ..numerics import Array, exponent
+from ..numerics import Array
 from .knots import choose_knots, moments_of_increments, sums_of_increments, usual_number
 
 MANY_LEVELS = 64
@@ -213,53 +212,3 @@ def _fan_in_of_levels(fractions: Array, n_levels: int) -> float:
     if n_levels > MANY_LEVELS:
         return float(fractions.sum())
     return len(fractions) - 1.0 if deviation_of_levels(fractions) > 0 else 0.0
-
-
-def level_order(codes: Array, Y: Array, weights: Array | None, numbers: list[Array]) -> Array:
-    """The levels that occur, in an order that depends on their rows alone, not on their names.
-
-    The heaviest comes first, of equal ones that of larger targets, then that of larger `numbers`,
-    columns of X of which those without missing values are taken: so relabelled categories are the
-    same problem, down to the order of sums. Levels that even so are alike stand as they came. Rows
-    in any order, copies and weights make the same sums.
-    """
-    known = np.flatnonzero(codes >= 0)
-    levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
-    w, Y = np.ones(len(known)) if weights is None else weights[known], Y[known]
-    n, keys = len(levels), [-_sums([w], codes, len(levels))]
-    if Y.ndim == 1:  # class numbers
-        Y = (Y[:, None] == np.unique(Y)).astype(np.float64)
-    columns = (x[known] for x in numbers if not np.isnan(x).any())
-    for y in chain(Y.T, columns):
-        # exact sums take their time, and the first of them tell most levels apart
-        if len(np.unique(keys, axis=1).T) == n:
-            break
-        keys.append(-_sums(_products(w, y), codes, n))
-    return levels[np.lexsort([np.arange(n), *reversed(keys)])]
-
-
-SAME_DIGITS = 40
-"""Binary digits of a sum that the rounding of what it is made of leaves alone."""
-
-
-def _sums(parts: list[Array], codes: Array, n: int) -> Array:
-    """The sum of all numbers of each code (n,), whatever part they are in, up to a unit.
-
-    It is exact, and whole in units that are too large to tell 3 times 0.1 from three of 0.1.
-    """
-    order = np.argsort(codes, kind="stable")
-    ends = np.searchsorted(codes[order], np.arange(n + 1)).tolist()
-    numbers = [part[order].tolist() for part in parts]
-    sums = np.array([math.fsum(chain(*(p[a:b] for p in numbers))) for a, b in pairwise(ends)])
-    return np.rint(np.ldexp(sums, SAME_DIGITS - exponent(sums)))
-
-
-def _products(w: Array, y: Array) -> list[Array]:
-    """Four arrays whose sum is w y, up to a unit, without rounding (Dekker 1971)."""
-    factors = []
-    for a in (w, y):
-        a = np.ldexp(a.astype(np.float64), -exponent(a))  # no sum is to leave the range
-        # half of the 53 digits: a product of two halves has no more than there are
-        high = ((a.view(np.int64) + 2**26) & -(2**27)).view(np.float64)
-        factors.append((high, a - high))
-    return [a * b for a in factors[0] for b in factors[1]]

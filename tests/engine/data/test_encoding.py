@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from encoded_tables import TABLES, write_out, written_out
-from sklearn_twolayer.engine.data import encoding
+from sklearn_twolayer.engine.data import level_order as orders
 from sklearn_twolayer.engine.data.encoding import MANY_LEVELS, NUMBER, learn, plain
 
 N_ROWS = 150
@@ -17,7 +17,7 @@ weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweight
 
 def level_order(codes, Y, weights, numbers):
     """That of the engine, given the numbers as an array (n_rows, n)."""
-    return encoding.level_order(codes, Y, weights, list(numbers.T))
+    return orders.level_order(codes, Y, weights, list(numbers.T))
 
 
 @pytest.fixture
