@@ -68,7 +68,7 @@ class DaskTwoLayerClassifier(LabelPredictionMixin, FittingMixin, TwoLayerClassif
     >>> from distributed import Client
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_twolayer.distributed import DaskTwoLayerClassifier
-    >>> client = Client(processes=False, dashboard_address=None)  # doctest: +SKIP
+    >>> client = Client(processes=False, dashboard_address=":0")  # doctest: +SKIP
     >>> X, y = load_iris(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(50, 4)), da.from_array(y, chunks=50)
     >>> classifier = DaskTwoLayerClassifier(5, random_state=0).fit(X, y)  # doctest: +SKIP
@@ -175,7 +175,7 @@ class DaskTwoLayerRegressor(QuantityPredictionMixin, FittingMixin, TwoLayerRegre
     >>> from distributed import Client
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn_twolayer.distributed import DaskTwoLayerRegressor
-    >>> client = Client(processes=False, dashboard_address=None)  # doctest: +SKIP
+    >>> client = Client(processes=False, dashboard_address=":0")  # doctest: +SKIP
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(100, 10)), da.from_array(y, chunks=100)
     >>> regressor = DaskTwoLayerRegressor(5, random_state=0).fit(X, y)  # doctest: +SKIP

@@ -26,20 +26,21 @@ def lazily(model, method, X, **options):
     function = partial(
         of_block, method=method, options=options, width=like.shape[1:], dtype=like.dtype
     )
+    model = once(model)
     if is_frame(X):
         # of map_partitions each method would read the rows anew: reading is fused with what follows
-        blocks = [dask.delayed(function, pure=True)(rows, once(model)) for rows in X.to_delayed()]
+        blocks = [dask.delayed(function, pure=True)(rows, model) for rows in X.to_delayed()]
         rows = stacked(blocks, [np.nan] * len(blocks), like, method)
     else:
         rows = X.map_blocks(
             function,
-            model=once(model),
+            model=model,
             chunks=(X.chunks[0], *((size,) for size in like.shape[1:])),
             drop_axis=1,
             new_axis=range(1, like.ndim),
             dtype=like.dtype,
             meta=like,
-            token=method,
+            name=f"{method}-{tokenize(X.name, model.key, function)}",
         )
     if not isinstance(found, tuple):
         return rows
