@@ -14,10 +14,10 @@ except ImportError:
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Two processes of one thread each, and of one BLAS thread, as Dask sets it."""
+    """Two processes of one thread each, and of one BLAS thread, as Dask sets it, at any port."""
     from distributed import LocalCluster
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with warnings.catch_warnings():
         # of sockets that Dask closes when it likes
         warnings.simplefilter("ignore", ResourceWarning)
