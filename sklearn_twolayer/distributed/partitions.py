@@ -46,7 +46,8 @@ class Partitions:
         new = self._submitted(function, arguments)
         try:
             for of_old, of_new in zip(self.futures, new.futures, strict=True):
-                wait([of_new])
+                with self.client.as_current():
+                    wait([of_new])
                 of_old.release()
         except BaseException:
             new.release()
