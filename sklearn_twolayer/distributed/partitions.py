@@ -48,7 +48,8 @@ class Partitions:
         new = self._submitted(function, arguments, False)
         try:
             for of_old, of_new in zip(self.futures, new.futures, strict=True):
-                wait([of_new])
+                with self.client.as_current():
+                    wait([of_new])
                 of_old.release()
         except BaseException:
             new.release()
