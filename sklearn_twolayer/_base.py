@@ -23,6 +23,7 @@ from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
     check_y,
+    refuse_collections,
     unchanged_on_error,
     without_zero_weights,
 )
@@ -57,6 +58,9 @@ class BaseTwoLayer(
     metaclass=ABCMeta,
 ):
     """A network with one hidden layer behind the scikit-learn API."""
+
+    _for_collections = None
+    """The name of the class that takes Dask collections, where this one does not."""
 
     @abstractmethod
     def _learn_targets(self, y, streaming):
@@ -184,6 +188,7 @@ class BaseTwoLayer(
         """
         X = self._columns_of(X, learn is not None, "X" + suffix)
         y = check_y(self, X, y, suffix)
+        refuse_collections(self, **{"sample_weight" + suffix: sample_weight})
         weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight" + suffix)
         X, y, weights = without_zero_weights(X, y, weights)
         if learn is not None:

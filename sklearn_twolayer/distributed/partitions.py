@@ -142,7 +142,8 @@ class Partitions:
     def _settled(self) -> "Partitions":
         """Itself, once all are there; the error of the first that cannot be."""
         try:
-            wait(self.futures)
+            with self.client.as_current():  # it need not be the default
+                wait(self.futures)
             for future in self.futures:
                 if future.status != "finished":
                     future.result()

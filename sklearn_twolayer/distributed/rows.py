@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._threads import one_blas_thread_if_small
-from ..engine.data.inputs import Inputs
-from ..engine.data.moments import Moments
-from ..engine.data.rows import ArrayRows, Kernel
-from ..engine.data.sources import Index
-from ..engine.data.table import RowFormat
-from ..engine.numerics import Array
+from ..engine import ArrayRows, Moments, RowFormat
 from .journal import Record, compute_anew
 from .partition import Partition
 from .partitions import Partitions
@@ -44,7 +39,7 @@ class DaskRows:
     def __init__(
         self,
         raw: Partitions,
-        counts: Array,
+        counts: np.ndarray,
         form: RowFormat,
         moments_of_targets: Moments,
         record: Record = compute_anew,
@@ -70,7 +65,7 @@ class DaskRows:
         """Let the workers forget the scaled rows."""
         self.prepared.release()
 
-    def reduce(self, kernel: Kernel, theta: Array) -> list:
+    def reduce(self, kernel: Callable[..., tuple], theta: np.ndarray) -> list:
         def evaluate() -> list:
             return self.prepared.reduce(_sums, _added, kernel, theta)
 
@@ -85,7 +80,7 @@ class DaskRows:
             batch = Batch(number, n_steps, seed, self.n_rows / n_steps)
             yield batch, batch.size
 
-    def reduce_batch(self, kernel: Kernel, theta: Array, batch: Batch, scale: float) -> list:
+    def reduce_batch(self, kernel: Callable[..., tuple], theta: np.ndarray, batch: Batch, scale: float) -> list:
         def evaluate() -> list:
             arguments = kernel, theta, batch, scale
             return self.prepared.reduce(_sums_of_batch, _added, *arguments, numbered=True)
@@ -95,10 +90,10 @@ class DaskRows:
     def size_of(self, batch: Batch) -> float:
         return batch.size
 
-    def part(self, index: Array) -> ArrayRows:
+    def part(self, index: np.ndarray) -> ArrayRows:
         return self.form.rows(*self.raw_part(index))
 
-    def raw_part(self, index: Array) -> tuple[Array, Array, Array | None]:
+    def raw_part(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Some of the rows as they were given: X, Y and weights, None if all weigh one."""
         found = self.raw.reduce(_rows_at, _joined, np.asarray(index), self.starts, numbered=True)
         order = np.argsort(np.concatenate([places for places, *_ in found]))
@@ -107,11 +102,11 @@ class DaskRows:
         unweighted = all(w is None for *_, w in found)
         return X, Y, None if unweighted else np.concatenate(weights)[order]
 
-    def take(self, index: Index) -> tuple[Inputs, Array, Array | None]:
+    def take(self, index: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
         numbers = np.arange(self.n_rows)[index] if isinstance(index, slice) else index
         return self.part(numbers).take(slice(None))
 
-    def of_targets(self, compute: Callable[[Array, Array], Any], by_moments: bool = True) -> Any:
+    def of_targets(self, compute: Callable[[np.ndarray, np.ndarray], Any], by_moments: bool = True) -> Any:
         if by_moments:
             # two rows of the same mean and deviation
             known, scaling = self.moments_of_targets, self.form.scaling
@@ -130,7 +125,7 @@ class ScaledPartition:
 
     rows: ArrayRows
     seed: int | None = None
-    order: Array | None = None
+    order: np.ndarray | None = None
 
     def __sizeof__(self) -> int:
         # what a worker goes by when its memory is short
@@ -140,7 +135,7 @@ class ScaledPartition:
         # an order can be drawn again
         return ScaledPartition, (self.rows,)
 
-    def ordered(self, number: int, seed: int) -> tuple[int, Array]:
+    def ordered(self, number: int, seed: int) -> tuple[int, np.ndarray]:
         """Which part of an epoch comes first, and the order of rows, by the seed of the epoch."""
         random_state = np.random.RandomState([seed, number])
         first = int(random_state.randint(2**31 - 1))
@@ -148,7 +143,7 @@ class ScaledPartition:
             self.seed, self.order = seed, random_state.permutation(self.rows.n_rows)
         return first, self.order
 
-    def of_step(self, number: int, batch: Batch) -> Index:
+    def of_step(self, number: int, batch: Batch) -> Any:
         """The rows of partition `number` that take part in a step."""
         n, n_steps, place, order = self.rows.n_rows, batch.n_steps, batch.number, None
         if batch.seed is not None:
@@ -167,7 +162,7 @@ def _prepared(number: int, partition: Partition, form: RowFormat) -> ScaledParti
     return ScaledPartition(rows.lighter())
 
 
-def _sums(partition: ScaledPartition | None, kernel: Kernel, theta: Array) -> list | None:
+def _sums(partition: ScaledPartition | None, kernel: Callable[..., tuple], theta: np.ndarray) -> list | None:
     if partition is None:
         return None
     with one_blas_thread_if_small(0), np.errstate(all="ignore"):
@@ -177,8 +172,8 @@ def _sums(partition: ScaledPartition | None, kernel: Kernel, theta: Array) -> li
 def _sums_of_batch(
     number: int,
     partition: ScaledPartition | None,
-    kernel: Kernel,
-    theta: Array,
+    kernel: Callable[..., tuple],
+    theta: np.ndarray,
     batch: Batch,
     scale: float,
 ) -> list | None:
@@ -198,7 +193,7 @@ def _added(some: list, others: list) -> list:
     return some
 
 
-def _rows_at(number: int, partition: Partition, index: Array, starts: Array) -> list | None:
+def _rows_at(number: int, partition: Partition, index: np.ndarray, starts: np.ndarray) -> list | None:
     """Which places of the index ask for rows of this partition, and these rows."""
     start, stop = starts[number : number + 2]
     places = np.flatnonzero((index >= start) & (index < stop))
