@@ -29,9 +29,7 @@ def get_client(client: Any = None) -> distributed.Client:
     if not isinstance(client, distributed.Client):
         raise TypeError(f"client must be a distributed.Client or None, got {client!r}")
     if client.status != "running":
-        raise ValueError(
-            f"client must be running, got one that is {client.status}: make one, {how}"
-        )
+        raise ValueError(f"client must be running, got a {client.status} one: make another, {how}")
     if client.asynchronous:
         raise ValueError("client must be synchronous, got one with asynchronous=True")
     return client

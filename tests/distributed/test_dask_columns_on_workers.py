@@ -2,35 +2,20 @@
 
 import copy
 import time
-import warnings
-
-import numpy as np
-import pandas as pd
-import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-
-pytest.importorskip("dask.dataframe")
-pytest.importorskip("distributed")
 
 import dask.array as da
 import dask.dataframe as dd
-from distributed import Client, LocalCluster
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.distributed.conversion import later_rows, learn_rows
 from sklearn_twolayer.distributed.given import get_client
 
 N_ROWS = 120
-
-
-@pytest.fixture(scope="module")
-def client():
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        with LocalCluster(processes=True, **options) as cluster:
-            with Client(cluster, set_as_default=False) as client:
-                yield client
 
 
 @pytest.fixture
@@ -60,7 +45,7 @@ def records(partitions):
 
 def check(client, estimator, collections, whole):
     """A task of the plain estimator and the records agree; nothing is left on the workers."""
-    found, plain = copy.copy(estimator), copy.copy(estimator)
+    before, found, plain = keys_of(client), copy.copy(estimator), copy.copy(estimator)
     partitions, facts = learn_rows(found, client, *collections)
     task = plain._task(*whole, None)
     X, Y, weights = records(partitions)
@@ -68,24 +53,24 @@ def check(client, estimator, collections, whole):
     assert_array_equal(Y, task.Y)
     assert_allclose(weights, task.weights, rtol=1e-12)
     assert facts.n_rows == task.X.shape[0]
-    n_keys = len(keys_of(client))
     later, _ = later_rows(found, client, *collections, "_val")
     assert_array_equal(next(records(later)), task.X[:])
     later.release()
-    assert settles_at(client, n_keys)
+    assert settles_at(client, before, partitions)
     partitions.release()
-    assert settles_at(client, 0)
+    assert settles_at(client, before)
     return found, plain
 
 
 def keys_of(client):
-    return [key for keys in client.has_what().values() for key in keys]
+    return {key for keys in client.has_what().values() for key in keys}
 
 
-def settles_at(client, n):
-    """Whether workers soon hold so many results: letting go takes its time."""
+def settles_at(client, before, *kept):
+    """Whether workers soon hold no new results but these: letting go takes its time."""
+    kept = {future.key for partitions in kept for future in partitions.futures}
     for _ in range(100):
-        if len(keys_of(client)) == n:
+        if keys_of(client) - before == kept:
             return True
         time.sleep(0.05)
     return False
@@ -124,29 +109,31 @@ def test_arrays_of_unknown_chunks(client, rng):
 
 
 def test_lengths_that_only_workers_know(client, rng):
+    before = keys_of(client)
     X, y = da.from_array(rng.randn(N_ROWS, 2), (40, 2)), da.from_array(np.arange(N_ROWS) % 2, 40)
     text = r"partition 1: X and y must have as many rows, got 40 and \d+"
     with pytest.raises(ValueError, match=text):
         learn_rows(
             TwoLayerClassifier(), client, X, y[(y == 0) | (da.arange(N_ROWS, chunks=40) < 40)]
         )
-    assert settles_at(client, 0)
+    assert settles_at(client, before)
 
 
 def test_what_goes_wrong_leaves_nothing_on_workers(client, rng):
+    before = keys_of(client)
     X, y = da.from_array(rng.randn(N_ROWS, 2), (40, 2)), da.from_array(np.arange(N_ROWS) % 2, 40)
     with pytest.raises(ValueError, match="class_weight must have labels among"):
         learn_rows(TwoLayerClassifier(class_weight={"a": 1}), client, X, y)
     with pytest.raises(ValueError, match="must have a finite sum"):
         learn_rows(TwoLayerClassifier(class_weight={0: 1e308, 1: 1e308}), client, X, y)
-    assert settles_at(client, 0)
+    assert settles_at(client, before)
 
 
 def test_the_client_that_is_taken(client):
     assert get_client(client) is client
     with client.as_current():
         assert get_client() is client
-    other = Client(client.cluster, set_as_default=False)
+    other = Client(client.scheduler.address, set_as_default=False)
     other.close()
     with pytest.raises(ValueError, match="client must be running, got a closed one"):
         get_client(other)

@@ -2,17 +2,13 @@
 
 from datetime import date
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from scipy import sparse
-
-pytest.importorskip("dask")
-pytest.importorskip("distributed")
-
-import dask
 from partitions_here import PartitionsHere
+from scipy import sparse
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.distributed import conversion

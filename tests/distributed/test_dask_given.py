@@ -1,18 +1,14 @@
 """Collections as delayed partitions, and what is refused without computing anything."""
 
+import dask
+import dask.array as da
+import dask.bag as bag
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
-
-pytest.importorskip("dask.dataframe")
-pytest.importorskip("distributed")
-
-import dask
-import dask.array as da
-import dask.bag as bag
-import dask.dataframe as dd
 
 from sklearn_twolayer.distributed.given import delayed_partitions, get_client
 
