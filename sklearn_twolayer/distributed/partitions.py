@@ -5,17 +5,25 @@ it was made of. Nothing is scattered, and there are no actors: these die with th
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, get_worker, wait
-from distributed.client import FutureCancelledError
 
+from .holders import look
 from .tree import Node, add_node, root
 
-PART_OF_MEMORY = 0.1
-"""Of a worker's memory, that the partitions of one task may take: all of them are there at once."""
+GONE = (KilledWorker, CancelledError)
+"""How Dask tells that something is lost with what it was made of."""
+
+LOOK_EVERY = 10.0
+"""Seconds, after which to see whether there is a worker that holds nothing: one that came late."""
+
+PAUSE = 0.1
+"""Seconds, for which to wait where there is no worker."""
 
 MANY_BYTES = {"distributed.admin.large-graph-warning-threshold": "1TB"}
 """Weights go to the workers with their task, as nothing is quicker, however many there are."""
@@ -24,9 +32,10 @@ MANY_BYTES = {"distributed.admin.large-graph-warning-threshold": "1TB"}
 class Partitions:
     """Numbered partitions, a future each."""
 
-    def __init__(self, client: Client, futures: Sequence[Future]):
+    def __init__(self, client: Client, futures: Iterable[Future]):
         self.client, self.futures = client, list(futures)
         self._groups: list[tuple[str, list[int]]] | None = None
+        self._looked = 0.0
 
     @classmethod
     def compute(cls, client: Client, delayed: Sequence[Any]) -> "Partitions":
@@ -92,6 +101,8 @@ class Partitions:
         self, function: Callable, merge: Callable, arguments: tuple, numbered: bool
     ) -> list:
         """What the task of each group found, with the worker that it ran on."""
+        if time.monotonic() > self._looked + LOOK_EVERY:
+            self._groups = None
         groups, n = self._groups or self._grouped(), len(self)
         with dask.config.set(MANY_BYTES):
             tasks = [
@@ -112,7 +123,7 @@ class Partitions:
             ]
         try:
             found = self.client.gather(tasks)
-        except (KilledWorker, FutureCancelledError) as error:
+        except GONE as error:
             raise lost(error) from error
         finally:
             _let_go(self.client, tasks)
@@ -121,25 +132,31 @@ class Partitions:
         return found
 
     def _grouped(self) -> list[tuple[str, list[int]]]:
-        """The partitions of each task, and the worker that holds them: one task for each thread.
+        """The partitions of each task, and the worker to run it, once they lie as they should."""
+        while True:
+            self._settled()
+            holders = look(self.client, self.futures)
+            if holders.workers:
+                break
+            time.sleep(PAUSE)  # all workers have gone meanwhile
+        self._looked = time.monotonic()
+        moves = holders.moves()
+        if not moves:
+            return holders.groups()
+        self._move(moves)
+        return look(self.client, self.futures).groups()
 
-        There are more where memory is short, as all partitions of a task are in memory at once.
+    def _move(self, moves: list[tuple[int, str]]) -> None:
+        """Partitions to workers, one by one, as those that wait may be stolen by others.
+
+        They are what they were; their worker may be gone by then.
         """
-        holders = self.client.who_has(self.futures)
-        sizes = self.client.nbytes([f.key for f in self.futures], summary=False)
-        workers = self.client.scheduler_info()["workers"]
-        held: dict[str, list[int]] = {}
-        for number, future in enumerate(self.futures):
-            holder = min(holders.get(future.key) or [min(workers)])
-            held.setdefault(holder, []).append(number)
-        groups = []
-        for holder, numbers in held.items():
-            n_threads = workers[holder]["nthreads"]
-            limit = PART_OF_MEMORY * (workers[holder]["memory_limit"] or float("inf")) / n_threads
-            weights = [sizes.get(self.futures[number].key, 0) for number in numbers]
-            share = sum(weights) / n_threads
-            groups += [(holder, part) for part in _cut(numbers, weights, min(share, limit))]
-        return groups
+        for number, worker in moves:
+            future, where = self.futures[number], {"workers": [worker], "allow_other_workers": True}
+            moved = self.client.submit(_itself, future, **where, pure=False)
+            Partitions(self.client, [moved])._settled()
+            self.futures[number] = moved
+            future.release()
 
     def _settled(self) -> "Partitions":
         """Itself, once all are there; the error of the first that cannot be."""
@@ -149,7 +166,7 @@ class Partitions:
             for future in self.futures:
                 if future.status != "finished":
                     future.result()
-        except (KilledWorker, FutureCancelledError) as error:
+        except GONE as error:
             self.release()
             raise lost(error) from error
         except BaseException:
@@ -159,25 +176,14 @@ class Partitions:
 
 
 def lost(error: BaseException) -> RuntimeError:
-    """What to say of rows that went with their worker."""
+    """What to say of rows that went with their worker, or with all of the cluster."""
+    if any(reason in str(error) for reason in ("scheduler-connection-lost", "scheduler-restart")):
+        return RuntimeError(f"the cluster has gone before the fit had ended: {error}")
     return RuntimeError(
         "rows were lost with the worker that held them, and cannot be computed anew: pass "
         "collections that are read from files or computed, or their persist(), and nothing that "
         f"was scattered; and see that workers have memory enough ({error})"
     )
-
-
-def _cut(numbers: list[int], sizes: list[float], most: float) -> list[list[int]]:
-    """Neighbours in groups of about that size."""
-    groups: list[list[int]] = [[]]
-    size = 0.0
-    for number, of_one in zip(numbers, sizes, strict=True):
-        if groups[-1] and size + of_one / 2 > most:
-            groups.append([])
-            size = 0.0
-        groups[-1].append(number)
-        size += of_one
-    return groups
 
 
 def _of_group(
@@ -195,6 +201,10 @@ def _of_group(
         asked = (number, partition) if numbered else (partition,)
         add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
     return get_worker().address, nodes
+
+
+def _itself(partition: Any) -> Any:
+    return partition
 
 
 def _listed(partition: Any, function: Callable, *arguments: Any) -> list[Any]:
