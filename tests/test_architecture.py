@@ -55,7 +55,7 @@ ABOVE = (
     ("distributed.description", "distributed.levels", "distributed.rows", "distributed.told"),
     ("distributed.given", "distributed.selection", "distributed.sketches"),
     ("distributed.plain", "distributed.partitions"),
-    ("distributed.journal", "distributed.partition", "distributed.tree"),
+    ("distributed.journal", "distributed.partition", "distributed.placement", "distributed.tree"),
     ("export",),
     ("export.converters",),
     ("export.onnx_model", "export.text"),
