@@ -6,7 +6,6 @@ import pytest
 
 try:
     import dask.dataframe  # noqa: F401
-
     import distributed  # noqa: F401
 except ImportError:
     collect_ignore_glob = ["*.py"]
