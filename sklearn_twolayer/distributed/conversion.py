@@ -116,8 +116,9 @@ def _computed(
 
 
 def _run(function: Any, arguments: tuple, rows: Rows, reader: Any, number: int) -> Any:
-    # threads share what they are given
-    return function(rows, copy.copy(reader), number, *arguments)
+    with np.errstate(all="ignore"):
+        # threads share what they are given
+        return function(rows, copy.copy(reader), number, *arguments)
 
 
 def _learn(estimator: Any, description: Description) -> np.ndarray:
@@ -217,7 +218,9 @@ def _facts_of(partition: Partition) -> Facts:
     dtypes = frozenset([partition.X.dtype])
     is_missing = np.isnan(partition.X).any(axis=0)
     n = partition.n_rows
-    return Facts(n, (n,), partition.weight, partition.X.dtype, is_missing, dtypes)
+    with np.errstate(over="ignore"):
+        weight = partition.weight
+    return Facts(n, (n,), weight, partition.X.dtype, is_missing, dtypes)
 
 
 def _merge_facts(a: Facts, b: Facts) -> Facts:

@@ -29,9 +29,7 @@ def get_client(client: Any = None) -> distributed.Client:
     if not isinstance(client, distributed.Client):
         raise TypeError(f"client must be a distributed.Client or None, got {client!r}")
     if client.status != "running":
-        raise ValueError(
-            f"client must be running, got one that is {client.status}: make one, {how}"
-        )
+        raise ValueError(f"client must be running, got a {client.status} one: make another, {how}")
     if client.asynchronous:
         raise ValueError("client must be synchronous, got one with asynchronous=True")
     return client
@@ -54,12 +52,33 @@ def delayed_partitions(X: Any, y: Any, sample_weight: Any = None, suffix: str = 
     first, *others = given
     for name in others:
         _check_same_rows(given[first], given[name], first, name)
-    # together, so that what they share is computed once
-    collections = dask.optimize(*given.values())
-    parts = [_delayed(collection) for collection in collections]
+    if all(map(_is_frame, given.values())):
+        return _delayed_frames(*given.values())
+    parts = [_delayed(collection) for collection in given.values()]
     if sample_weight is None:
         parts.append([None] * len(parts[0]))
     return [dask.delayed(rows) for rows in zip(*parts, strict=True)]
+
+
+def _delayed_frames(*frames: Any) -> list:
+    """Of partitions that are optimised together: what they share, a file say, is read once.
+
+    One by one they would be read with other columns, for which Dask may take several files as one
+    partition, of X perhaps more than of y.
+    """
+    options = {"enforce_metadata": False, "align_dataframes": False}
+    return dask.dataframe.map_partitions(
+        _rows, *frames, meta=(None, object), **options
+    ).to_delayed()
+
+
+def _rows(X: Any, y: Any, sample_weight: Any = None) -> tuple:
+    return X, y, sample_weight
+
+
+def _delayed(collection: Any) -> list:
+    """As they are, so that what several collections share stays shared."""
+    return np.ravel(collection.to_delayed(optimize_graph=False)).tolist()
 
 
 def _is_frame(collection: Any) -> bool:
@@ -144,7 +163,3 @@ def _told(n: int, sizes: list[float]) -> str:
         return f"{n} partitions of unknown sizes"
     some = ", ".join(map(str, sizes[:MOST_SIZES])) + (", ..." if n > MOST_SIZES else "")
     return f"{n} of ({some}) rows"
-
-
-def _delayed(collection: Any) -> list:
-    return np.ravel(collection.to_delayed(optimize_graph=False)).tolist()

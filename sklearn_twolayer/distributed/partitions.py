@@ -45,9 +45,10 @@ class Partitions:
         """The same as `transform`, but letting go of each partition once its new one is there."""
         new = self._submitted(function, arguments)
         try:
-            for of_old, of_new in zip(self.futures, new.futures, strict=True):
-                wait([of_new])
-                of_old.release()
+            with self.client.as_current():  # it need not be the default
+                for of_old, of_new in zip(self.futures, new.futures, strict=True):
+                    wait([of_new])
+                    of_old.release()
         except BaseException:
             new.release()
             raise
@@ -142,7 +143,7 @@ class Partitions:
     def _settled(self) -> "Partitions":
         """Itself, once all are there; the error of the first that cannot be."""
         try:
-            with self.client.as_current():  # it need not be the default
+            with self.client.as_current():
                 wait(self.futures)
             for future in self.futures:
                 if future.status != "finished":

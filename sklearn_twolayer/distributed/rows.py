@@ -80,7 +80,9 @@ class DaskRows:
             batch = Batch(number, n_steps, seed, self.n_rows / n_steps)
             yield batch, batch.size
 
-    def reduce_batch(self, kernel: Callable[..., tuple], theta: np.ndarray, batch: Batch, scale: float) -> list:
+    def reduce_batch(
+        self, kernel: Callable[..., tuple], theta: np.ndarray, batch: Batch, scale: float
+    ) -> list:
         def evaluate() -> list:
             arguments = kernel, theta, batch, scale
             return self.prepared.reduce(_sums_of_batch, _added, *arguments, numbered=True)
@@ -106,7 +108,9 @@ class DaskRows:
         numbers = np.arange(self.n_rows)[index] if isinstance(index, slice) else index
         return self.part(numbers).take(slice(None))
 
-    def of_targets(self, compute: Callable[[np.ndarray, np.ndarray], Any], by_moments: bool = True) -> Any:
+    def of_targets(
+        self, compute: Callable[[np.ndarray, np.ndarray], Any], by_moments: bool = True
+    ) -> Any:
         if by_moments:
             # two rows of the same mean and deviation
             known, scaling = self.moments_of_targets, self.form.scaling
@@ -162,7 +166,9 @@ def _prepared(number: int, partition: Partition, form: RowFormat) -> ScaledParti
     return ScaledPartition(rows.lighter())
 
 
-def _sums(partition: ScaledPartition | None, kernel: Callable[..., tuple], theta: np.ndarray) -> list | None:
+def _sums(
+    partition: ScaledPartition | None, kernel: Callable[..., tuple], theta: np.ndarray
+) -> list | None:
     if partition is None:
         return None
     with one_blas_thread_if_small(0), np.errstate(all="ignore"):
@@ -193,7 +199,9 @@ def _added(some: list, others: list) -> list:
     return some
 
 
-def _rows_at(number: int, partition: Partition, index: np.ndarray, starts: np.ndarray) -> list | None:
+def _rows_at(
+    number: int, partition: Partition, index: np.ndarray, starts: np.ndarray
+) -> list | None:
     """Which places of the index ask for rows of this partition, and these rows."""
     start, stop = starts[number : number + 2]
     places = np.flatnonzero((index >= start) & (index < stop))

@@ -6,10 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-
-pytest.importorskip("dask")
-pytest.importorskip("distributed")
-
 from partitioned_tables import CUTS, N_ROWS, X_OF_KINDS, delayed, frame
 from partitions_here import PartitionsHere
 
