@@ -37,18 +37,20 @@ class Partitions:
     def __len__(self) -> int:
         return len(self.futures)
 
-    def transform(self, function: Callable, *arguments: Any) -> "Partitions":
-        """New partitions, ``function(number, partition, *arguments)`` of each, where it is."""
-        return self._submitted(function, arguments)._settled()
+    def transform(
+        self, function: Callable, *arguments: Any, numbered: bool = False
+    ) -> "Partitions":
+        """New partitions, ``function(partition, *arguments)`` of each, where it is."""
+        return self._submitted(function, arguments, numbered)._settled()
 
     def replace(self, function: Callable, *arguments: Any) -> "Partitions":
         """The same as `transform`, but letting go of each partition once its new one is there."""
-        new = self._submitted(function, arguments)
+        new = self._submitted(function, arguments, False)
         try:
-            with self.client.as_current():  # it need not be the default
-                for of_old, of_new in zip(self.futures, new.futures, strict=True):
+            for of_old, of_new in zip(self.futures, new.futures, strict=True):
+                with self.client.as_current():
                     wait([of_new])
-                    of_old.release()
+                of_old.release()
         except BaseException:
             new.release()
             raise
@@ -79,12 +81,11 @@ class Partitions:
         futures, self.futures = self.futures, []
         _let_go(self.client, futures)
 
-    def _submitted(self, function: Callable, arguments: tuple) -> "Partitions":
+    def _submitted(self, function: Callable, arguments: tuple, numbered: bool) -> "Partitions":
+        each: list[tuple] = [(future, *arguments) for future in self.futures]
+        each = [(number, *asked) for number, asked in enumerate(each)] if numbered else each
         with dask.config.set(MANY_BYTES):
-            futures = [
-                self.client.submit(function, number, future, *arguments, pure=False)
-                for number, future in enumerate(self.futures)
-            ]
+            futures = [self.client.submit(function, *asked, pure=False) for asked in each]
         return Partitions(self.client, futures)
 
     def _by_groups(
@@ -143,7 +144,7 @@ class Partitions:
     def _settled(self) -> "Partitions":
         """Itself, once all are there; the error of the first that cannot be."""
         try:
-            with self.client.as_current():
+            with self.client.as_current():  # it need not be the default
                 wait(self.futures)
             for future in self.futures:
                 if future.status != "finished":

@@ -44,9 +44,10 @@ from .data.encoded import Encoded
 from .data.encoding import NUMBER, Encoding
 from .data.encoding import plain as plain_encoding
 from .data.level_order import add_sums, all_differ, key, level_order, level_sums, sort_levels
-from .data.moments import has_missing
-from .data.rows import merge_equal_rows
+from .data.moments import Moments, has_missing
+from .data.rows import ArrayRows, merge_equal_rows
 from .data.sources import subset
+from .data.table import RowFormat, Table
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation
@@ -90,6 +91,7 @@ __all__ = [
     "SCHEDULES",
     "SOLVERS",
     "ULPS_AHEAD",
+    "ArrayRows",
     "Continuation",
     "EachIteration",
     "Encoded",
@@ -97,6 +99,7 @@ __all__ = [
     "Fit",
     "LocatedLoss",
     "Moderation",
+    "Moments",
     "Monitor",
     "Part",
     "Plan",
@@ -104,10 +107,12 @@ __all__ = [
     "Progress",
     "Ranges",
     "Report",
+    "RowFormat",
     "Settings",
     "Shape",
     "Solution",
     "Status",
+    "Table",
     "Task",
     "Together",
     "Watcher",
