@@ -50,7 +50,7 @@ ABOVE = (
     ("distributed.fitting", "distributed.prediction"),
     ("distributed.scores", "distributed.local", "distributed.table", "distributed.conversion"),
     ("distributed.lazy", "distributed.description", "distributed.levels", "distributed.rows"),
-    ("distributed.given", "distributed.plain", "distributed.told"),
+    ("distributed.given", "distributed.plain", "distributed.selection", "distributed.told"),
     ("distributed.journal", "distributed.sketches", "distributed.partitions"),
     ("distributed.partition", "distributed.tree"),
     ("export",),
