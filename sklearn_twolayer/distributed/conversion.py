@@ -204,7 +204,7 @@ def _totals_of(partition: Partition, reader: Any) -> np.ndarray:
     return reader._class_totals
 
 
-def _weigh(number: int, partition: Partition, reader: Any) -> Partition:
+def _weigh(partition: Partition, reader: Any) -> Partition:
     """Its weights times those of classes, and none that is zero."""
     weights = reader._weigh(partition.Y, partition.weights)
     X, Y = partition.X, partition.Y
@@ -212,6 +212,11 @@ def _weigh(number: int, partition: Partition, reader: Any) -> Partition:
     if len(kept) == len(X):
         return Partition(X, Y, weights)
     return Partition(X[kept], Y[kept], weights[kept])
+
+
+def facts_of(rows: Partitions) -> Facts:
+    """What is known of rows that have been converted."""
+    return rows.reduce(_facts_of, _merge_facts)
 
 
 def _facts_of(partition: Partition) -> Facts:
@@ -275,7 +280,6 @@ def _finished(
 
 
 def _finish(
-    number: int,
     partition: Partition,
     dtype: np.dtype,
     arrangement: tuple[Columns, list[np.ndarray]] | None,

@@ -81,8 +81,6 @@ class DaskTwoLayerClassifier(LabelPredictionMixin, FittingMixin, TwoLayerClassif
     >>> client.close()  # doctest: +SKIP
     """
 
-    _plain = TwoLayerClassifier
-
     @takes_all_of(TwoLayerClassifier)
     def __init__(self, hidden_size="auto", *, client=None, checkpoint=None, **parameters):
         super().__init__(hidden_size, **parameters)
@@ -188,8 +186,6 @@ class DaskTwoLayerRegressor(QuantityPredictionMixin, FittingMixin, TwoLayerRegre
     TwoLayerRegressor(hidden_size=5, random_state=0)
     >>> client.close()  # doctest: +SKIP
     """
-
-    _plain = TwoLayerRegressor
 
     @takes_all_of(TwoLayerRegressor)
     def __init__(self, hidden_size="auto", *, client=None, checkpoint=None, **parameters):

@@ -6,9 +6,10 @@ import numpy as np
 
 from .._inspection import evenly_spaced
 from .._parallel import parallel
-from .conversion import later_rows, learn_rows
+from .conversion import facts_of, later_rows, learn_rows
 from .given import get_client
 from .journal import Journal
+from .selection import split
 from .table import DaskTable
 
 
@@ -82,8 +83,9 @@ class FittingMixin:
             missing = task.has_missing or table.has_missing
             task = replace(task, validation=(table, task.Y, None), has_missing=missing)
         elif self.early_stopping and all(part is None for part in held_out):
-            train, test = task.X.split(self.validation_fraction, random_state)
-            self._tables += [train, test]
+            seed = random_state.randint(np.iinfo(np.int32).max)
+            sides = split(task.X.partitions, self.validation_fraction, seed)
+            train, test = (self._lease(DaskTable(side, facts_of(side))) for side in sides)
             train.record = task.X.record
             task = replace(task, X=train, validation=(test, task.Y, None))
         else:

@@ -11,6 +11,10 @@ from ..engine import ArrayRows, Moments, RowFormat
 from .journal import Record, compute_anew
 from .partition import Partition
 from .partitions import Partitions
+from .selection import rows_at
+
+Kernel = Callable[..., tuple]
+"""``kernel(theta, X, Y, w)`` returns sums over rows, see `ArrayRows.reduce`."""
 
 ROWS_OF_TARGETS = 100_000
 """Rows that tell well enough what the quantiles of targets are."""
@@ -51,7 +55,7 @@ class DaskRows:
         self.n_rows, self.block_size = int(self.starts[-1]), form.block_size
         # weights are relative to their mean
         self.sum_weights, self.copies = float(self.n_rows), form.copies
-        self.prepared = raw.transform(_prepared, form)
+        self.prepared = raw.transform(_prepared, form, in_runs=True)
 
     @property
     def n_wide(self) -> int:
@@ -65,7 +69,7 @@ class DaskRows:
         """Let the workers forget the scaled rows."""
         self.prepared.release()
 
-    def reduce(self, kernel: Callable[..., tuple], theta: np.ndarray) -> list:
+    def reduce(self, kernel: Kernel, theta: np.ndarray) -> list:
         def evaluate() -> list:
             return self.prepared.reduce(_sums, _added, kernel, theta)
 
@@ -80,9 +84,7 @@ class DaskRows:
             batch = Batch(number, n_steps, seed, self.n_rows / n_steps)
             yield batch, batch.size
 
-    def reduce_batch(
-        self, kernel: Callable[..., tuple], theta: np.ndarray, batch: Batch, scale: float
-    ) -> list:
+    def reduce_batch(self, kernel: Kernel, theta: np.ndarray, batch: Batch, scale: float) -> list:
         def evaluate() -> list:
             arguments = kernel, theta, batch, scale
             return self.prepared.reduce(_sums_of_batch, _added, *arguments, numbered=True)
@@ -93,16 +95,7 @@ class DaskRows:
         return batch.size
 
     def part(self, index: np.ndarray) -> ArrayRows:
-        return self.form.rows(*self.raw_part(index))
-
-    def raw_part(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Some of the rows as they were given: X, Y and weights, None if all weigh one."""
-        found = self.raw.reduce(_rows_at, _joined, np.asarray(index), self.starts, numbered=True)
-        order = np.argsort(np.concatenate([places for places, *_ in found]))
-        X, Y = (np.concatenate([of_one[k] for of_one in found])[order] for k in (1, 2))
-        weights = [np.ones(len(p)) if w is None else w for p, _, _, w in found]
-        unweighted = all(w is None for *_, w in found)
-        return X, Y, None if unweighted else np.concatenate(weights)[order]
+        return self.form.rows(*rows_at(self.raw, self.starts, index))
 
     def take(self, index: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
         numbers = np.arange(self.n_rows)[index] if isinstance(index, slice) else index
@@ -157,7 +150,7 @@ class ScaledPartition:
         return part if order is None else order[part]
 
 
-def _prepared(number: int, partition: Partition, form: RowFormat) -> ScaledPartition | None:
+def _prepared(partition: Partition, form: RowFormat) -> ScaledPartition | None:
     """The rows of a partition, scaled and cast; None where there are none."""
     if not partition.n_rows:
         return None
@@ -166,9 +159,7 @@ def _prepared(number: int, partition: Partition, form: RowFormat) -> ScaledParti
     return ScaledPartition(rows.lighter())
 
 
-def _sums(
-    partition: ScaledPartition | None, kernel: Callable[..., tuple], theta: np.ndarray
-) -> list | None:
+def _sums(partition: ScaledPartition | None, kernel: Kernel, theta: np.ndarray) -> list | None:
     if partition is None:
         return None
     with one_blas_thread_if_small(0), np.errstate(all="ignore"):
@@ -178,7 +169,7 @@ def _sums(
 def _sums_of_batch(
     number: int,
     partition: ScaledPartition | None,
-    kernel: Callable[..., tuple],
+    kernel: Kernel,
     theta: np.ndarray,
     batch: Batch,
     scale: float,
@@ -197,20 +188,3 @@ def _added(some: list, others: list) -> list:
     for total, part in zip(some, others, strict=True):
         total += part
     return some
-
-
-def _rows_at(
-    number: int, partition: Partition, index: np.ndarray, starts: np.ndarray
-) -> list | None:
-    """Which places of the index ask for rows of this partition, and these rows."""
-    start, stop = starts[number : number + 2]
-    places = np.flatnonzero((index >= start) & (index < stop))
-    if not len(places):
-        return None
-    rows, weights = index[places] - start, partition.weights
-    of_weights = None if weights is None else weights[rows]
-    return [(places, partition.X[rows], partition.Y[rows], of_weights)]
-
-
-def _joined(some: list, others: list) -> list:
-    return some + others

@@ -10,15 +10,24 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine.data.encoded import moments_of_encoded
-from ..engine.data.encoding import NUMBER, Counts, Encoding, encoding_of_sums
-from ..engine.data.knots import knots_of, usual_number
-from ..engine.data.moments import Moments
-from ..engine.data.rows import Rows
-from ..engine.data.summaries import Summary
-from ..engine.data.table import RowFormat, Table
-from ..engine.numerics import Array
+from ..engine import (
+    NUMBER,
+    Array,
+    Counts,
+    Encoding,
+    Moments,
+    RowFormat,
+    Rows,
+    Summary,
+    Table,
+    encoding_of_sums,
+    knots_of,
+    moments_of_encoded,
+    usual_number,
+)
 from .journal import Record, compute_anew
+from .rows import DaskRows
+from .selection import rows_at
 from .sketches import SIZE, Sketch
 from .told import Asked, increments, merge_increments, merge_told, tell
 
@@ -43,6 +52,7 @@ class DaskTable(Table):
     def __init__(self, partitions: Reducible, facts: Any):
         self.partitions = partitions
         self.record: Record = compute_anew
+        self._scaled: list[DaskRows] = []
         self.counts = np.asarray(facts.rows_of_partitions)
         self.shape = int(self.counts.sum()), len(facts.is_missing)
         self.dtype, self.weight = facts.dtype, facts.weight
@@ -55,7 +65,13 @@ class DaskTable(Table):
 
     def release(self) -> None:
         """Let the workers forget the rows."""
+        for rows in self._scaled:
+            rows.release()
         self.partitions.release()
+
+    def part(self, index: Array) -> tuple[Array, Array, Array | None]:
+        """X, Y and weights of some rows, brought here as they were given."""
+        return rows_at(self.partitions, np.append(0, np.cumsum(self.counts)), index)
 
     def told(self) -> list[Array]:
         """What tells these rows from others: moments and ranges of X and Y."""
@@ -108,8 +124,11 @@ class DaskTable(Table):
         return _magnitude(low, high), _magnitude(Y_low, Y_high)
 
     def rows(self, form: RowFormat) -> Rows:
-        """All rows, scaled and cast."""
-        raise NotImplementedError
+        """All rows, scaled and cast, on the workers."""
+        of_targets = self.moments_of_targets()
+        rows = DaskRows(self.partitions, self.counts, form, of_targets, self.record)
+        self._scaled.append(rows)
+        return rows
 
     @property
     def _summary_of_X(self) -> Summary:

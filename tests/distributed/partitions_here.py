@@ -18,10 +18,10 @@ class PartitionsHere:
     def __len__(self):
         return len(self.parts)
 
-    def transform(self, function, *arguments):
-        return PartitionsHere(
-            [function(number, part, *arguments) for number, part in enumerate(self.parts)]
-        )
+    def transform(self, function, *arguments, numbered=False):
+        asked = [(part,) for part in self.parts]
+        asked = [(number, *each) for number, each in enumerate(asked)] if numbered else asked
+        return PartitionsHere([function(*each, *arguments) for each in asked])
 
     def replace(self, function, *arguments):
         new = self.transform(function, *arguments)
