@@ -74,7 +74,7 @@ class DaskTwoLayerClassifier(LabelPredictionMixin, FittingMixin, TwoLayerClassif
     >>> X, y = da.from_array(X, chunks=(50, 4)), da.from_array(y, chunks=50)
     >>> classifier = DaskTwoLayerClassifier(5, random_state=0).fit(X, y)
     >>> classifier.predict_proba(X)
-    dask.array<predict_proba, shape=(150, 3), dtype=float64, chunksize=(50, 3), ...>
+    dask.array<predict_proba..., shape=(150, 3), dtype=float64, chunksize=(50, 3), ...>
     >>> round(classifier.score(X, y), 1)
     1.0
     >>> classifier.to_local()
