@@ -52,7 +52,7 @@ ABOVE = (
     ("distributed.lazy", "distributed.description", "distributed.levels", "distributed.rows"),
     ("distributed.given", "distributed.plain", "distributed.selection", "distributed.told"),
     ("distributed.journal", "distributed.sketches", "distributed.partitions"),
-    ("distributed.partition", "distributed.tree"),
+    ("distributed.partition", "distributed.placement", "distributed.tree"),
     ("export",),
     ("export.converters",),
     ("export.onnx_model", "export.text"),

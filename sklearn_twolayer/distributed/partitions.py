@@ -12,6 +12,7 @@ import dask
 from distributed import Client, Future, KilledWorker, get_worker, wait
 from distributed.client import FutureCancelledError
 
+from .placement import runs
 from .tree import Node, add_node, root
 
 PART_OF_MEMORY = 0.1
@@ -38,10 +39,14 @@ class Partitions:
         return len(self.futures)
 
     def transform(
-        self, function: Callable, *arguments: Any, numbered: bool = False
+        self, function: Callable, *arguments: Any, numbered: bool = False, in_runs: bool = False
     ) -> "Partitions":
-        """New partitions, ``function(partition, *arguments)`` of each, where it is."""
-        return self._submitted(function, arguments, numbered)._settled()
+        """New partitions, ``function(partition, *arguments)`` of each, where it is.
+
+        With `in_runs` each worker is given neighbours, as many as the others.
+        """
+        workers = self._runs() if in_runs else None
+        return self._submitted(function, arguments, numbered, workers)._settled()
 
     def replace(self, function: Callable, *arguments: Any) -> "Partitions":
         """The same as `transform`, but letting go of each partition once its new one is there."""
@@ -81,11 +86,35 @@ class Partitions:
         futures, self.futures = self.futures, []
         _let_go(self.client, futures)
 
-    def _submitted(self, function: Callable, arguments: tuple, numbered: bool) -> "Partitions":
+    def _runs(self) -> list[str]:
+        """The worker that each partition had best be on."""
+        workers, (holders, sizes) = self.client.scheduler_info()["workers"], self._whereabouts()
+        return runs(sizes, holders, {address: w["nthreads"] for address, w in workers.items()})
+
+    def _whereabouts(self) -> tuple[list[str | None], list[float]]:
+        """For each partition the worker that holds it, None if it is lost, and its bytes."""
+        holders = self.client.who_has(self.futures)
+        keys = [future.key for future in self.futures]
+        sizes = self.client.nbytes(keys, summary=False)
+        return [min(holders.get(k) or [None]) for k in keys], [sizes.get(k, 0) for k in keys]
+
+    def _submitted(
+        self,
+        function: Callable,
+        arguments: tuple,
+        numbered: bool,
+        workers: list[str] | None = None,
+    ) -> "Partitions":
         each: list[tuple] = [(future, *arguments) for future in self.futures]
         each = [(number, *asked) for number, asked in enumerate(each)] if numbered else each
         with dask.config.set(MANY_BYTES):
-            futures = [self.client.submit(function, *asked, pure=False) for asked in each]
+            options: list[dict] = [{}] * len(each)
+            if workers is not None:
+                options = [{"workers": [w], "allow_other_workers": True} for w in workers]
+            futures = [
+                self.client.submit(function, *asked, pure=False, **option)
+                for asked, option in zip(each, options, strict=True)
+            ]
         return Partitions(self.client, futures)
 
     def _by_groups(
@@ -125,18 +154,15 @@ class Partitions:
 
         There are more where memory is short, as all partitions of a task are in memory at once.
         """
-        holders = self.client.who_has(self.futures)
-        sizes = self.client.nbytes([f.key for f in self.futures], summary=False)
-        workers = self.client.scheduler_info()["workers"]
+        workers, (holders, sizes) = self.client.scheduler_info()["workers"], self._whereabouts()
         held: dict[str, list[int]] = {}
-        for number, future in enumerate(self.futures):
-            holder = min(holders.get(future.key) or [min(workers)])
-            held.setdefault(holder, []).append(number)
+        for number, holder in enumerate(holders):
+            held.setdefault(holder or min(workers), []).append(number)
         groups = []
         for holder, numbers in held.items():
             n_threads = workers[holder]["nthreads"]
             limit = PART_OF_MEMORY * (workers[holder]["memory_limit"] or float("inf")) / n_threads
-            weights = [sizes.get(self.futures[number].key, 0) for number in numbers]
+            weights = [sizes[number] for number in numbers]
             share = sum(weights) / n_threads
             groups += [(holder, part) for part in _cut(numbers, weights, min(share, limit))]
         return groups
