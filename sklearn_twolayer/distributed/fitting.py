@@ -8,7 +8,8 @@ import numpy as np
 from .._inspection import evenly_spaced
 from .._parallel import parallel
 from .._version import __version__
-from .conversion import facts_of, later_rows, learn_rows
+from .conversion import later_rows, learn_rows
+from .facts import facts_of
 from .given import get_client
 from .journal import Journal, digest
 from .selection import split

@@ -48,11 +48,11 @@ def delayed_partitions(X: Any, y: Any, sample_weight: Any = None, suffix: str = 
     for (name, collection), n_dimensions in zip(given.items(), ((2,), (1, 2), (1,)), strict=False):
         _check_collection(collection, name)
         _check_dimensions(collection, name, n_dimensions)
-    given = {name: _whole_rows(collection, name) for name, collection in given.items()}
+    given = {name: whole_rows(collection, name) for name, collection in given.items()}
     first, *others = given
     for name in others:
         _check_same_rows(given[first], given[name], first, name)
-    if all(map(_is_frame, given.values())):
+    if all(map(is_frame, given.values())):
         return _delayed_frames(*given.values())
     parts = [_delayed(collection) for collection in given.values()]
     if sample_weight is None:
@@ -81,12 +81,13 @@ def _delayed(collection: Any) -> list:
     return np.ravel(collection.to_delayed(optimize_graph=False)).tolist()
 
 
-def _is_frame(collection: Any) -> bool:
+def is_frame(collection: Any) -> bool:
+    """Whether it is a dask DataFrame or Series."""
     return isinstance(collection, dask.dataframe.DataFrame | dask.dataframe.Series)
 
 
 def _check_collection(collection: Any, name: str) -> None:
-    if _is_frame(collection):
+    if is_frame(collection):
         return
     if isinstance(collection, dask.array.Array):
         if type(collection._meta) is not np.ndarray:
@@ -97,7 +98,7 @@ def _check_collection(collection: Any, name: str) -> None:
                 "(lambda block: block.toarray())"
             )
         return
-    what = f"{name} must be a dask array, DataFrame or Series, got {_kind_of(collection)}"
+    what = f"{name} must be a dask array, DataFrame or Series, got {kind_of(collection)}"
     if dask.is_dask_collection(collection):
         raise TypeError(f"{what}: convert it, for example by to_dataframe()")
     raise TypeError(
@@ -106,7 +107,8 @@ def _check_collection(collection: Any, name: str) -> None:
     )
 
 
-def _kind_of(thing: Any) -> str:
+def kind_of(thing: Any) -> str:
+    """The name of its class, as an import would have it."""
     kind = type(thing)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
@@ -117,9 +119,9 @@ def _check_dimensions(collection: Any, name: str, allowed: tuple[int, ...]) -> N
         raise ValueError(f"{name} must have {wanted} dimensions, got {collection.ndim}")
 
 
-def _whole_rows(collection: Any, name: str) -> Any:
+def whole_rows(collection: Any, name: str) -> Any:
     """The collection cut between rows alone."""
-    if _is_frame(collection) or collection.ndim == 1 or collection.numblocks[1] == 1:
+    if is_frame(collection) or collection.ndim == 1 or collection.numblocks[1] == 1:
         return collection
     if any(map(math.isnan, collection.chunks[1])):
         raise ValueError(
@@ -143,12 +145,12 @@ def _check_same_rows(X: Any, other: Any, name_of_X: str, name: str) -> None:
 
 
 def _n_partitions(collection: Any) -> int:
-    return collection.npartitions if _is_frame(collection) else collection.numblocks[0]
+    return collection.npartitions if is_frame(collection) else collection.numblocks[0]
 
 
 def _sizes(collection: Any) -> list[float]:
     """The rows of each partition, NaN where it is not known."""
-    if _is_frame(collection):
+    if is_frame(collection):
         return [math.nan] * collection.npartitions
     return list(collection.chunks[0])
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from distributed import Client, Future
 
+from .placement import runs
+
 PART_OF_MEMORY = 0.1
 """Of a worker's memory, that the partitions of one task may take: all of them are there at once."""
 
@@ -38,44 +40,29 @@ class Holders:
             found += [(worker, part) for part in _cut(numbers, sizes, most) if part]
         return found
 
+    def runs(self) -> list[str]:
+        """A worker for each partition, see `placement.runs`."""
+        holders: list[str | None] = [None] * len(self.sizes)
+        for worker, numbers in self.held.items():
+            for number in numbers:
+                holders[number] = worker
+        running = [worker for worker in self.workers if self._is_running(worker)]
+        threads = {worker: self.workers[worker]["nthreads"] for worker in running or self.workers}
+        return runs(self.sizes, holders, threads)
+
     def moves(self) -> list[tuple[int, str]]:
-        """Partitions that idle workers should have instead: those that run and hold nothing.
+        """Partitions that are to go to other workers, where there are some that hold nothing.
 
-        Such are workers that came late, or anew after a loss. Whoever holds most gives, as long as
-        that makes it more even.
+        Such have come late, or anew after a loss.
         """
-        idle = {
-            worker
-            for worker, numbers in self.held.items()
-            if not numbers and self.workers[worker].get("status", "running") == "running"
-        }
-        if not idle or sum(self.sizes) < LEAST_BYTES:
+        has_idle = any(not self.held[worker] and self._is_running(worker) for worker in self.held)
+        if not has_idle or sum(self.sizes) < LEAST_BYTES:
             return []
-        held = {worker: list(numbers) for worker, numbers in self.held.items()}
-        loads = {worker: self._load(worker, sum(map(self._size, held[worker]))) for worker in held}
-        place: dict[int, str] = {}
-        while True:
-            giver, taker = max(held, key=loads.__getitem__), min(idle, key=loads.__getitem__)
-            given = [
-                number
-                for number in held[giver]
-                if self.sizes[number]
-                and loads[taker] + self._load(taker, self.sizes[number]) < loads[giver]
-            ]
-            if not given:
-                return list(place.items())
-            number = max(given, key=self._size)
-            held[giver].remove(number)
-            held[taker].append(number)
-            loads[giver] -= self._load(giver, self.sizes[number])
-            loads[taker] += self._load(taker, self.sizes[number])
-            place[number] = taker
+        held = {number: worker for worker, numbers in self.held.items() for number in numbers}
+        return [(k, worker) for k, worker in enumerate(self.runs()) if worker != held[k]]
 
-    def _size(self, number: int) -> int:
-        return self.sizes[number]
-
-    def _load(self, worker: str, size: int) -> float:
-        return size / self.workers[worker]["nthreads"]
+    def _is_running(self, worker: str) -> bool:
+        return self.workers[worker].get("status", "running") == "running"
 
 
 def look(client: Client, futures: Sequence[Future]) -> Holders:

@@ -3,7 +3,6 @@
 The estimator is one key of the graph, however many blocks there are.
 """
 
-import sys
 from functools import partial
 
 import dask
@@ -11,8 +10,19 @@ import numpy as np
 from dask import array as da
 from dask.array.utils import meta_from_array
 from dask.base import tokenize
+from dask.dataframe.utils import make_meta
 from dask.highlevelgraph import HighLevelGraph
+from dask.typing import DaskCollection
 from scipy import sparse
+
+from .._validation import MatrixLike
+from .given import is_frame, kind_of, whole_rows
+
+Rows = MatrixLike | DaskCollection
+"""What X, targets or weights may be: a dask array, DataFrame or Series, or something in memory."""
+
+Array = np.ndarray | da.Array
+"""What is said of them: lazy of a collection."""
 
 
 def lazily(model, method, X, **options):
@@ -20,7 +30,7 @@ def lazily(model, method, X, **options):
 
     What can be told without its rows is checked now: the number and names of columns, the options.
     """
-    X = whole_rows(X)
+    X = rows_of(X)
     found = getattr(model, method)(a_row_like(X), **options)
     like = _joined(found)[:0]
     function = partial(
@@ -71,32 +81,21 @@ def once(model):
     return dask.delayed(model, pure=True, traverse=False)
 
 
-def is_frame(X):
-    """Whether it is a dask DataFrame or Series; who has one has imported dask.dataframe."""
-    frames = sys.modules.get("dask.dataframe")
-    return frames is not None and isinstance(X, (frames.DataFrame, frames.Series))
-
-
-def whole_rows(X, name="X"):
-    """An array with whole rows in its blocks, or a frame; TypeError for other collections."""
-    if is_frame(X):
-        return X
-    if not isinstance(X, da.Array):
-        kind = f"{type(X).__module__}.{type(X).__name__}"
-        raise TypeError(f"{name} must be a dask array or a dask DataFrame, got {kind}")
-    if np.isnan(X.shape[1:]).any():
+def rows_of(X):
+    """The collection cut between rows alone; TypeError for one that holds no rows."""
+    if not is_frame(X) and not isinstance(X, da.Array):
+        raise TypeError(f"X must be a dask array or DataFrame, got {kind_of(X)}")
+    if not is_frame(X) and np.isnan(X.shape[1:]).any():
         raise ValueError(
-            f"{name} must have a known number of columns, got the shape {X.shape}: call "
-            f"{name}.compute_chunk_sizes() first"
+            f"X must have a known number of columns, got the shape {X.shape}: call "
+            "X.compute_chunk_sizes() first"
         )
-    return X if X.ndim < 2 or X.numblocks[1] == 1 else X.rechunk({1: -1})
+    return whole_rows(X, "X")
 
 
 def a_row_like(X):
     """A row of the same columns and types, in memory: zeros, or missing values."""
     if is_frame(X):
-        from dask.dataframe.utils import make_meta
-
         return make_meta(X).reset_index(drop=True).reindex([0])
     meta, shape = meta_from_array(X), (1, *X.shape[1:])
     if sparse.issparse(meta):

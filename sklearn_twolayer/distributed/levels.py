@@ -22,7 +22,7 @@ class Quantity:
         if self.kind == "one":
             return None
         if self.kind == "class":
-            return (partition.Y == self.number).astype(np.float64)
+            return partition.Y == self.number
         return (partition.Y if self.kind == "target" else partition.X)[:, self.number]
 
 

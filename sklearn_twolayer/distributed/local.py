@@ -5,8 +5,9 @@ import copy
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-OWN = ("client", "checkpoint")
-"""Parameters that the plain estimators do not have."""
+from .._classifier import TwoLayerClassifier
+from .._regressor import TwoLayerRegressor
+from .plain import plain
 
 
 def _streams(estimator):
@@ -20,10 +21,8 @@ class LocalMixin:
     """Makes the plain estimator; a client, which belongs to its process, is left out of pickles."""
 
     _for_collections = None
-    _plain = None
-    """The class of the plain estimator."""
 
-    def to_local(self):
+    def to_local(self) -> TwoLayerClassifier | TwoLayerRegressor:
         """The ordinary estimator with the same parameters and all that was learnt.
 
         It needs no Dask to predict, to be written to a file or to be exported, and goes on with
@@ -40,9 +39,7 @@ class LocalMixin:
             Before ``fit``.
         """
         check_is_fitted(self)
-        local = self._plain()
-        vars(local).update({k: v for k, v in vars(self).items() if k not in OWN})
-        return local
+        return plain(self)
 
     @available_if(_streams)
     def partial_fit(self, X, y):

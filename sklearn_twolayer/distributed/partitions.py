@@ -6,14 +6,14 @@ it was made of. Nothing is scattered, and there are no actors: these die with th
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, get_worker, wait
 
-from .holders import look
+from .holders import Holders, look
 from .tree import Node, add_node, root
 
 GONE = (KilledWorker, CancelledError)
@@ -32,7 +32,7 @@ MANY_BYTES = {"distributed.admin.large-graph-warning-threshold": "1TB"}
 class Partitions:
     """Numbered partitions, a future each."""
 
-    def __init__(self, client: Client, futures: Iterable[Future]):
+    def __init__(self, client: Client, futures: Sequence[Future]):
         self.client, self.futures = client, list(futures)
         self._groups: list[tuple[str, list[int]]] | None = None
         self._looked = 0.0
@@ -47,10 +47,14 @@ class Partitions:
         return len(self.futures)
 
     def transform(
-        self, function: Callable, *arguments: Any, numbered: bool = False
+        self, function: Callable, *arguments: Any, numbered: bool = False, in_runs: bool = False
     ) -> "Partitions":
-        """New partitions, ``function(partition, *arguments)`` of each, where it is."""
-        return self._submitted(function, arguments, numbered)._settled()
+        """New partitions, ``function(partition, *arguments)`` of each, where it is.
+
+        With `in_runs` each worker is given neighbours, as many as the others.
+        """
+        workers = self._holders().runs() if in_runs else None
+        return self._submitted(function, arguments, numbered, workers)._settled()
 
     def replace(self, function: Callable, *arguments: Any) -> "Partitions":
         """The same as `transform`, but letting go of each partition once its new one is there."""
@@ -90,11 +94,23 @@ class Partitions:
         futures, self.futures = self.futures, []
         _let_go(self.client, futures)
 
-    def _submitted(self, function: Callable, arguments: tuple, numbered: bool) -> "Partitions":
+    def _submitted(
+        self,
+        function: Callable,
+        arguments: tuple,
+        numbered: bool,
+        workers: list[str] | None = None,
+    ) -> "Partitions":
         each: list[tuple] = [(future, *arguments) for future in self.futures]
         each = [(number, *asked) for number, asked in enumerate(each)] if numbered else each
         with dask.config.set(MANY_BYTES):
-            futures = [self.client.submit(function, *asked, pure=False) for asked in each]
+            options: list[dict] = [{}] * len(each)
+            if workers is not None:
+                options = [{"workers": [w], "allow_other_workers": True} for w in workers]
+            futures = [
+                self.client.submit(function, *asked, pure=False, **option)
+                for asked, option in zip(each, options, strict=True)
+            ]
         return Partitions(self.client, futures)
 
     def _by_groups(
@@ -133,18 +149,22 @@ class Partitions:
 
     def _grouped(self) -> list[tuple[str, list[int]]]:
         """The partitions of each task, and the worker to run it, once they lie as they should."""
+        holders = self._holders()
+        moves = holders.moves()
+        if moves:
+            self._move(moves)
+            holders = self._holders()
+        self._looked = time.monotonic()
+        return holders.groups()
+
+    def _holders(self) -> Holders:
+        """Who holds what, once all is there and there are workers."""
         while True:
             self._settled()
             holders = look(self.client, self.futures)
             if holders.workers:
-                break
-            time.sleep(PAUSE)  # all workers have gone meanwhile
-        self._looked = time.monotonic()
-        moves = holders.moves()
-        if not moves:
-            return holders.groups()
-        self._move(moves)
-        return look(self.client, self.futures).groups()
+                return holders
+            time.sleep(PAUSE)  # all of them have gone meanwhile
 
     def _move(self, moves: list[tuple[int, str]]) -> None:
         """Partitions to workers, one by one, as those that wait may be stolen by others.

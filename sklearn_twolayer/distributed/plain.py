@@ -7,6 +7,9 @@ from sklearn.base import is_classifier
 from .._classifier import TwoLayerClassifier
 from .._regressor import TwoLayerRegressor
 
+OWN = ("client", "checkpoint")
+"""Parameters that the plain estimators do not have."""
+
 LEARNT_OF_ROWS = (
     "n_features_in_",
     "feature_names_in_",
@@ -28,8 +31,7 @@ LEARNT_OF_ROWS = (
 def plain(estimator: Any) -> Any:
     """A plain estimator of the same parameters and attributes."""
     made = (TwoLayerClassifier if is_classifier(estimator) else TwoLayerRegressor)()
-    others = estimator.get_params(deep=False).keys() - made.get_params(deep=False).keys()
-    vars(made).update({k: v for k, v in vars(estimator).items() if k not in others})
+    vars(made).update({k: v for k, v in vars(estimator).items() if k not in OWN})
     return made
 
 

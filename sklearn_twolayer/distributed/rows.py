@@ -55,7 +55,7 @@ class DaskRows:
         self.n_rows, self.block_size = int(self.starts[-1]), form.block_size
         # weights are relative to their mean
         self.sum_weights, self.copies = float(self.n_rows), form.copies
-        self.prepared = raw.transform(_prepared, form)
+        self.prepared = raw.transform(_prepared, form, in_runs=True)
 
     @property
     def n_wide(self) -> int:

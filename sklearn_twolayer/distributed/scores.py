@@ -10,13 +10,13 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array, check_consistent_length
 
 from .._scoring import fraction_explained
-from .aligned import blocks_of
-from .lazy import a_row_like, is_frame, once, stacked, whole_rows
+from .given import delayed_partitions, is_frame
+from .lazy import a_row_like, once, rows_of, stacked
 
 
 def score(model, X, y, sample_weight, client):
     """What ``model.score`` would return for all rows in memory."""
-    model.predict(a_row_like(whole_rows(X)))  # which tells of unknown columns
+    model.predict(a_row_like(rows_of(X)))  # which tells of unknown columns
     if is_classifier(model):
         of_block, of_all = _hits, _accuracy
     elif model._loss == "squared_error":
@@ -25,30 +25,32 @@ def score(model, X, y, sample_weight, client):
         of_block, of_all = _pairs, _fraction_explained
     model = once(model)
     of_block = dask.delayed(of_block, pure=True)
-    found = [of_block(model, *parts) for parts in blocks_of(X, y=y, sample_weight=sample_weight)]
+    found = [of_block(model, rows) for rows in delayed_partitions(X, y, sample_weight)]
     total = dask.delayed(of_all, pure=True)(model, found)
     return total.compute() if client is None else client.compute(total, sync=True)
 
 
 def log_predictive_density(model, X, y):
     """That of the model as a lazy array, chunked along rows as X is."""
-    X, blocks = whole_rows(X), blocks_of(X, y=y)
+    blocks = delayed_partitions(X, y)
     n_targets = () if y.ndim == 1 else (y.shape[1],)
-    like = model.log_predictive_density(a_row_like(X), np.zeros((1, *n_targets)))
+    like = model.log_predictive_density(a_row_like(rows_of(X)), np.zeros((1, *n_targets)))
     sizes = [np.nan] * len(blocks) if is_frame(X) else X.chunks[0]
     of_block, model = dask.delayed(_density, pure=True), once(model)
-    found = [of_block(model, *parts) for parts in blocks]
+    found = [of_block(model, rows) for rows in blocks]
     return stacked(found, sizes, like[:0], "log_predictive_density")
 
 
-def _density(model, X, y):
+def _density(model, rows):
+    X, y, _ = rows
     if X.shape[0] == 0:
         return np.empty((0, *np.shape(y)[1:]))
     return model.log_predictive_density(X, y)
 
 
-def _hits(model, X, y, weights):
+def _hits(model, rows):
     """Weights of the rows whose labels are predicted, and of all."""
+    X, y, weights = rows
     check_consistent_length(X, y, weights)
     total = float(X.shape[0] if weights is None else np.sum(weights))
     return (model.score(X, y, weights) * total if total else 0.0), total
@@ -86,8 +88,8 @@ class _Squares:
         )
 
 
-def _squares(model, X, y, weights):
-    Y, prediction, weights = _pairs(model, X, y, weights)
+def _squares(model, rows):
+    Y, prediction, weights = _pairs(model, rows)
     total = float(weights.sum())
     if total == 0:
         return None
@@ -117,8 +119,9 @@ def _r2(_, found):
     return float(np.mean(1 - lost / np.where(varies, total.around_mean, 1)))
 
 
-def _pairs(model, X, y, weights):
+def _pairs(model, rows):
     """Targets and predictions (n_rows, n_columns) of a block, and its weights."""
+    X, y, weights = rows
     check_consistent_length(X, y, weights)
     if X.shape[0] == 0:
         return np.empty((0, model._n_targets)), np.empty((0, model.n_outputs_)), np.empty(0)

@@ -10,14 +10,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine.data.encoded import moments_of_encoded
-from ..engine.data.encoding import NUMBER, Counts, Encoding, encoding_of_sums
-from ..engine.data.knots import knots_of, usual_number
-from ..engine.data.moments import Moments
-from ..engine.data.rows import Rows
-from ..engine.data.summaries import Summary
-from ..engine.data.table import RowFormat, Table
-from ..engine.numerics import Array
+from ..engine import (
+    NUMBER,
+    Array,
+    Counts,
+    Encoding,
+    Moments,
+    RowFormat,
+    Rows,
+    Summary,
+    Table,
+    encoding_of_sums,
+    knots_of,
+    moments_of_encoded,
+    usual_number,
+)
 from .journal import Record, compute_anew
 from .rows import DaskRows
 from .selection import rows_at

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.data.encoding import Counts, count, numbers_of
-from ..engine.data.knots import sums_of_increments
-from ..engine.data.summaries import Summary, summarise
+from ..engine import Counts, Summary, count, numbers_of, summarise, sums_of_increments
 from .partition import Partition
 from .sketches import Sketch, sketch
 

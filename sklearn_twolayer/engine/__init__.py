@@ -40,13 +40,15 @@ from .bayes.extrapolation import (
 from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
 from .compatibility import merges_rows
-from .data.encoded import Encoded
-from .data.encoding import NUMBER, Encoding
+from .data.encoded import Encoded, moments_of_encoded
+from .data.encoding import NUMBER, Counts, Encoding, count, encoding_of_sums, numbers_of
 from .data.encoding import plain as plain_encoding
+from .data.knots import knots_of, sums_of_increments, usual_number
 from .data.level_order import add_sums, all_differ, key, level_order, level_sums, sort_levels
 from .data.moments import Moments, has_missing
-from .data.rows import ArrayRows, merge_equal_rows
+from .data.rows import ArrayRows, Rows, merge_equal_rows
 from .data.sources import subset
+from .data.summaries import Summary, summarise
 from .data.table import RowFormat, Table
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
@@ -60,7 +62,7 @@ from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .model.varying_noise import LEAST as LEAST_NOISE
 from .model.varying_noise import MOST_UNCERTAIN
-from .numerics import softmax, softplus, within_range
+from .numerics import Array, softmax, softplus, within_range
 from .plan import Plan, make_plan
 from .preservation import (
     preserve,
@@ -91,8 +93,10 @@ __all__ = [
     "SCHEDULES",
     "SOLVERS",
     "ULPS_AHEAD",
+    "Array",
     "ArrayRows",
     "Continuation",
+    "Counts",
     "EachIteration",
     "Encoded",
     "Encoding",
@@ -108,10 +112,12 @@ __all__ = [
     "Ranges",
     "Report",
     "RowFormat",
+    "Rows",
     "Settings",
     "Shape",
     "Solution",
     "Status",
+    "Summary",
     "Table",
     "Task",
     "Together",
@@ -121,13 +127,16 @@ __all__ = [
     "all_differ",
     "bounds_of_numbers",
     "choose_columns",
+    "count",
     "draw_in",
+    "encoding_of_sums",
     "fit",
     "gradient_magnitude",
     "has_missing",
     "hidden_features",
     "input_gradient",
     "key",
+    "knots_of",
     "level_order",
     "level_sums",
     "limits_of_numbers",
@@ -139,7 +148,9 @@ __all__ = [
     "merge_equal_rows",
     "merges_rows",
     "moments",
+    "moments_of_encoded",
     "noise_variance",
+    "numbers_of",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
@@ -156,7 +167,10 @@ __all__ = [
     "softplus",
     "sort_levels",
     "subset",
+    "summarise",
+    "sums_of_increments",
     "using",
+    "usual_number",
     "widest_member",
     "with_labels_of",
     "within_range",

@@ -55,7 +55,7 @@ HIGHEST_RATE = 0.02
 """What the rate of a cycle rises to."""
 
 SEVERAL = 3
-"""Starts of a network whose evidence is exact: each ends at a mode of its own."""
+"""Starts of an exact evidence: each ends at a mode of its own."""
 
 CHEAP_TO_JUDGE, JUDGED = 2e7, 2
 """A step of so many multiplications is cheap enough to judge so many starts by held-out rows."""
@@ -293,10 +293,7 @@ def cost_of_curvature(n_rows: int, n_parameters: int) -> float:
 
 
 def n_folds(n_rows: int) -> int:
-    """How often rows are held out to weigh networks: never where there are too few.
-
-    One part of few rows tells next to nothing, whatever it would save.
-    """
+    """How often rows are held out: of few rows one part tells nothing."""
     if n_rows < FEWEST_TO_HOLD_OUT:
         return 0
     return 5 if n_rows <= ROWS_FOR_FOLDS else 1

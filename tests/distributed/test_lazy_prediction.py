@@ -252,7 +252,7 @@ def test_options_are_checked_at_the_call():
 @pytest.mark.parametrize("other", [dask.delayed(X), da.from_array(X).sum().to_delayed()])
 def test_other_collections_are_refused(other):
     estimator, _ = fitted("quantities")
-    with pytest.raises(TypeError, match=r"X must be a dask array or a dask DataFrame, got dask"):
+    with pytest.raises(TypeError, match=r"X must be a dask array or DataFrame, got dask"):
         estimator.predict(other if not isinstance(other, np.ndarray) else other.item())
 
 

@@ -18,16 +18,16 @@ def level_order(codes: Array, Y: Array, weights: Array | None, numbers: list[Arr
     """The levels that occur, in an order that depends on their rows alone, not on their names."""
     known = np.flatnonzero(codes >= 0)
     levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
-    w, Y = np.ones(len(known)) if weights is None else weights[known], Y[known]
-    n, keys = len(levels), [key(_sums([w], codes, len(levels)))]
+    w, Y = None if weights is None else weights[known], Y[known]
+    keys = [key(_level_sums(codes, len(levels), w, None)[0])]
     if Y.ndim == 1:  # class numbers
-        Y = (Y[:, None] == np.unique(Y)).astype(np.float64)
+        Y = Y[:, None] == np.unique(Y)
     columns = (x[known] for x in numbers if not np.isnan(x).any())
     for y in chain(Y.T, columns):
         # exact sums take their time, and the first of them tell most levels apart
         if all_differ(keys):
             break
-        keys.append(key(_sums(_products(w, y)[0], codes, n)))
+        keys.append(key(_level_sums(codes, len(levels), w, y)[0]))
     return levels[sort_levels(keys)]
 
 
@@ -36,15 +36,23 @@ def level_sums(
 ) -> tuple[Array, int]:
     """(s, power): the weights of each level, or those of its rows times y, are s 2^power.
 
-    What `level_order` goes by, of some of the rows.
+    What `level_order` goes by, of some of the rows. Booleans y choose rows.
     """
     known = np.flatnonzero(codes >= 0)
-    codes = codes[known].astype(np.intp)
-    if weights is None and y is None:
-        return np.bincount(codes, minlength=n_levels).astype(np.float64), 0
-    w = np.ones(len(known)) if weights is None else weights[known]
-    parts, power = ([w], 0) if y is None else _products(w, y[known])
-    return _sums(parts, codes, n_levels), power
+    of_known = [None if values is None else values[known] for values in (weights, y)]
+    return _level_sums(codes[known].astype(np.intp), n_levels, *of_known)
+
+
+def _level_sums(codes: Array, n: int, w: Array | None, y: Array | None) -> tuple[Array, int]:
+    """The same where all codes are known."""
+    if y is not None and y.dtype == bool:
+        codes, w, y = codes[y], None if w is None else w[y], None
+    if y is None:
+        if w is None:
+            return np.bincount(codes, minlength=n).astype(np.float64), 0
+        return _sums([w], codes, n), 0
+    parts, power = _scaled(y) if w is None else _products(w, y)
+    return _sums(parts, codes, n), power
 
 
 def add_sums(some: tuple[Array, int], others: tuple[Array, int]) -> tuple[Array, int]:
@@ -83,14 +91,19 @@ def _sums(parts: list[Array], codes: Array, n: int) -> Array:
     return np.array([math.fsum(chain(*(p[a:b] for p in numbers))) for a, b in pairwise(ends)])
 
 
+def _scaled(y: Array) -> tuple[list[Array], int]:
+    """The array in units of 2^power, in which no sum leaves the range."""
+    power = int(exponent(y))
+    return [np.ldexp(y.astype(np.float64), -power)], power
+
+
 def _products(w: Array, y: Array) -> tuple[list[Array], int]:
     """Four arrays whose sum is w y without rounding (Dekker 1971), in units of 2^power."""
-    factors, power = [], 0
+    factors, powers = [], 0
     for a in (w, y):
-        own = int(exponent(a))
-        a = np.ldexp(a.astype(np.float64), -own)  # no sum is to leave the range
+        (a,), power = _scaled(a)
         # half of the 53 digits: a product of two halves has no more than there are
         high = ((a.view(np.int64) + 2**26) & -(2**27)).view(np.float64)
         factors.append((high, a - high))
-        power += own
-    return [a * b for a in factors[0] for b in factors[1]], power
+        powers += power
+    return [a * b for a in factors[0] for b in factors[1]], powers
