@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from .. import engine
+from .._constraints import check_parameters
 from .._inspection import evenly_spaced
 from .._parallel import parallel
+from .._validation import is_dask_collection
 from .conversion import facts_of, later_rows, learn_rows
 from .given import get_client
 from .journal import Journal
+from .plain import unlearnt
 from .selection import split
 from .table import DaskTable
 
@@ -77,7 +81,7 @@ class FittingMixin:
         return fit, _preserved(state)
 
     def _with_validation(self, task, held_out, random_state):
-        if held_out[0] is not None:
+        if is_dask_collection(held_out[0]):
             client = get_client(self.client)
             table = self._lease(DaskTable(*later_rows(self, client, *held_out, suffix="_val")))
             missing = task.has_missing or table.has_missing
@@ -89,6 +93,7 @@ class FittingMixin:
             train.record = task.X.record
             task = replace(task, X=train, validation=(test, task.Y, None))
         else:
+            # rows in memory are rated here
             return super()._with_validation(task, held_out, random_state)
         task.validation[0].record = task.X.record
         return replace(task, early_stopping=self.early_stopping)
@@ -102,18 +107,28 @@ class FittingMixin:
 
 
 def _check_options(estimator):
-    """ValueError for what takes each row in one process."""
-    plain = type(estimator).__name__.removeprefix("Dask")
+    """ValueError, before any row is read, for what takes each of them in one process."""
+    check_parameters(estimator)
+    loss = getattr(estimator, "loss", None)
+    borrows_prior = loss is not None and engine.LOSSES[loss].borrows_prior
+    open_alpha, open_delta = (
+        isinstance(getattr(estimator, name, None), str) for name in ("alpha", "huber_delta")
+    )
     refused = {
-        "scoring": estimator.scoring != "loss",
-        "group_lasso": bool(estimator.group_lasso),
-        "noise": getattr(estimator, "noise", "constant") == "mixture",
+        "scoring": (estimator.scoring != "loss", "take scoring='loss'"),
+        "group_lasso": (estimator.group_lasso, "take group_lasso=False"),
+        "noise": (getattr(estimator, "noise", None) == "mixture", "take noise='varying'"),
+        "alpha": (borrows_prior and open_alpha, f"for loss={loss!r} give it a number, such as 1.0"),
+        "huber_delta": (
+            loss == "huber" and open_delta,
+            "give it a number, in the units of y, beyond which an error is that of an outlier",
+        ),
     }
-    for name, is_refused in refused.items():
+    for name, (is_refused, advice) in refused.items():
         if is_refused:
             raise ValueError(
-                f"{name}={getattr(estimator, name)!r} takes all rows in one process: leave it at "
-                f"its default, or take {plain}"
+                f"{name}={getattr(estimator, name)!r} takes all rows in one process: {advice}, or "
+                f"fit {type(unlearnt(estimator)).__name__} on rows in memory"
             )
 
 
