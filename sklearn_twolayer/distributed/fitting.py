@@ -8,7 +8,7 @@ from .. import engine
 from .._constraints import check_parameters
 from .._inspection import evenly_spaced
 from .._parallel import parallel
-from .._validation import is_dask_collection
+from .._validation import FEWEST_TO_VALIDATE, is_dask_collection
 from .conversion import facts_of, later_rows, learn_rows
 from .given import get_client
 from .journal import Journal
@@ -85,18 +85,23 @@ class FittingMixin:
             client = get_client(self.client)
             table = self._lease(DaskTable(*later_rows(self, client, *held_out, suffix="_val")))
             missing = task.has_missing or table.has_missing
-            task = replace(task, validation=(table, task.Y, None), has_missing=missing)
-        elif self.early_stopping and all(part is None for part in held_out):
-            seed = random_state.randint(np.iinfo(np.int32).max)
-            sides = split(task.X.partitions, self.validation_fraction, seed)
-            train, test = (self._lease(DaskTable(side, facts_of(side))) for side in sides)
-            train.record = task.X.record
-            task = replace(task, X=train, validation=(test, task.Y, None))
-        else:
-            # rows in memory are rated here
-            return super()._with_validation(task, held_out, random_state)
-        task.validation[0].record = task.X.record
-        return replace(task, early_stopping=self.early_stopping)
+            table.record = task.X.record
+            return self._judged(
+                replace(task, validation=(table, task.Y, None), has_missing=missing)
+            )
+        # rows in memory are rated here
+        return super()._with_validation(task, held_out, random_state)
+
+    def _split(self, task, random_state):
+        if int(self.validation_fraction * task.X.shape[0]) < FEWEST_TO_VALIDATE:
+            return self._too_few(task)
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        sides = split(task.X.partitions, self.validation_fraction, seed)
+        train, test = (self._lease(DaskTable(side, facts_of(side))) for side in sides)
+        if not (train.shape[0] and test.shape[0]):
+            return self._too_few(task)
+        train.record = test.record = task.X.record
+        return replace(task, X=train, validation=(test, task.Y, None))
 
     def _keep_importances(self, plan, most):
         table = plan.task.X
