@@ -48,6 +48,11 @@ class FittingMixin:
             table.record = self._journal
         return self._task_of(table, self._no_targets(), None, table.has_missing, watcher)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
     def _lease(self, table):
         """The table, whose rows the workers forget when the fit ends."""
         self._tables.append(table)

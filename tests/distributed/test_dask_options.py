@@ -3,7 +3,9 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
+from held_partitions import records
 from numpy.testing import assert_allclose, assert_array_equal
 from parity import (
     FIXED,
@@ -16,7 +18,7 @@ from parity import (
     weights,
 )
 from partitioned_tables import array, frame
-from partitions_here import partitions_here
+from partitions_here import PartitionsHere, partitions_here
 from sklearn.base import clone
 
 from kinds import IGNORE_CONVERGENCE
@@ -191,12 +193,11 @@ def test_rows_set_aside(plain, X, y):
 
 
 def test_a_split_keeps_labels_in_proportion(rng):
-    from held_partitions import records
-    from partitions_here import PartitionsHere
-
     Y = rng.choice(3, p=[0.6, 0.3, 0.1], size=1000)
     X = np.arange(1000.0)[:, None]
-    held = PartitionsHere(records(X, Y, X[:, 0], [slice(0, 500), slice(500, 500), slice(500, 1000)]))
+    held = PartitionsHere(
+        records(X, Y, X[:, 0], [slice(0, 500), slice(500, 500), slice(500, 1000)])
+    )
     train, test = split(held, 0.1, 7)
     numbers = [np.concatenate([part.X[:, 0] for part in side.parts]) for side in (train, test)]
     assert_array_equal(np.sort(np.concatenate(numbers)), X[:, 0])
@@ -312,8 +313,6 @@ def test_mini_batches_learn_as_well(rng):
 
 def test_constraints_hold(X, y):
     model = DaskTwoLayerRegressor(5, monotonic_cst={"a": 1}, max_iter=3, random_state=0)
-    import pandas as pd
-
     table = pd.DataFrame(X, columns=["a", "b", "c"])
     model.fit(*collections(CUTS, table, y))
     line = np.repeat(table.iloc[:1], 50, axis=0)

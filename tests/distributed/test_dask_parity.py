@@ -132,7 +132,8 @@ def test_sums_of_losses_at_the_same_weights(solver, loss, rng):
 def test_fits(cuts, kind, target, encoding, solver, with_weights, rng):
     X, y, w = X_OF_KINDS[kind](rng), targets(target, rng), weights(rng)
     options = {**SOLVERS[solver], "encoding": encoding, **ENCODINGS[encoding]}
-    rtol = 1e-8
+    # columns of small steps part walks sooner
+    rtol = 1e-7 if encoding == "piecewise_linear" else 1e-8
     if kind == "float32":
         # walks of L-BFGS part sooner, and curvature is in double precision
         rtol = 1e-4

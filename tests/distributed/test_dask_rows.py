@@ -47,12 +47,12 @@ weighted = pytest.mark.parametrize("with_weights", [False, True], ids=["unweight
 
 @pytest.fixture
 def X(rng):
-    return rng.randn(N_ROWS, 3) + [0, 10, -3]
+    return rng.randn(N_ROWS, 3) + np.array([0, 10, -3])
 
 
 @pytest.fixture
 def Y(rng):
-    return rng.randn(N_ROWS, 2) * [1, 20]
+    return rng.randn(N_ROWS, 2) * np.array([1, 20])
 
 
 @pytest.fixture
