@@ -13,6 +13,7 @@ from typing import Any
 import dask
 from distributed import Client, Future, KilledWorker, get_worker, wait
 
+from .direct import QUICK, call
 from .holders import Holders, look
 from .tree import Node, add_node, root
 
@@ -35,7 +36,7 @@ class Partitions:
     def __init__(self, client: Client, futures: Sequence[Future]):
         self.client, self.futures = client, list(futures)
         self._groups: list[tuple[str, list[int]]] | None = None
-        self._looked = 0.0
+        self._looked, self._seconds = 0.0, float("inf")
 
     @classmethod
     def compute(cls, client: Client, delayed: Sequence[Any]) -> "Partitions":
@@ -80,7 +81,7 @@ class Partitions:
         Whoever asks for `numbered` partitions gets their numbers in front.
         """
         nodes: dict[Node, Any] = {}
-        for _, found in self._by_groups(function, merge, arguments, numbered):
+        for found in self._of_groups(function, merge, arguments, numbered, len(self)):
             for node, value in found.items():
                 add_node(nodes, node, value, len(self), merge)
         return root(nodes)
@@ -113,23 +114,32 @@ class Partitions:
             ]
         return Partitions(self.client, futures)
 
-    def _by_groups(
-        self, function: Callable, merge: Callable, arguments: tuple, numbered: bool
-    ) -> list:
-        """What the task of each group found, with the worker that it ran on."""
-        if time.monotonic() > self._looked + LOOK_EVERY:
+    def _of_groups(self, *asked: Any) -> list[dict[Node, Any]]:
+        """What each group tells: by a call where that is quick, else by a task."""
+        began = time.monotonic()
+        if began > self._looked + LOOK_EVERY:
             self._groups = None
-        groups, n = self._groups or self._grouped(), len(self)
+        found = None
+        if self._groups is not None and self._seconds < QUICK:
+            held: dict[str, list[tuple[list[int], list]]] = {}
+            for worker, numbers in self._groups:
+                keys = [self.futures[number].key for number in numbers]
+                held.setdefault(worker, []).append((numbers, keys))
+            found = call(self.client, held, _of_group, *asked)
+        if found is None:
+            found = self._by_tasks(*asked)
+        self._seconds = time.monotonic() - began
+        return found
+
+    def _by_tasks(self, *asked: Any) -> list[dict[Node, Any]]:
+        """The same by a task for each group."""
+        groups = self._groups or self._grouped()
         with dask.config.set(MANY_BYTES):
             tasks = [
                 self.client.submit(
-                    _of_group,
-                    function,
-                    merge,
-                    arguments,
-                    numbered,
+                    _of_group_and_where,
+                    *asked,
                     numbers,
-                    n,
                     [self.futures[number] for number in numbers],
                     workers=[worker],
                     allow_other_workers=True,  # should this one be gone by then
@@ -143,9 +153,9 @@ class Partitions:
             raise lost(error) from error
         finally:
             _let_go(self.client, tasks)
-        as_before = all(ran == asked for (ran, _), (asked, _) in zip(found, groups, strict=True))
-        self._groups = groups if as_before else None
-        return found
+        ran_there = all(ran == where for (_, ran), (where, _) in zip(found, groups, strict=True))
+        self._groups = groups if ran_there else None
+        return [nodes for nodes, _ in found]
 
     def _grouped(self) -> list[tuple[str, list[int]]]:
         """The partitions of each task, and the worker to run it, once they lie as they should."""
@@ -211,16 +221,21 @@ def _of_group(
     merge: Callable,
     arguments: tuple,
     numbered: bool,
-    numbers: list[int],
     n: int,
+    numbers: list[int],
     partitions: list[Any],
-) -> tuple[str, dict[Node, Any]]:
-    """The worker, and what the partitions of a group tell, merged as far as the tree has it."""
+) -> dict[Node, Any]:
+    """What the partitions of a group tell, merged as far as a tree over n partitions has it."""
     nodes: dict[Node, Any] = {}
     for number, partition in zip(numbers, partitions, strict=True):
         asked = (number, partition) if numbered else (partition,)
         add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
-    return get_worker().address, nodes
+    return nodes
+
+
+def _of_group_and_where(*asked: Any) -> tuple[dict[Node, Any], str]:
+    """The same, and the worker it was found on."""
+    return _of_group(*asked), get_worker().address
 
 
 def _itself(partition: Any) -> Any:
