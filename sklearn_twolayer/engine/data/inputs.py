@@ -142,10 +142,14 @@ class PlainInputs:
 
 @dataclass(frozen=True)
 class SparseInputs:
-    """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias."""
+    """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias.
+
+    Rows that have no columns but those that are stored are compact.
+    """
 
     X: sparse.csr_array
     offset: Array | None
+    is_compact: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -159,6 +163,11 @@ class SparseInputs:
     def backward(self, D1: Array, out: Array) -> None:
         gradient_W1, gradient_b1 = out[:-1], out[-1]
         np.sum(D1, axis=0, out=gradient_b1)
+        if self.is_compact:
+            gradient_W1[:] = self.X.T @ D1
+            if self.offset is not None:
+                gradient_W1 -= np.outer(self.offset, gradient_b1)
+            return
         stored, compact = self.compact()
         if self.offset is None:
             gradient_W1.fill(0)
@@ -173,7 +182,7 @@ class SparseInputs:
     def compact(self) -> tuple[Array, "SparseInputs"]:
         """The columns that are stored at all, and the rows with no other column, not centred."""
         stored, compact = _stored_columns(self.X)
-        return stored, SparseInputs(compact, None)
+        return stored, SparseInputs(compact, None, is_compact=True)
 
     def add_skip(self, W0: Array, out: Array) -> None:
         out += self.X @ W0

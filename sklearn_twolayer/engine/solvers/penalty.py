@@ -47,6 +47,11 @@ class Penalty:
         return self.alpha == 0 and self.absolute is None
 
     @property
+    def is_uniform(self) -> bool:
+        """Whether it is smooth, and all weights have one precision and biases none."""
+        return self._precision is None and self.absolute is None
+
+    @property
     def diagonal(self) -> Array:
         """The precision of each parameter (n_parameters,), 0 for the free ones."""
         if self._precision is not None:

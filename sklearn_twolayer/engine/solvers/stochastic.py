@@ -13,6 +13,7 @@ from ..data.sources import Index
 from ..numerics import Array
 from ..settings import Settings
 from . import lazy
+from .catching_up import CatchingUp, serves
 from .monitor import Monitor
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
@@ -146,10 +147,15 @@ def _epoch(
     # what absent levels owe is known of a smooth penalty only
     lazily = objective.has_wide_categories and objective.is_smooth
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
+    late = None
+    if serves(objective, settings, optimizer, batch_size(settings, n_rows)):
+        late = CatchingUp(objective, theta, settings, optimizer, state)
     for index, size in _batches(n_rows, settings, random_state):
         of_step = rate((n_done + size / 2) / n_rows)
         n_done += size
-        if lazily:
+        if late is not None:
+            loss = late.step(index, of_step)
+        elif lazily:
             loss = lazy.step(objective, theta, index, of_step, settings, optimizer, state)
         else:
             loss, gradient = objective.batch(theta, index)
@@ -162,6 +168,8 @@ def _epoch(
         if objective.bounds is not None:
             objective.bounds.project(theta)
         total += loss * size
+    if late is not None:
+        late.finish()
     state["epoch"] += 1
     state["n_seen"] += n_rows
     return total / n_rows + penalty
