@@ -64,6 +64,11 @@ class Squares:
         product = self.varying @ W
         return product if self.constant is None else product + self.constant @ W
 
+    def stored(self) -> tuple[Array | slice, Array | sparse.csr_array]:
+        """The columns in which anything varies at all, and what varies in these."""
+        is_dense = isinstance(self.varying, np.ndarray)
+        return (slice(None), self.varying) if is_dense else _stored_columns(self.varying)
+
     def sums(self, w: Array) -> Array:
         """The sum of each column, rows weighted by w."""
         sums = self.varying.T @ w
@@ -144,7 +149,7 @@ class PlainInputs:
 class SparseInputs:
     """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias.
 
-    Rows that have no columns but those that are stored are compact.
+    Compact rows have hardly a column that is not stored.
     """
 
     X: sparse.csr_array
@@ -163,17 +168,14 @@ class SparseInputs:
     def backward(self, D1: Array, out: Array) -> None:
         gradient_W1, gradient_b1 = out[:-1], out[-1]
         np.sum(D1, axis=0, out=gradient_b1)
-        if self.is_compact:
-            gradient_W1[:] = self.X.T @ D1
-            if self.offset is not None:
-                gradient_W1 -= np.outer(self.offset, gradient_b1)
-            return
-        stored, compact = self.compact()
         if self.offset is None:
             gradient_W1.fill(0)
-            gradient_W1[stored] = compact.X.T @ D1
         else:
             np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
+        if self.is_compact:
+            gradient_W1 += self.X.T @ D1
+        else:
+            stored, compact = self.compact()
             gradient_W1[stored] += compact.X.T @ D1
 
     def times(self, factors: Array) -> None:

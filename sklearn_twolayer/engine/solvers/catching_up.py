@@ -46,17 +46,6 @@ MOST_STEPS, LEAST_UNIT = 1000, 1e-20
 """All columns catch up after so many steps, and before moments grow too long in shrinking units."""
 
 
-def serves(objective: Objective, settings: Settings, optimizer: Optimizer, size: int) -> bool:
-    """Whether columns may catch up, and whether batches of that size are so sparse that it pays."""
-    source = objective.rows.source
-    if not (isinstance(source, SparseSource) and optimizer.only_decays(settings)):
-        return False
-    # a prior on hidden biases would say which of them it means
-    is_plain = objective.penalty.is_uniform and objective.bounds is None
-    can = is_plain and not objective.network.shape.skip
-    return can and source.n_stored_in(size) <= FEW_COLUMNS * source.X.shape[1]
-
-
 class Missed:
     """What those columns have missed that were last visited in step s of a window, for each s.
 
@@ -91,6 +80,7 @@ class CatchingUp:
         state: State,
     ):
         self.objective, self.theta, self.settings, self.state = objective, theta, settings, state
+        self.optimizer = optimizer
         source = objective.rows.source
         assert isinstance(source, SparseSource)
         self.X = source.X
@@ -116,13 +106,13 @@ class CatchingUp:
         for part, vector in zip(self.parts, vectors, strict=True):
             batch.part_of(vector, part)
         self._catch_up(batch.columns, *(shape.views(part).W1 for part in self.parts))
-        theta, *moments = self.parts
+        theta, first, second = self.parts
         loss, gradient = batch.data_loss(theta)
         if not math.isfinite(loss):
             return loss
         self._add_penalty(shape, theta, gradient)
         shrink_units(self.state, self.settings)
-        move_by_adam(theta, gradient, rate, *moments, self.state, self.settings)
+        move_by_adam(theta, gradient, rate, (first, second), self.state, self.settings)
         for part, vector in zip(self.parts, vectors, strict=True):
             batch.put(part, vector)
         self._note(batch.columns, rate)
@@ -215,7 +205,7 @@ class CatchingUp:
     def _pull_fresh(self, fresh: Array, visited: Array, W1: Array, first: Array) -> None:
         """What a penalty alone does: whatever its gradient, a step is as long as the rate."""
         first[fresh] = 0
-        for here in _chunks(W1[:len(fresh)]):
+        for here in _chunks(W1[: len(fresh)]):
             columns = fresh[here]
             weights = W1[columns]
             length = self.strength * np.abs(weights)
@@ -227,9 +217,7 @@ class CatchingUp:
         """All columns catch up, and moments are in units of one."""
         views, vectors = self.objective.network.shape.views, (self.theta, *self._moments)
         self._catch_up(np.arange(len(self.visited)), *(views(vector).W1 for vector in vectors))
-        for moment, unit in zip(self._moments, ("first_unit", "second_unit"), strict=True):
-            moment *= self.state[unit]
-            self.state[unit] = 1.0
+        self.optimizer.settle(self.state)
         self.visited[:] = 0
         self.missed = Missed()
 
@@ -239,6 +227,31 @@ class CatchingUp:
             stretches = map(shape.penalized, (theta, gradient))
             for W, out in zip(*stretches, strict=True):
                 axpy(W, out, a=self.strength)
+
+
+def begin(
+    objective: Objective,
+    theta: Array,
+    size: int,
+    settings: Settings,
+    optimizer: Optimizer,
+    state: State,
+) -> CatchingUp | None:
+    """The steps of an epoch with batches of that size; None where all columns take each step."""
+    if not _serves(objective, settings, optimizer, size):
+        return None
+    return CatchingUp(objective, theta, settings, optimizer, state)
+
+
+def _serves(objective: Objective, settings: Settings, optimizer: Optimizer, size: int) -> bool:
+    """Whether columns may catch up, and whether batches of that size are so sparse that it pays."""
+    source = objective.rows.source
+    if not (isinstance(source, SparseSource) and optimizer.only_decays(settings)):
+        return False
+    # a prior on hidden biases would say which of them it means
+    is_plain = objective.penalty.is_uniform and objective.bounds is None
+    can = is_plain and not objective.network.shape.skip
+    return can and source.n_stored_in(size) <= FEW_COLUMNS * source.X.shape[1]
 
 
 def _chunks(W: Array) -> list[slice]:

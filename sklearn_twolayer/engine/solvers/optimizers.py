@@ -119,12 +119,14 @@ def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Se
     beta_2 at each step: what decays is the unit, not the vector. All factors move into the rate.
     """
     shrink_units(state, settings)
-    for unit, moment in (("first_unit", "first_moment"), ("second_unit", "second_moment")):
-        if state[unit] < SMALLEST_UNIT:
-            state[moment] *= state[unit]
-            state[unit] = 1.0
+    if state["first_unit"] < SMALLEST_UNIT:
+        state["first_moment"] *= state["first_unit"]
+        state["first_unit"] = 1.0
+    if state["second_unit"] < SMALLEST_UNIT:
+        state["second_moment"] *= state["second_unit"]
+        state["second_unit"] = 1.0
     moments = state["first_moment"], state["second_moment"]
-    move_by_adam(theta, gradient, rate, *moments, state, settings)
+    move_by_adam(theta, gradient, rate, moments, state, settings)
 
 
 def shrink_units(state: State, settings: Settings) -> None:
@@ -151,19 +153,17 @@ def move_by_adam(
     theta: Array,
     gradient: Array,
     rate: float,
-    first_moment: Array,
-    second_moment: Array,
+    moments: tuple[Array, Array],
     state: State,
     settings: Settings,
 ) -> None:
-    """Take the gradient in, and move theta by the moments."""
+    """Take the gradient into both moments, which are in the units of the state, and move theta."""
     first_unit, second_unit = state["first_unit"], state["second_unit"]
     rate, root = adam_rate(rate, state, settings), root_of_unit(state, settings)
     axpy = AXPY[theta.dtype.char]
     for start in range(0, len(theta), CHUNK):
         chunk = slice(start, start + CHUNK)
-        g, first = gradient[chunk], first_moment[chunk]
-        second = second_moment[chunk]
+        g, first, second = gradient[chunk], moments[0][chunk], moments[1][chunk]
         axpy(g, first, a=1 / first_unit)
         np.multiply(g, g, out=g)
         axpy(g, second, a=1 / second_unit)

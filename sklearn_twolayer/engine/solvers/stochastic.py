@@ -12,8 +12,7 @@ from numpy.random import RandomState
 from ..data.sources import Index
 from ..numerics import Array
 from ..settings import Settings
-from . import lazy
-from .catching_up import CatchingUp, serves
+from . import catching_up, lazy
 from .monitor import Monitor
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
@@ -147,9 +146,8 @@ def _epoch(
     # what absent levels owe is known of a smooth penalty only
     lazily = objective.has_wide_categories and objective.is_smooth
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
-    late = None
-    if serves(objective, settings, optimizer, batch_size(settings, n_rows)):
-        late = CatchingUp(objective, theta, settings, optimizer, state)
+    size = batch_size(settings, n_rows)
+    late = catching_up.begin(objective, theta, size, settings, optimizer, state)
     for index, size in _batches(n_rows, settings, random_state):
         of_step = rate((n_done + size / 2) / n_rows)
         n_done += size
