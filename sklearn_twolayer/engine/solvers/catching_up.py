@@ -83,8 +83,7 @@ class CatchingUp:
         self.optimizer = optimizer
         source = objective.rows.source
         assert isinstance(source, SparseSource)
-        self.X = source.X
-        n_columns = self.X.shape[1]
+        n_columns = source.X.shape[1]
         offset = np.zeros(n_columns, theta.dtype) if source.offset is None else source.offset
         self.left_in = np.where(np.abs(offset) < SMALL_OFFSET, offset, 0)
         self.offset = offset - self.left_in
@@ -179,7 +178,9 @@ class CatchingUp:
     def _catch_up(self, columns: Array, W1: Array, first: Array, second: Array) -> None:
         """Make up for the steps that these columns have missed, in their own numbers."""
         missed, visited, is_fresh = self.missed, self.visited[columns], self.is_fresh[columns]
-        epsilon = self.settings.epsilon / root_of_unit(self.state, self.settings)
+        # weights that have met no gradient have nothing else to be divided by
+        least = float(np.finfo(W1.dtype).tiny)
+        epsilon = max(self.settings.epsilon / root_of_unit(self.state, self.settings), least)
         tables = missed.moved, -self.strength * missed.pulled, self.strength * missed.first
         owed = [table[visited].astype(W1.dtype)[:, None] for table in tables]
         chunks = _chunks(W1)
@@ -192,13 +193,13 @@ class CatchingUp:
             length += epsilon
             np.divide(m, length, out=step)
             step *= moved
+            weights -= step
             if self.strength:
                 np.divide(pulled, length, out=length)
                 # see below for weights whose gradients have no scale yet
                 length[is_fresh[here]] = 0
                 weights *= np.exp(length, out=length)
                 m += np.multiply(of_first, weights, out=length)
-            weights -= step
         if self.strength:
             self._pull_fresh(np.flatnonzero(is_fresh), visited, W1, first)
 
