@@ -36,16 +36,20 @@ def solve(
 ) -> Solution:
     """Train epoch by epoch from `theta`; `state`, from an earlier solution, is carried on."""
     optimizer, schedule = OPTIMIZERS[settings.solver], SCHEDULES[settings.learning_rate]
-    theta = theta.copy()
+    before, theta = theta, theta.copy()
     start = optimizer.start(theta) | lazy.start(objective)
     state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **start}
-    monitor.start(theta)
-    before, status = theta.copy(), None
+    monitor.start(before, changes=False)
+    status = None
     n_batches = math.ceil(objective.rows.n_rows / batch_size(settings, objective.rows.n_rows))
-    for _ in range(settings.max_iter):
+    for number in range(settings.max_iter):
         rate = _Rate(schedule, settings, state)
-        # the running loss describes where the epoch began better than where it ended
-        np.copyto(before, theta)
+        # the running loss describes where the epoch began better than where it ended; where the
+        # first one did is known, and the vector may be long
+        if number == 1:
+            before = np.empty_like(theta)
+        if number > 0:
+            np.copyto(before, theta)
         loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
         if _has_diverged(loss, theta):
             status = Status.DIVERGED
