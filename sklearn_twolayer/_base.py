@@ -23,6 +23,7 @@ from ._threads import one_blas_thread_if_small
 from ._validation import (
     check_sample_weight,
     check_y,
+    refuse_collections,
     unchanged_on_error,
     without_zero_weights,
 )
@@ -57,6 +58,9 @@ class BaseTwoLayer(
     metaclass=ABCMeta,
 ):
     """A network with one hidden layer behind the scikit-learn API."""
+
+    _for_collections = None
+    """The name of the class that takes Dask collections, where this one does not."""
 
     @abstractmethod
     def _learn_targets(self, y, streaming):
@@ -104,7 +108,7 @@ class BaseTwoLayer(
         with one_blas_thread_if_small(0):
             plan = engine.make_plan(task, start)
         with one_blas_thread_if_small(plan.product_size):
-            fitted = engine.fit(plan, random_state, start, parallel(self.n_jobs))
+            fitted = engine.fit(plan, random_state, start, self._parallel())
         self._keep(fitted, plan)
         self._keep_importances(plan, MOST_ROWS)
         if tasks is not None:
@@ -117,7 +121,7 @@ class BaseTwoLayer(
             task.watcher.begin(engine.Part("fit", n_parts=2))  # to choose takes as long as to train
         if start is None or self.features_used_.all():
             with one_blas_thread_if_small(0):
-                used = engine.choose_columns(task, random_state, parallel(self.n_jobs))
+                used = engine.choose_columns(task, random_state, self._parallel())
         else:
             used = self.features_used_
         return engine.using(task, used)
@@ -141,10 +145,6 @@ class BaseTwoLayer(
 
     def _task(self, X, y, sample_weight, start, streaming=False, watcher=None, **targets):
         """Everything the engine is to know of the rows to train on."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(engine.Settings)}
-        if not isinstance(self.dtype, str):
-            chosen["dtype"] = np.dtype(self.dtype).name
-        settings = engine.Settings(**chosen)
         if start is None:
             targets["streaming"] = streaming
         X, Y, weights = self._rows(X, y, sample_weight, learn=targets if start is None else None)
@@ -152,18 +152,29 @@ class BaseTwoLayer(
         X, Y, weights = without_zero_weights(X, Y, self._weigh(Y, weights))
         if start is None:
             X = self._arrange_levels(X, Y, weights)
+        return self._task_of(X, Y, weights, engine.has_missing(X), watcher)
+
+    def _task_of(self, X, Y, weights, has_missing, watcher):
+        """The task for rows as the engine wants them, and what the parameters say of it."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(engine.Settings)}
+        if not isinstance(self.dtype, str):
+            chosen["dtype"] = np.dtype(self.dtype).name
         return engine.Task(
             X,
             Y,
             weights,
             self.n_outputs_,
             self._loss_at_fit,
-            settings,
+            engine.Settings(**chosen),
             n_levels=None if self._columns is None else self._known_columns().n_levels(),
-            has_missing=engine.has_missing(X),
+            has_missing=has_missing,
             monotonic=self._monotonic_directions(),
             watcher=self._watcher(watcher),
         )
+
+    def _parallel(self):
+        """What makes the calls of several runs."""
+        return parallel(self.n_jobs)
 
     def _watcher(self, other):
         """Who watches the fit: what prints its progress, another one, both or nobody."""
@@ -177,6 +188,7 @@ class BaseTwoLayer(
         """
         X = self._columns_of(X, learn is not None, "X" + suffix)
         y = check_y(self, X, y, suffix)
+        refuse_collections(self, **{"sample_weight" + suffix: sample_weight})
         weights = check_sample_weight(sample_weight, X.shape[0], "sample_weight" + suffix)
         X, y, weights = without_zero_weights(X, y, weights)
         if learn is not None:

@@ -14,7 +14,7 @@ from . import engine
 from ._base import BaseTwoLayer, can_go_on
 from ._class_weight import class_weights
 from ._monotonic import constrains
-from ._validation import SMALLEST_TOTAL, MatrixLike, check_classes
+from ._validation import SMALLEST_TOTAL, MatrixLike, check_classes, refuse_collections
 
 
 class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
@@ -544,6 +544,8 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
     ['age', 'missingindicator_age', 'city_Graz', 'city_Bonn']
     """
 
+    _for_collections = "sklearn_twolayer.distributed.DaskTwoLayerClassifier"
+
     def __init__(
         self,
         hidden_size="auto",
@@ -820,6 +822,28 @@ class TwoLayerClassifier(ClassifierMixin, BaseTwoLayer):
         """
         (L,) = self._by_blocks(X, self._log_probabilities)
         return L
+
+    def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> float:
+        """The fraction of rows whose labels are predicted: of multilabel y, all labels of a row.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+            Rows in the units of those in training.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The true labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            The accuracy, between 0 and 1.
+        """
+        refuse_collections(self, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight)
 
     def _labels(self, raw, X):
         """Moderation changes none of them: see ``engine.with_labels_of``."""

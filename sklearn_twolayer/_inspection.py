@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from . import engine
 from ._threads import one_blas_thread_if_small
-from ._validation import MatrixLike, check_sample_weight
+from ._validation import MatrixLike, check_sample_weight, refuse_collections
 
 MOST_ROWS, MOST_ROWS_OF_A_CHUNK, FEWEST_ROWS = 1000, 200, 100
 """Rows that `feature_importances_` is computed from: after a fit, after a chunk, and at least."""
@@ -185,6 +185,7 @@ class InspectionMixin:
         array([0.2, 0.2, 0.2, 0.2, 0.1, 0. , 0. ])
         """
         network = self._network_on(X)
+        refuse_collections(self, sample_weight=sample_weight)
         weights = check_sample_weight(sample_weight, network[-2].shape[0], "sample_weight")
         return self._importances(*network, weights)
 

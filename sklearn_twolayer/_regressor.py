@@ -13,7 +13,7 @@ from ._base import BaseTwoLayer, can_go_on
 from ._intervals import IntervalsMixin
 from ._quantities import QuantitiesMixin
 from ._scoring import fraction_explained
-from ._validation import MatrixLike
+from ._validation import MatrixLike, refuse_collections
 
 
 class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwoLayer):
@@ -643,6 +643,8 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
     auto 1.0
     """
 
+    _for_collections = "sklearn_twolayer.distributed.DaskTwoLayerRegressor"
+
     def __init__(
         self,
         hidden_size="auto",
@@ -916,6 +918,7 @@ class TwoLayerRegressor(IntervalsMixin, QuantitiesMixin, RegressorMixin, BaseTwo
         score : float
             At most 1; 0 for a constant prediction.
         """
+        refuse_collections(self, y=y, sample_weight=sample_weight)
         prediction = self.predict(X)
         return fraction_explained(self._loss, self._loss_parameters, y, prediction, sample_weight)
 

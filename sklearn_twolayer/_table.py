@@ -8,7 +8,7 @@ from . import engine
 from ._columns import Columns, convert_columns, learn_columns
 from ._encoded_names import encoded_names, input_names
 from ._monotonic import constrains, directions
-from ._validation import check_sparse
+from ._validation import check_sparse, refuse_collections
 
 
 class TableMixin:
@@ -16,6 +16,7 @@ class TableMixin:
 
     def _columns_of(self, X, learn=False, name="X"):
         """X as floats, categories by their codes; to `learn` is to meet the columns first."""
+        refuse_collections(self, **{name: X})
         if sparse.issparse(X):
             return self._sparse_columns(X, learn, name)
         if learn:

@@ -16,6 +16,30 @@ MatrixLike = ArrayLike | sparse.spmatrix | sparse.sparray
 """What X, or y of several columns, may be: also a DataFrame, which converts to an array."""
 
 
+def is_dask_collection(value):
+    """Whether it is one, rows that are still to be computed; found without an import."""
+    graph = getattr(type(value), "__dask_graph__", None)
+    if graph is None:
+        return False
+    # objects of xarray have a graph only where what they hold is of Dask; those of Dask always
+    # have, and of frames it would take long to make
+    return type(value).__module__.partition(".")[0] == "dask" or graph(value) is not None
+
+
+def refuse_collections(estimator, **inputs):
+    """TypeError for the first that NumPy would silently pull into memory."""
+    for name, value in inputs.items():
+        if not is_dask_collection(value):
+            continue
+        ways_out = [f"pass {name}.compute()"]
+        if estimator._for_collections is not None:
+            ways_out.insert(0, f"use {estimator._for_collections}")
+        raise TypeError(
+            f"{name} must be in memory for this {type(estimator).__name__}, got a Dask collection, "
+            f"{type(value).__module__}.{type(value).__name__}: {', or '.join(ways_out)}"
+        )
+
+
 def check_sparse(estimator, X, reset, name="X"):
     """Finite sparse rows, as canonical CSR of float32 or float64."""
     with numbers_fit_a_float(name), np.errstate(invalid="ignore"):
@@ -56,6 +80,7 @@ def check_y(estimator, X, y, suffix=""):
     """Targets, as many as there are rows in a checked X."""
     if y is None and suffix:
         raise ValueError(f"X{suffix} needs y{suffix}, got y{suffix}=None")
+    refuse_collections(estimator, **{"y" + suffix: y})
     _check_none_is_missing(y, "y" + suffix)
     _, y = check_X_y(
         X,
@@ -88,6 +113,15 @@ SMALLEST_TOTAL = float(np.finfo(np.float64).tiny)
 
 def check_sample_weight(sample_weight, n_rows, name):
     """Finite, non-negative, not all zero: an array (n_rows,) in float64, or None."""
+    weights = check_each_weight(sample_weight, n_rows, name)
+    if weights is not None:
+        with np.errstate(over="ignore"):
+            check_total_weight(weights.sum(), name)
+    return weights
+
+
+def check_each_weight(sample_weight, n_rows, name):
+    """Finite, non-negative: an array (n_rows,) in float64, or None."""
     if sample_weight is None:
         return None
     with numbers_fit_a_float(name), np.errstate(invalid="ignore"):
@@ -99,8 +133,11 @@ def check_sample_weight(sample_weight, n_rows, name):
         )
     if np.any(weights < 0):
         raise ValueError(f"{name} must not be negative, got {weights.min()}")
-    with np.errstate(over="ignore"):
-        total = weights.sum()
+    return weights
+
+
+def check_total_weight(total, name):
+    """ValueError for a sum of weights by which nothing can be divided."""
     if total == 0:
         raise ValueError(f"{name} must not be zero for all rows")
     if not np.isfinite(total):
@@ -109,7 +146,6 @@ def check_sample_weight(sample_weight, n_rows, name):
         raise ValueError(
             f"{name} must have a sum of at least {SMALLEST_TOTAL:.0e}, got {total:.0e}"
         )
-    return weights
 
 
 def check_classes(classes):

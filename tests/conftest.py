@@ -30,10 +30,12 @@ def pytest_collection_modifyitems(items):
     """Of a test marked ``sampled(k)`` each k-th case runs by default, all others with ``-m slow``.
 
     Where k has no factor in common with the lengths of the lists that make the product, each value
-    of each list is met, and nearly every pair of them.
+    of each list is met, and nearly every pair of them. What asks for a cluster is marked as such.
     """
     counts = Counter()
     for item in items:
+        if {"cluster", "client"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("cluster")
         sampled = item.get_closest_marker("sampled")
         if sampled is not None:
             test = item.nodeid.partition("[")[0]

@@ -32,6 +32,7 @@ FRONT = (
     "borrowing",
     "preparation",
     "plan",
+    "preservation",
     "task",
     "recipe",
     "compatibility",
@@ -44,6 +45,20 @@ LEAVES = ("settings", "numerics")
 ABOVE = (
     ("__main__",),
     ("",),  # the package itself
+    ("distributed",),
+    ("distributed.estimators",),
+    ("distributed.fitting", "distributed.prediction"),
+    ("distributed.scores", "distributed.local", "distributed.table", "distributed.conversion"),
+    ("distributed.lazy", "distributed.description", "distributed.levels", "distributed.rows"),
+    (
+        "distributed.facts",
+        "distributed.given",
+        "distributed.plain",
+        "distributed.selection",
+        "distributed.told",
+    ),
+    ("distributed.journal", "distributed.sketches", "distributed.partitions"),
+    ("distributed.partition", "distributed.placement", "distributed.tree"),
     ("export",),
     ("export.converters",),
     ("export.onnx_model", "export.text"),
@@ -93,6 +108,8 @@ ABOVE = (
 """What stands above the door, in rows: a file may import from the rows below its own."""
 REQUIRED = ("numpy", "scipy", "sklearn", "joblib", "threadpoolctl", "sklearn_twolayer")
 """What may be imported anywhere; other packages are those of extras."""
+ALSO = {"distributed": ("dask", "distributed")}
+"""What may be imported in all of a folder, which nothing outside of it imports."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 OF_THE_ENGINE = sorted((PACKAGE / "engine").rglob("*.py"))
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
@@ -198,6 +215,7 @@ def test_other_libraries_stay_outside(imported):
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_packages_of_extras_are_imported_inside_functions(path):
+    allowed = {*REQUIRED, *sys.stdlib_module_names, *ALSO.get(path.parent.name, ())}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):
             packages = {alias.name.partition(".")[0] for alias in node.names}
@@ -205,7 +223,15 @@ def test_packages_of_extras_are_imported_inside_functions(path):
             packages = {node.module.partition(".")[0]}
         else:
             continue
-        assert packages <= {*REQUIRED, *sys.stdlib_module_names}
+        assert packages <= allowed
+
+
+@pytest.mark.parametrize("folder", ALSO)
+def test_nothing_imports_a_folder_of_an_extra(folder):
+    for path in FILES:
+        if (PACKAGE / folder) not in path.parents:
+            of_folder = f"sklearn_twolayer.{folder}"
+            assert not any(m.startswith(of_folder) for m in imported_modules(path)), path
 
 
 def test_every_file_has_its_place():

@@ -12,6 +12,7 @@ import dask
 from distributed import Client, Future, KilledWorker, get_worker, wait
 from distributed.client import FutureCancelledError
 
+from .placement import runs
 from .tree import Node, add_node, root
 
 PART_OF_MEMORY = 0.1
@@ -37,22 +38,41 @@ class Partitions:
     def __len__(self) -> int:
         return len(self.futures)
 
-    def transform(self, function: Callable, *arguments: Any) -> "Partitions":
-        """New partitions, ``function(partition, *arguments)`` of each, on the same workers."""
-        with dask.config.set(MANY_BYTES):
-            futures = [
-                self.client.submit(function, future, *arguments, pure=False)
-                for future in self.futures
-            ]
-        return Partitions(self.client, futures)._settled()
+    def transform(
+        self, function: Callable, *arguments: Any, numbered: bool = False, in_runs: bool = False
+    ) -> "Partitions":
+        """New partitions, ``function(partition, *arguments)`` of each, where it is.
 
-    def reduce(self, function: Callable, merge: Callable, *arguments: Any) -> Any:
+        With `in_runs` each worker is given neighbours, as many as the others.
+        """
+        workers = self._runs() if in_runs else None
+        return self._submitted(function, arguments, numbered, workers)._settled()
+
+    def replace(self, function: Callable, *arguments: Any) -> "Partitions":
+        """The same as `transform`, but letting go of each partition once its new one is there."""
+        new = self._submitted(function, arguments, False)
+        try:
+            for of_old, of_new in zip(self.futures, new.futures, strict=True):
+                with self.client.as_current():
+                    wait([of_new])
+                of_old.release()
+        except BaseException:
+            new.release()
+            raise
+        finally:
+            self.release()
+        return new._settled()
+
+    def reduce(
+        self, function: Callable, merge: Callable, *arguments: Any, numbered: bool = False
+    ) -> Any:
         """``function(partition, *arguments)`` of all partitions, merged two by two along a tree.
 
         None is what a partition returns that has nothing to tell. ``merge(a, b)`` may change a.
+        Whoever asks for `numbered` partitions gets their numbers in front.
         """
         nodes: dict[Node, Any] = {}
-        for _, found in self._by_groups(function, merge, arguments):
+        for _, found in self._by_groups(function, merge, arguments, numbered):
             for node, value in found.items():
                 add_node(nodes, node, value, len(self), merge)
         return root(nodes)
@@ -66,7 +86,43 @@ class Partitions:
         futures, self.futures = self.futures, []
         _let_go(self.client, futures)
 
-    def _by_groups(self, function: Callable, merge: Callable, arguments: tuple) -> list:
+    def _runs(self) -> list[str]:
+        """The worker that each partition had best be on."""
+        workers, (holders, sizes) = (
+            self.client.scheduler_info(n_workers=-1)["workers"],
+            self._whereabouts(),
+        )
+        return runs(sizes, holders, {address: w["nthreads"] for address, w in workers.items()})
+
+    def _whereabouts(self) -> tuple[list[str | None], list[float]]:
+        """For each partition the worker that holds it, None if it is lost, and its bytes."""
+        holders = self.client.who_has(self.futures)
+        keys = [future.key for future in self.futures]
+        sizes = self.client.nbytes(keys, summary=False)
+        return [min(holders.get(k) or [None]) for k in keys], [sizes.get(k, 0) for k in keys]
+
+    def _submitted(
+        self,
+        function: Callable,
+        arguments: tuple,
+        numbered: bool,
+        workers: list[str] | None = None,
+    ) -> "Partitions":
+        each: list[tuple] = [(future, *arguments) for future in self.futures]
+        each = [(number, *asked) for number, asked in enumerate(each)] if numbered else each
+        with dask.config.set(MANY_BYTES):
+            options: list[dict] = [{}] * len(each)
+            if workers is not None:
+                options = [{"workers": [w], "allow_other_workers": True} for w in workers]
+            futures = [
+                self.client.submit(function, *asked, pure=False, **option)
+                for asked, option in zip(each, options, strict=True)
+            ]
+        return Partitions(self.client, futures)
+
+    def _by_groups(
+        self, function: Callable, merge: Callable, arguments: tuple, numbered: bool
+    ) -> list:
         """What the task of each group found, with the worker that it ran on."""
         groups, n = self._groups or self._grouped(), len(self)
         with dask.config.set(MANY_BYTES):
@@ -76,6 +132,7 @@ class Partitions:
                     function,
                     merge,
                     arguments,
+                    numbered,
                     numbers,
                     n,
                     [self.futures[number] for number in numbers],
@@ -100,18 +157,18 @@ class Partitions:
 
         There are more where memory is short, as all partitions of a task are in memory at once.
         """
-        holders = self.client.who_has(self.futures)
-        sizes = self.client.nbytes([f.key for f in self.futures], summary=False)
-        workers = self.client.scheduler_info()["workers"]
+        workers, (holders, sizes) = (
+            self.client.scheduler_info(n_workers=-1)["workers"],
+            self._whereabouts(),
+        )
         held: dict[str, list[int]] = {}
-        for number, future in enumerate(self.futures):
-            holder = min(holders.get(future.key) or [min(workers)])
-            held.setdefault(holder, []).append(number)
+        for number, holder in enumerate(holders):
+            held.setdefault(holder or min(workers), []).append(number)
         groups = []
         for holder, numbers in held.items():
             n_threads = workers[holder]["nthreads"]
             limit = PART_OF_MEMORY * (workers[holder]["memory_limit"] or float("inf")) / n_threads
-            weights = [sizes.get(self.futures[number].key, 0) for number in numbers]
+            weights = [sizes[number] for number in numbers]
             share = sum(weights) / n_threads
             groups += [(holder, part) for part in _cut(numbers, weights, min(share, limit))]
         return groups
@@ -119,7 +176,8 @@ class Partitions:
     def _settled(self) -> "Partitions":
         """Itself, once all are there; the error of the first that cannot be."""
         try:
-            wait(self.futures)
+            with self.client.as_current():  # it need not be the default
+                wait(self.futures)
             for future in self.futures:
                 if future.status != "finished":
                     future.result()
@@ -158,6 +216,7 @@ def _of_group(
     function: Callable,
     merge: Callable,
     arguments: tuple,
+    numbered: bool,
     numbers: list[int],
     n: int,
     partitions: list[Any],
@@ -165,7 +224,8 @@ def _of_group(
     """The worker, and what the partitions of a group tell, merged as far as the tree has it."""
     nodes: dict[Node, Any] = {}
     for number, partition in zip(numbers, partitions, strict=True):
-        add_node(nodes, (0, number), function(partition, *arguments), n, merge)
+        asked = (number, partition) if numbered else (partition,)
+        add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
     return get_worker().address, nodes
 
 

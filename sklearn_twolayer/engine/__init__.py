@@ -39,11 +39,17 @@ from .bayes.extrapolation import (
 )
 from .bayes.moderation import ULPS_AHEAD, Moderation, with_labels_of
 from .bayes.pooling import log_density, moments
-from .data.encoded import Encoded
-from .data.encoding import NUMBER, Encoding, level_order
+from .compatibility import merges_rows
+from .data.encoded import Encoded, moments_of_encoded
+from .data.encoding import NUMBER, Counts, Encoding, count, encoding_of_sums, numbers_of
 from .data.encoding import plain as plain_encoding
-from .data.moments import has_missing
+from .data.knots import knots_of, sums_of_increments, usual_number
+from .data.level_order import add_sums, all_differ, key, level_order, level_sums, sort_levels
+from .data.moments import Moments, has_missing
+from .data.rows import ArrayRows, Rows, merge_equal_rows
 from .data.sources import subset
+from .data.summaries import Summary, summarise
+from .data.table import RowFormat, Table
 from .fitting import fit, partial_fit
 from .model.activations import ACTIVATIONS
 from .model.activations import side_by_side as side_by_side_activation
@@ -56,8 +62,16 @@ from .model.parameters import Shape
 from .model.sensitivity import gradient_magnitude, hidden_features, input_gradient
 from .model.varying_noise import LEAST as LEAST_NOISE
 from .model.varying_noise import MOST_UNCERTAIN
-from .numerics import softmax, softplus, within_range
+from .numerics import Array, softmax, softplus, within_range
 from .plan import Plan, make_plan
+from .preservation import (
+    preserve,
+    preserve_predictive,
+    restore,
+    restore_predictive,
+    restore_ranges,
+    restore_residuals,
+)
 from .relevance import choose_columns, using
 from .settings import Settings
 from .solvers import SOLVERS
@@ -66,17 +80,7 @@ from .solvers.optimizers import OPTIMIZERS
 from .solvers.progress import EachIteration, Part, Progress, Report, Together, Watcher
 from .solvers.schedules import SCHEDULES
 from .solvers.solution import Solution, Status
-from .task import (
-    Continuation,
-    Fit,
-    Task,
-    preserve,
-    preserve_predictive,
-    restore,
-    restore_predictive,
-    restore_ranges,
-    restore_residuals,
-)
+from .task import Continuation, Fit, Task
 
 __all__ = [
     "ACTIVATIONS",
@@ -89,13 +93,17 @@ __all__ = [
     "SCHEDULES",
     "SOLVERS",
     "ULPS_AHEAD",
+    "Array",
+    "ArrayRows",
     "Continuation",
+    "Counts",
     "EachIteration",
     "Encoded",
     "Encoding",
     "Fit",
     "LocatedLoss",
     "Moderation",
+    "Moments",
     "Monitor",
     "Part",
     "Plan",
@@ -103,31 +111,46 @@ __all__ = [
     "Progress",
     "Ranges",
     "Report",
+    "RowFormat",
+    "Rows",
     "Settings",
     "Shape",
     "Solution",
     "Status",
+    "Summary",
+    "Table",
     "Task",
     "Together",
     "Watcher",
     "activation_of",
+    "add_sums",
+    "all_differ",
     "bounds_of_numbers",
     "choose_columns",
+    "count",
     "draw_in",
+    "encoding_of_sums",
     "fit",
     "gradient_magnitude",
     "has_missing",
     "hidden_features",
     "input_gradient",
+    "key",
+    "knots_of",
     "level_order",
+    "level_sums",
     "limits_of_numbers",
     "limits_of_targets",
     "located",
     "log_density",
     "loss_with",
     "make_plan",
+    "merge_equal_rows",
+    "merges_rows",
     "moments",
+    "moments_of_encoded",
     "noise_variance",
+    "numbers_of",
     "numerical_gradient",
     "outputs_and_covariance",
     "partial_fit",
@@ -142,8 +165,12 @@ __all__ = [
     "side_by_side_activation",
     "softmax",
     "softplus",
+    "sort_levels",
     "subset",
+    "summarise",
+    "sums_of_increments",
     "using",
+    "usual_number",
     "widest_member",
     "with_labels_of",
     "within_range",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .data.rows import ArrayRows
+from .data.rows import ArrayRows, all_here
 from .model.loss import LocatedLoss
 from .model.losses import LOSSES, Loss
 from .model.network import Network
@@ -107,7 +107,7 @@ def fit_squared_error(plan: Plan, training: Training, train: Train) -> Fit:
 
 def _without_far_targets(network: Network, training: Training, theta: Array) -> Training | None:
     """The rows, far ones nearer to what the network says of them; None if there are none."""
-    rows = copy(training.rows)
+    rows = copy(all_here(training.rows))
     errors, weights = residuals(network, rows, theta), rows.weights_of_rows()
     middle, deviation = middle_and_deviation(errors, weights)
     reach = np.where(deviation > 0, FAR * deviation, np.inf)
@@ -122,8 +122,8 @@ def begin(plan: Plan, training: Training, found: Fit) -> Beginning:
     """What the plan is from where the squared error has ended, in `found`."""
     posterior, loss = found.solution.posterior, plan.task.loss
     of_mean = of_squared_error(plan).network()
-    errors = residuals(of_mean, training.rows, found.solution.theta)
-    weights = training.rows.weights_of_rows()
+    rows = all_here(training.rows)
+    errors, weights = residuals(of_mean, rows, found.solution.theta), rows.weights_of_rows()
     constant = loss.best_constant(errors, weights)
     theta = _placed(of_mean.shape, plan.shape, found.solution.theta, constant)
     objective = Objective(plan.network(), training.rows, 0.0)

@@ -1,4 +1,4 @@
-"""What goes together: solvers and losses, monotonic predictions, weights that are zero."""
+"""What goes together: solvers and losses, rows, monotonic predictions, weights that are zero."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,6 +7,14 @@ from .model.losses import Loss
 from .model.monotonic import MONOTONIC_ACTIVATIONS
 from .settings import Settings, is_auto
 from .solvers import SOLVERS
+
+FEW_ROWS = 10_000
+"""Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
+
+
+def merges_rows(solver: str, n_rows: int) -> bool:
+    """Whether equal rows become one: where there are few, and the solver takes all at once."""
+    return n_rows <= FEW_ROWS and (is_auto(solver) or not SOLVERS[solver].incremental)
 
 
 def check_pair(loss: Loss, asked: Settings) -> None:

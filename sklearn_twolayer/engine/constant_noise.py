@@ -12,6 +12,7 @@ import numpy as np
 
 from .bayes.kronecker import KroneckerCovariance
 from .borrowing import of_squared_error, residuals
+from .data.rows import all_here
 from .model.parameters import Shape
 from .model.varying_noise import LEAST
 from .numerics import Array
@@ -61,8 +62,8 @@ def with_unit_noise(plan: Plan, training: Training) -> Shown:
 
 def _noise(plan: Plan, training: Training, of_mean: Fit) -> Array:
     """The mean squares of the residuals, where there is no posterior to tell more."""
-    network, weights = of_squared_error(plan).network(), training.rows.weights_of_rows()
-    errors = residuals(network, training.rows, of_mean.solution.theta)
+    network, rows = of_squared_error(plan).network(), all_here(training.rows)
+    errors, weights = residuals(network, rows, of_mean.solution.theta), rows.weights_of_rows()
     return np.maximum(weights @ np.square(errors) / weights.sum(), LEAST)
 
 

@@ -18,10 +18,11 @@ from .bayes.residuals import Residuals
 from .borrowing import posterior_of
 from .constant_noise import by_noise
 from .data.rows import ArrayRows
-from .numerics import Array
+from .numerics import SHUFFLED, Array, draw_rows
 from .parts import Parallel, in_turn, is_stopped, most_iterations
 from .plan import Plan
 from .preparation import Training
+from .recipe import usual_batch_size
 from .run import run
 from .solvers import SOLVERS
 from .solvers.progress import Part
@@ -118,14 +119,11 @@ def weigh(
 ) -> Weighting:
     """The weights of kinds of networks by held-out predictions."""
     n_rows, loss = trainings[0].rows.n_rows, plans[0].task.loss
-    order = random_state.permutation(n_rows)
+    held_out = _held_out(n_rows, n_folds, random_state)
     # kinds of varying noise share the seeds of those of constant noise, which are as if alone
     n_seeds = len(by_noise(plans)[0])
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_seeds)
     seeds = np.concatenate([seeds, seeds])[: len(plans)] // 2
-    held_out = np.array_split(order, HELD_OUT)[:n_folds]
-    if n_folds == 1:
-        held_out = [held_out[0][:MOST_HELD_OUT]]
     trials, watcher = (
         _trials(plans, trainings, held_out, seeds, random_state),
         plans[0].task.watcher,
@@ -147,6 +145,22 @@ def weigh(
     return Weighting(a, densities if loss.beside_constant else None, residuals=residuals)
 
 
+def _held_out(n_rows: int, n_folds: int, random_state: RandomState) -> list[Array]:
+    """Rows that are held out together, for each fold."""
+    if n_folds > 1:
+        return np.array_split(random_state.permutation(n_rows), HELD_OUT)[:n_folds]
+    return [draw_rows(n_rows, min(-(-n_rows // HELD_OUT), MOST_HELD_OUT), random_state)]
+
+
+def _others(rows: Array, n_rows: int, random_state: RandomState) -> Array:
+    """The rows that a trial without the given ones is trained on: all, or as many as tell."""
+    if n_rows > SHUFFLED:
+        drawn = draw_rows(n_rows, MOST_KEPT + len(rows), random_state)
+        return random_state.permutation(np.setdiff1d(drawn, rows))[:MOST_KEPT]
+    kept = np.setdiff1d(np.arange(n_rows), rows)
+    return kept if len(kept) <= MOST_KEPT else random_state.permutation(kept)[:MOST_KEPT]
+
+
 def _trials(
     plans: Sequence[Plan],
     trainings: Sequence[Training],
@@ -157,22 +171,24 @@ def _trials(
     """One of each kind without each part of the rows."""
     trials, n_rows, n_folds = [], trainings[0].rows.n_rows, len(held_out)
     for number, rows in enumerate(held_out):
-        kept = np.setdiff1d(np.arange(n_rows), rows)
-        kept = kept if len(kept) <= MOST_KEPT else random_state.permutation(kept)[:MOST_KEPT]
+        kept = _others(rows, n_rows, random_state)
         for plan, training, seed in zip(plans, trainings, seeds, strict=True):
-            trial = _shortened(plan, n_rows / len(kept)) if n_folds == 1 else plan
-            parts = training.part(kept), training.part(rows).rows
+            trial = _shortened(plan, len(kept)) if n_folds == 1 else plan
+            parts = training.part(kept), training.rows.part(rows)
             n_iter = trial.n_judged * most_iterations(trial)
             part = Part("fold" if n_folds > 1 else "trial", number, n_folds, n_iter=n_iter)
             trials.append(_Trial(trial, *parts, int(seed) + number, part))
     return trials
 
 
-def _shortened(plan: Plan, ratio: float) -> Plan:
+def _shortened(plan: Plan, n_kept: int) -> Plan:
     """The plan of a trial on so many times fewer rows: of mini-batches fewer epochs."""
-    settings = plan.settings
+    settings, ratio = plan.settings, plan.task.X.shape[0] / n_kept
     if not SOLVERS[settings.solver].incremental:
         return plan
     # steps grow with the root of the rows
     n_epochs = max(1, round(TRIAL * settings.max_iter * ratio**0.5))
-    return replace(plan, settings=replace(settings, max_iter=n_epochs))
+    size = int(settings.batch_size)
+    if plan.task.is_elsewhere:  # what is tried is here, where batches may be as small as they do
+        size = min(size, usual_batch_size(n_kept))
+    return replace(plan, settings=replace(settings, max_iter=n_epochs, batch_size=size))

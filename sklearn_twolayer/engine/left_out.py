@@ -16,7 +16,7 @@ from .bayes.predictive import blocks
 from .bayes.residuals import Residuals, tabulate
 from .borrowing import is_likelihood
 from .constant_noise import by_noise, within
-from .data.rows import ArrayRows
+from .data.rows import Rows
 from .held_out import rows_to_moderate
 from .model.loss import LocatedLoss, Loss, with_noise
 from .numerics import Array
@@ -109,7 +109,7 @@ def _leverage(residuals: Array, weights: Array, with_variance: bool) -> Array:
 
 def _told(
     plans: Sequence[Plan],
-    rows: Sequence[ArrayRows],
+    rows: Sequence[Rows],
     posteriors: Sequence[Posterior],
     n: int,
     losses: Sequence[Loss | None],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy.linalg import blas
 from scipy.special import expit
@@ -48,6 +49,21 @@ def within_range(A: Array, dtype: np.dtype | type, power: Array | int = 0) -> Ar
     with np.errstate(all="ignore"):
         A = np.ldexp(A, power) if np.any(power) else A
         return np.clip(A, -limit, limit).astype(dtype, copy=False)
+
+
+SHUFFLED = 2**20
+"""Up to so many rows some are drawn by a shuffle of all of them."""
+
+
+def draw_rows(n_rows: int, n: int, random_state: RandomState) -> Array:
+    """The numbers of n different rows, all if there are fewer, in random order."""
+    if n_rows <= max(SHUFFLED, 2 * n):
+        return random_state.permutation(n_rows)[:n]
+    found = np.empty(0, np.int64)
+    while len(found) < n:  # of many rows few are drawn twice
+        drawn = random_state.randint(n_rows, size=n, dtype=np.int64)
+        found = np.unique(np.concatenate([found, drawn]))
+    return random_state.permutation(found)[:n]
 
 
 def sigmoid(Z: Array, out: Array | None = None) -> Array:

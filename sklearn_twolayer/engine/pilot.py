@@ -4,6 +4,7 @@ import numpy as np
 from numpy.random import RandomState
 
 from .borrowing import fit_squared_error, of_squared_error, residuals
+from .data.rows import all_here
 from .model.quantile_losses import weighted_quantiles
 from .numerics import Array
 from .parts import most_iterations, watched
@@ -22,8 +23,9 @@ def with_definite_loss(
     Where one goes by the noise, the residuals of a network for squared errors tell it; in a stream
     those of a constant do.
     """
-    loss, rows = plan.task.loss.in_units_of(training.scaling.Y_scale), training.rows
+    loss = plan.task.loss.in_units_of(training.scaling.Y_scale)
     if loss.follows_noise:
+        rows = all_here(training.rows)
         weights, errors = rows.weights_of_rows(), rows.Y.astype(np.float64)
         if random_state is None:
             errors = errors - weighted_quantiles(errors, weights, 0.5)
@@ -44,4 +46,4 @@ def _residuals_of_pilot(plan: Plan, training: Training, random_state: RandomStat
 
     part = Part("pilot", n_iter=most_iterations(of_mean))
     found = watched(plan.task.watcher, part, pilot)
-    return residuals(of_mean.network(), training.rows, found.solution.theta)
+    return residuals(of_mean.network(), all_here(training.rows), found.solution.theta)

@@ -11,13 +11,15 @@ import numpy as np
 from scipy import sparse
 
 from .compatibility import (
+    FEW_ROWS,
     check_noise,
     check_pair,
     check_sparsity,
     keeping_signs,
+    merges_rows,
     why_no_posterior,
 )
-from .data.encoding import NUMBER, Encoding, learn, plain
+from .data.encoding import NUMBER, Encoding, plain
 from .data.rows import merge_equal_rows
 from .model.losses import Loss
 from .model.network import block_size
@@ -39,9 +41,6 @@ from .solvers import SOLVERS
 from .solvers.levenberg_marquardt import LARGEST
 from .solvers.stochastic import batch_size
 from .task import AlphaBy, Continuation, Plan, Task
-
-FEW_ROWS = 10_000
-"""Up to this many rows equal ones are merged, and mini-batches are in the precision of X."""
 
 MOST_OUTPUTS = 50
 """Of more the evidence, which takes pairs of them in each row, would take most of the time."""
@@ -221,7 +220,7 @@ def _encoding(task: Task, asked: Settings, start: Continuation | None) -> Encodi
     if start is not None:
         return start.encoding or plain(task.X.shape[1])
     n_knots = None if is_auto(asked.n_knots) else int(asked.n_knots)
-    return learn(task.X, task.weights, task.n_levels, has_knots, n_knots)
+    return task.table.learn(task.n_levels, has_knots, n_knots)
 
 
 def _of_one_chunk(task: Task) -> Settings:
@@ -236,8 +235,7 @@ def merged(task: Task) -> Task:
 
     Before anything is chosen, which must not depend on whether rows come as copies or with weights.
     """
-    solver = task.settings.solver
-    if task.X.shape[0] > FEW_ROWS or not (is_auto(solver) or not SOLVERS[solver].incremental):
+    if task.is_elsewhere or not merges_rows(task.settings.solver, task.X.shape[0]):
         return task
     X, Y, weights = merge_equal_rows(task.X, task.Y, task.weights)
     return replace(task, X=X, Y=Y, weights=weights)
@@ -265,13 +263,15 @@ def _definite(
     asked: Settings, task: Task, by_evidence: bool, averaged: bool, streaming: bool
 ) -> Settings:
     """The settings with all that is left open settled."""
-    n_rows, solver = task.X.shape[0], asked.solver
+    n_rows, solver, has_knots = task.X.shape[0], asked.solver, asked.encoding == "piecewise_linear"
     if is_auto(solver):
         solver = "lbfgs" if n_rows <= FEW_ROWS else "adam"
     incremental = SOLVERS[solver].incremental
     cycle = by_evidence and incremental and not streaming
-    size = usual_batch_size(n_rows) if cycle else 200
+    size = usual_batch_size(n_rows, task.is_elsewhere) if cycle else 200
     size = size if is_auto(asked.batch_size) else int(asked.batch_size)
+    # that batches come from far away and are large is no reason to meet rows more often
+    at_once = min(size, usual_batch_size(n_rows)) if task.is_elsewhere else size
     definite: dict[str, Any] = {
         "solver": solver,
         "hidden_size": usual_units(solver, n_rows),
@@ -280,7 +280,7 @@ def _definite(
         "dtype": "float32" if incremental and n_rows > FEW_ROWS else task.X.dtype.name,
         "learning_rate": "one_cycle" if cycle else "constant",
         "learning_rate_init": HIGHEST_RATE if cycle else 0.001,
-        "max_iter": n_epochs(n_rows, size, asked.encoding == "piecewise_linear") if cycle else 1000,
+        "max_iter": n_epochs(n_rows, at_once, has_knots) if cycle else 1000,
         "batch_size": size,
     }
     return replace(asked, **{k: v for k, v in definite.items() if is_auto(getattr(asked, k))})

@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from .bayes.evidence import MOST_ROWS
-from .bayes.extrapolation import Ranges, measure
-from .data.encoded import encoded_moments
-from .data.moments import Moments, magnitude, means, moments, no_moments
-from .data.rows import ArrayRows
+from .bayes.extrapolation import Ranges, of_table
+from .data.moments import Moments, no_moments
+from .data.rows import Rows
 from .data.scaling import Scaling
+from .data.table import ArrayTable, RowFormat, Table
 from .model.network import block_size
 from .numerics import Array
 from .plan import Plan
@@ -27,9 +26,9 @@ class Training:
     """
 
     scaling: Scaling
-    rows: ArrayRows
+    rows: Rows
     weight: float
-    validation: ArrayRows | None = None
+    validation: Rows | None = None
     ranges: Ranges | None = None
 
     def alone(self) -> "Training":
@@ -51,15 +50,15 @@ def prepare(plan: Plan, earlier: Scaling | None = None) -> Training:
     if earlier is not None:
         scaling = earlier.merged(scaling)
     _check_range(plan, scaling)
-    rows = _rows(plan, scaling, task.X, task.Y, task.weights)
+    rows = _rows(plan, scaling, task.table)
     # a scorer rates rows in raw units, and has them already
     rated = task.validation is not None and task.score is None
-    validation = _rows(plan, scaling, *task.validation) if rated else None  # type: ignore[misc]
+    validation = _rows(plan, scaling, _table_of(task.validation)) if rated else None
     # predictions are compared with the variance of the targets, where there is such a thing; what a
     # variance decides is not monotonic
     of_quantities = task.loss.standardizes_target
     comparable = of_quantities and plan.settings.standardize and task.monotonic is None
-    ranges = measure(task.X, task.Y, task.n_levels) if comparable else None
+    ranges = of_table(task.table, task.n_levels) if comparable else None
     return Training(scaling, rows, scaling.weight, validation, ranges)
 
 
@@ -70,15 +69,14 @@ AS_GOOD_AS_STANDARD = 1e-6
 def _measure(plan: Plan) -> Scaling:
     """What ``standardize`` asks for: moments of X, and of Y where the loss wants them."""
     task = plan.task
-    n_rows, n_features = task.X.shape[0], plan.shape.n_features
-    weight = float(n_rows if task.weights is None else task.weights.sum())
+    n_rows, n_features, weight = task.X.shape[0], plan.shape.n_features, task.table.weight
     Y = no_moments(task.n_targets)
     if not plan.settings.standardize:
         return Scaling(_used(plan, no_moments(n_features)), Y, n_rows, weight, _means(plan))
     X, present = _moments(plan)
     X = _used(plan, X)
     if task.loss.standardizes_target:
-        Y = moments(task.Y, task.weights)
+        Y = task.table.moments_of_targets()
     return Scaling(X, Y, n_rows, weight, present=present, link=task.loss.link)
 
 
@@ -94,18 +92,18 @@ def _moments(plan: Plan) -> tuple[Moments, Array | None]:
     """Those of the columns of X, encoded if they are, and the weights of what is not missing."""
     task = plan.task
     if plan.encoding is not None:
-        return encoded_moments(task.X, task.weights, plan.encoding)
-    X = moments(task.X, task.weights)
+        return task.table.encoded_moments(plan.encoding)
+    X = task.table.moments()
     standard = X.are_standard(AS_GOOD_AS_STANDARD)
     return (no_moments(plan.shape.n_features) if standard else X), None
 
 
 def _means(plan: Plan) -> Array | None:
     """What stands for a missing value where columns stay as they are; None for sparse X."""
-    task = plan.task
+    table = plan.task.table
     if plan.encoding is not None:
-        return encoded_moments(task.X, task.weights, plan.encoding)[0].mean
-    return None if sparse.issparse(task.X) else means(task.X, task.weights)
+        return table.encoded_moments(plan.encoding)[0].mean
+    return table.means()
 
 
 def _check_range(plan: Plan, scaling: Scaling) -> None:
@@ -131,17 +129,29 @@ def _sizes(plan: Plan) -> dict[str, float]:
     task = plan.task
     if plan.settings.dtype == "float64":
         return {}
-    rows = {"": (task.X, task.Y, None)} | ({"_val": task.validation} if task.validation else {})
-    sizes = {"X" + suffix: magnitude(X) for suffix, (X, _, _) in rows.items()}
-    return sizes | {"y" + suffix: float(np.abs(Y).max()) for suffix, (_, Y, _) in rows.items()}
+    tables = {"": task.table} | ({"_val": _table_of(task.validation)} if task.validation else {})
+    found = {suffix: table.magnitudes() for suffix, table in tables.items()}
+    sizes = {"X" + suffix: of_X for suffix, (of_X, _) in found.items()}
+    return sizes | {"y" + suffix: of_Y for suffix, (_, of_Y) in found.items()}
 
 
-def _rows(plan: Plan, scaling: Scaling, X: Any, Y: Array, weights: Array | None) -> ArrayRows:
+def _table_of(validation: Any) -> Table:
+    """That of validation rows (X, Y, weights)."""
+    X = validation[0]
+    return X if isinstance(X, Table) else ArrayTable(*validation)
+
+
+def _rows(plan: Plan, scaling: Scaling, table: Table) -> Rows:
     """Rows in standardised units; weights are relative to their mean, which no float overflows."""
-    copies = 1.0
-    if weights is not None:
-        mean = float(weights.sum() / len(weights))
-        weights, copies = weights / mean, min(mean, MOST_ROWS / len(weights))
-    units, dtype = scaling if plan.settings.standardize else None, plan.settings.dtype
-    size, encoding = block_size(plan.shape.width), plan.encoding
-    return ArrayRows(X, Y, weights, units, dtype, size, copies, encoding, scaling.fill)
+    n_rows = table.shape[0]
+    mean = float(table.weight / n_rows)
+    form = RowFormat(
+        scaling if plan.settings.standardize else None,
+        plan.settings.dtype,
+        block_size(plan.shape.width),
+        plan.encoding,
+        scaling.fill,
+        mean,
+        min(mean, MOST_ROWS / n_rows),
+    )
+    return table.rows(form)

@@ -48,11 +48,14 @@ STEPS, STEPS_WITH_KNOTS, FEWEST_EPOCHS = 40, 16, 8
 SMALL_BATCH, LARGE_BATCH = 64, 256
 """Rows of a mini-batch: few rows allow more steps so, many go faster in larger products."""
 
+STEPS_ELSEWHERE = 500
+"""Mini-batches of an epoch, at most, where each takes some ten milliseconds to ask for."""
+
 HIGHEST_RATE = 0.02
 """What the rate of a cycle rises to."""
 
 SEVERAL = 3
-"""Starts of a network whose evidence is exact: each ends at a mode of its own."""
+"""Starts of an exact evidence: each ends at a mode of its own."""
 
 CHEAP_TO_JUDGE, JUDGED = 2e7, 2
 """A step of so many multiplications is cheap enough to judge so many starts by held-out rows."""
@@ -172,9 +175,10 @@ def n_epochs(n_rows: int, batch_size: int, has_knots: bool) -> int:
     return max(FEWEST_EPOCHS, round(n_steps * min(batch_size, n_rows) / n_rows))
 
 
-def usual_batch_size(n_rows: int) -> int:
-    """Rows of a mini-batch."""
-    return SMALL_BATCH if n_rows < ROWS_FOR_BATCHES else LARGE_BATCH
+def usual_batch_size(n_rows: int, is_elsewhere: bool = False) -> int:
+    """Rows of a mini-batch: more where each is a round trip to where rows live."""
+    size = SMALL_BATCH if n_rows < ROWS_FOR_BATCHES else LARGE_BATCH
+    return max(size, -(-n_rows // STEPS_ELSEWHERE)) if is_elsewhere else size
 
 
 def usual_units(solver: str, n_rows: int) -> int:
@@ -289,10 +293,7 @@ def cost_of_curvature(n_rows: int, n_parameters: int) -> float:
 
 
 def n_folds(n_rows: int) -> int:
-    """How often rows are held out to weigh networks: never where there are too few.
-
-    One part of few rows tells next to nothing, whatever it would save.
-    """
+    """How often rows are held out: of few rows one part tells nothing."""
     if n_rows < FEWEST_TO_HOLD_OUT:
         return 0
     return 5 if n_rows <= ROWS_FOR_FOLDS else 1

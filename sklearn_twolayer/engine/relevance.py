@@ -19,6 +19,7 @@ from scipy import sparse
 
 from .compatibility import check_sparsity
 from .data.encoding import NUMBER
+from .data.rows import all_here
 from .held_out import HELD_OUT
 from .model.losses import LOSSES
 from .numerics import Array
@@ -179,7 +180,7 @@ class _Fold:
             return None
         alpha = self.plan.alpha if found.posterior is None else found.posterior.alpha
         assert alpha is not None
-        network, rows = self.plan.network(), self.held_out.rows
+        network, rows = self.plan.network(), all_here(self.held_out.rows)
         copies = np.ones(rows.n_rows) if rows.weights is None else rows.weights * rows.copies
         with np.errstate(all="ignore"):
             objective = Objective(network, self.kept.rows, alpha, self.kept.weight)

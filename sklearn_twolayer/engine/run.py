@@ -176,9 +176,9 @@ def _initial(
 
 def _place_constant(plan: Plan, training: Training, theta: Array) -> None:
     """Let the output biases begin at the constant that suits the loss best, if it tells one."""
-    rows, b2 = training.rows, plan.shape.views(theta).b2
-    weights = rows.weights_of_rows()
-    constant = plan.task.loss.best_constant(rows.Y, weights)
+    loss, b2 = plan.task.loss, plan.shape.views(theta).b2
+    by_moments = loss.has_noise or loss.knows_variance or not loss.standardizes_target
+    constant = training.rows.of_targets(loss.best_constant, by_moments)
     if constant is not None:
         b2[:] = constant
 

@@ -20,6 +20,7 @@ from numpy.random import RandomState
 from .bayes.evidence import LARGEST_PRECISION, bounded
 from .bayes.kronecker import KroneckerCovariance
 from .data.moments import no_moments
+from .data.rows import all_here
 from .data.scaling import Scaling
 from .model.folding import express
 from .model.row_space import RowSpace, row_space
@@ -59,7 +60,9 @@ def in_row_space(
     n_spaces = plan.n_spaces if start is None else 1
     for number in range(n_spaces):
         is_last = number + 1 == n_spaces
-        space, turned = row_space(training.rows, _deviations(precision)[plan.shape.columns])
+        space, turned = row_space(
+            all_here(training.rows), _deviations(precision)[plan.shape.columns]
+        )
         shape = space.shape(plan.shape)
         units = replace(training.scaling, X=no_moments(shape.n_features), means=None, present=None)
         narrow = replace(plan, shape=shape, encoding=None, n_spaces=0)

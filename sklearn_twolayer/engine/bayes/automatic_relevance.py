@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.random import RandomState
 
-from ..data.rows import ArrayRows
+from ..data.rows import Rows
 from ..model.activations import ACTIVATIONS
 from ..model.network import Network
 from ..model.parameters import Shape
@@ -115,7 +115,7 @@ def _posterior(found: Optimum, prior: Prior) -> Posterior:
     )
 
 
-def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prior, Array | None]:
+def _start(network: Network, rows: Rows, theta: Array) -> tuple[Array, Prior, Array | None]:
     """Where the search begins: W2 small, and at the linear model where there is a skip path."""
     shape, beta = network.shape, None
     theta = theta.astype(np.float64)
@@ -132,7 +132,7 @@ def _start(network: Network, rows: ArrayRows, theta: Array) -> tuple[Array, Prio
     return theta, relevance_prior(shape, precision), beta
 
 
-def _linear_model(network: Network, rows: ArrayRows) -> Optimum:
+def _linear_model(network: Network, rows: Rows) -> Optimum:
     """Ridge or logistic regression, its penalty chosen by the evidence: no hidden units."""
     shape = Shape(network.shape.n_features, 0, network.shape.n_outputs, skip=True)
     group = shape.groups()

@@ -20,6 +20,7 @@ from ..data.encoded import Encoded
 from ..data.encoding import NUMBER
 from ..data.moments import rows_per_block
 from ..data.sources import Index, split
+from ..data.table import ArrayTable, Table
 from ..numerics import Array, within_range
 
 MARGIN = 0.1
@@ -41,19 +42,15 @@ class Ranges:
 
 def measure(X: Any, Y: Array, n_levels: Array | None = None) -> Ranges:
     """The ranges of rows; `n_levels` tells categories from numbers, if there are any."""
-    if sparse.issparse(X):
-        # absent entries are zeros like any other
-        low, high = (A.toarray().ravel().astype(np.float64) for A in (X.min(0), X.max(0)))
-    else:
-        low, high = np.full((2, X.shape[1]), np.nan)
-        for block, _ in _blocks(X):
-            rows = X[block]
-            low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
-    if X.dtype == np.float32:
-        low, high = low.astype(np.float32), high.astype(np.float32)
+    return of_table(ArrayTable(X, Y, None), n_levels)
+
+
+def of_table(table: Table, n_levels: Array | None = None) -> Ranges:
+    """The same of the rows of a table."""
+    low, high, Y_low, Y_high = table.ranges()
     if n_levels is not None:
         low, high = np.where(n_levels == NUMBER, [low, high], np.nan)
-    return Ranges(low, high, Y.min(axis=0), Y.max(axis=0))
+    return Ranges(low, high, Y_low, Y_high)
 
 
 def merged(some: Ranges | None, others: Ranges | None) -> Ranges | None:

@@ -12,11 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import RandomState
 
-from ..data.encoded import EncodedSource
-from ..data.rows import ArrayRows
-from ..data.sources import Index
+from ..data.rows import ArrayRows, Rows
 from ..model.loss import with_noise
-from ..numerics import Array
+from ..numerics import Array, draw_rows
 from ..settings import Settings
 from ..solvers import SOLVERS
 from ..solvers.monitor import Monitor
@@ -73,7 +71,7 @@ class EvidenceObjective(Objective):
         super().__init__(network, rows, 0.0, *weights, objective.bounds)
         self.plain, self.prior, self.precision = network, prior, prior.precision
         self.beta = all_noise(network, rows) if beta is None else beta
-        self.index = _sample(rows, random_state)
+        self.asked = _sample(rows, random_state)
         self._inputs: InputFactor | None = None
         self.earlier, self.fraction = earlier, _fraction_of_stream(self)
         self.n_steps, self.steps_between, self.has_estimated = 0.0, steps_between, False
@@ -109,7 +107,8 @@ class EvidenceObjective(Objective):
         """The posterior around theta, None where nothing is finite."""
         # n is the weight of all rows, be it that of copies or of a stream
         n = min(self.total_weight, MOST_ROWS)
-        found = factors(self.plain, theta, self.rows, self.index, n, self.inputs)
+        everyone = slice(0, self.asked.n_rows)
+        found = factors(self.plain, theta, self.asked, everyone, n, self.inputs)
         return self.around(found.after(self.earlier, self.fraction) if self.earlier else found)
 
     def around(self, found: Factors) -> KroneckerLaplace | None:
@@ -125,10 +124,10 @@ class EvidenceObjective(Objective):
     def inputs(self) -> InputFactor:
         """The factor of the inputs, measured once."""
         if self._inputs is None:
-            source, n_columns = self.rows.source, self.plain.shape.n_features
-            n_wide = source.expansion.n_wide if isinstance(source, EncodedSource) else 0
-            n_wide = n_columns if self.rows.are_uncorrelated else n_wide
-            self._inputs = input_factor(self.rows, self.index, n_columns, n_wide)
+            n_columns = self.plain.shape.n_features
+            n_wide = n_columns if self.rows.are_uncorrelated else self.rows.n_wide
+            everyone = slice(0, self.asked.n_rows)
+            self._inputs = input_factor(self.asked, everyone, n_columns, n_wide)
         return self._inputs
 
     @property
@@ -150,11 +149,11 @@ def _fraction_of_stream(objective: Objective) -> float:
     return min(1.0, weight / min(0.5 * objective.total_weight, ROWS_TO_ESTIMATE))
 
 
-def _sample(rows: ArrayRows, random_state: RandomState) -> Index:
+def _sample(rows: Rows, random_state: RandomState) -> ArrayRows:
     """The rows that are asked: all of them, or some."""
     if rows.n_rows <= ROWS_TO_ESTIMATE:
-        return slice(0, rows.n_rows)
-    return np.sort(random_state.permutation(rows.n_rows)[:ROWS_TO_ESTIMATE])
+        return rows if isinstance(rows, ArrayRows) else rows.part(np.arange(rows.n_rows))
+    return rows.part(np.sort(draw_rows(rows.n_rows, ROWS_TO_ESTIMATE, random_state)))
 
 
 def _steps_between(settings: Settings, n_rows: int, n_outputs: int) -> int:

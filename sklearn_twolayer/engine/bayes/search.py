@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ..data.rows import ArrayRows
+from ..data.rows import Rows
 from ..model.gauss_newton import curvature
 from ..model.loss import noise_of_constant, with_noise
 from ..model.network import Network
@@ -53,7 +53,7 @@ class _PosteriorPoint(Point):
 class _LogPosterior(Target):
     """-log posterior under given precisions and noise, up to a constant."""
 
-    def __init__(self, network: Network, rows: ArrayRows, precision: Array, beta: Array):
+    def __init__(self, network: Network, rows: Rows, precision: Array, beta: Array):
         noisy = network
         if network.loss.has_noise:
             noisy = replace(network, loss=with_noise(network.loss, beta))
@@ -82,7 +82,7 @@ Advance = Callable[[_LogPosterior, _PosteriorPoint, float], tuple[_PosteriorPoin
 
 def maximize_evidence(
     network: Network,
-    rows: ArrayRows,
+    rows: Rows,
     theta: Array,
     prior: Prior,
     beta: Array | None = None,
@@ -149,7 +149,7 @@ class _Search:
     def __init__(
         self,
         network: Network,
-        rows: ArrayRows,
+        rows: Rows,
         theta: Array,
         prior: Prior,
         beta: Array | None,
@@ -219,7 +219,7 @@ class _Search:
         )
 
 
-def expand(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
+def expand(network: Network, rows: Rows, theta: Array) -> Quadratic:
     """The loss to second order around theta, one output at a time where each has its own noise."""
     noisy = network.loss.has_noise
     networks = [network]
@@ -234,7 +234,7 @@ def expand(network: Network, rows: ArrayRows, theta: Array) -> Quadratic:
     return Quadratic(theta, errors, gradients, curvatures, n, squares)
 
 
-def _squares(network: Network, rows: ArrayRows, theta: Array) -> Array | None:
+def _squares(network: Network, rows: Rows, theta: Array) -> Array | None:
     """Half the sums of squared residuals of each output, where the loss is not made of them."""
     if not network.has_own_residuals:
         return None
@@ -242,12 +242,12 @@ def _squares(network: Network, rows: ArrayRows, theta: Array) -> Array | None:
     return np.asarray(0.5 * rows.copies * sums)
 
 
-def all_noise(network: Network, rows: ArrayRows) -> Array:
+def all_noise(network: Network, rows: Rows) -> Array:
     """The precisions of the noise where all that the targets vary by is noise."""
     if not network.loss.has_noise:
         return np.ones(1)
-    weights = rows.weights_of_rows()
-    return np.asarray(1 / noise_of_constant(network.loss, rows.Y, weights))
+    noise = rows.of_targets(partial(noise_of_constant, network.loss))
+    return np.asarray(1 / noise)
 
 
 def _unidentified(network: Network, group: Array) -> Array | None:

@@ -1,5 +1,6 @@
 """Encoded rows: original columns of X seen through their encoding, for training and prediction."""
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from .knots import slopes
 from .moments import Moments, moments, no_moments, rows_per_block
 from .one_hot import OneHot
 from .scaling import Scaling
-from .sources import LARGE, Index, Subset, bound, lives_on_disk, rows_of, subset
+from .sources import LARGE, Index, Subset, bound, gone, lives_on_disk, rows_of, subset
 
 
 def encoded_moments(
@@ -27,13 +28,27 @@ def encoded_moments(
     indicators are centred and not divided, the levels of a category are all divided alike; those
     of a category of many levels stay as they are.
     """
-    n, total = int(encoding.sizes.sum()), float(X.shape[0] if weights is None else weights.sum())
+    total = float(X.shape[0] if weights is None else weights.sum())
+    numbers = np.flatnonzero(~encoding.is_category)
+    return moments_of_encoded(
+        [_moments_of_present(X[:, column], weights) for column in numbers], total, encoding
+    )
+
+
+def moments_of_encoded(
+    values: Sequence[tuple[Moments, float]], total: float, encoding: Encoding
+) -> tuple[Moments, Array | None]:
+    """The same from what was measured of each number: its moments and weight where it is present.
+
+    `total` is the weight of all rows.
+    """
+    n = int(encoding.sizes.sum())
     mean, deviation, present = np.zeros(n), np.ones(n), np.full(n, total)
-    measured, is_wide = no_moments(1), encoding.is_wide
+    measured, is_wide, of_numbers = no_moments(1), encoding.is_wide, iter(values)
     for column, (start, means) in enumerate(zip(encoding.starts, encoding.means, strict=True)):
         if encoding.n_levels[column] == NUMBER:
             mean[start + 1 : start + 1 + len(means)] = means
-            measured, present[start] = _moments_of_present(X[:, column], weights)
+            measured, present[start] = next(of_numbers)
             mean[start] = measured.mean[0]
             deviation[start] = measured.deviation[0] * (present[start] / total) ** 0.5
         elif not is_wide[column]:
@@ -162,6 +177,13 @@ class EncodedSource:
             assert compact is not None
             columns = self.expansion.wide_columns(compact)
         return MixedInputs(dense, OneHot(columns, self.expansion.n_wide))
+
+    def lighter(self) -> "EncodedSource":
+        """The same without the rows as they were given, where compact ones are kept."""
+        lighter = self.alone()
+        if self.X1 is not None or self.compact is not None:
+            lighter.X = gone(self.X)
+        return lighter
 
     def part(self, index: Array) -> "EncodedSource":
         """Some of the rows."""

@@ -11,13 +11,13 @@ missing. Blocks stand in the order of their columns, those of many levels behind
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
 
 import numpy as np
 
-from ..numerics import Array, exponent
-from .knots import choose_knots, moments_of_increments, positions, usual_number
+from ..numerics import Array
+from .knots import choose_knots, moments_of_increments, sums_of_increments, usual_number
 
 MANY_LEVELS = 64
 """Categories of more levels than this are never written out: see `OneHot`.
@@ -119,34 +119,82 @@ def learn(
     of_columns = np.where(np.broadcast_to(piecewise_linear, X.shape[1]), n_knots, 0)
     n_levels = np.full(X.shape[1], NUMBER) if n_levels is None else n_levels
     kinds = zip(n_levels, of_columns, strict=True)
-    columns = [_learn_column(X[:, j], w, int(n), int(k)) for j, (n, k) in enumerate(kinds)]
-    has_indicator, knots, means, fan_in = zip(*columns, strict=True)
-    return Encoding(
-        n_levels, np.array(has_indicator), list(knots), list(means), max(sum(fan_in), 1.0)
-    )
+    sums = [_sums_of_column(X[:, j], w, int(n), int(k)) for j, (n, k) in enumerate(kinds)]
+    return encoding_of_sums(n_levels, sums)
 
 
-def _learn_column(
-    x: Array, w: Array, n_levels: int, n_knots: int
-) -> tuple[bool, Array, Array, float]:
-    """(has_indicator, knots, means, its part of fan_in)."""
-    is_present, total = ~np.isnan(x), w.sum()
-    has_indicator = not is_present.all()
-    missing = np.array([w[~is_present].sum() / total] if has_indicator else [])
+@dataclass(frozen=True)
+class Counts:
+    """The weights of the rows of one column: of all, of those where it is present, of each level.
+
+    `missing` is the weight of the others, None where there are none; a number has no `levels`.
+    """
+
+    total: float
+    present: float
+    missing: float | None
+    levels: Array | None
+
+    def merged(self, other: "Counts") -> "Counts":
+        """Those of both sets of rows."""
+        missing = [part for part in (self.missing, other.missing) if part is not None]
+        return Counts(
+            self.total + other.total,
+            self.present + other.present,
+            sum(missing) if missing else None,
+            None if self.levels is None else self.levels + other.levels,
+        )
+
+
+def count(x: Array, w: Array, n_levels: int) -> Counts:
+    """Those of a column."""
+    is_present, levels = ~np.isnan(x), None
+    missing = None if is_present.all() else float(w[~is_present].sum())
     if n_levels != NUMBER:
         known = np.flatnonzero(x >= 0)
-        of_levels = np.bincount(x[known].astype(np.intp), w[known], minlength=n_levels) / total
-        fractions = np.append(of_levels, missing)
-        return has_indicator, np.empty(0), fractions, _fan_in_of_levels(fractions, n_levels)
+        levels = np.bincount(x[known].astype(np.intp), w[known], minlength=n_levels)
+    return Counts(float(w.sum()), float(w[is_present].sum()), missing, levels)
+
+
+def numbers_of(x: Array, w: Array) -> tuple[Array, Array]:
+    """The numbers of a column that are not missing, in float64, and their weights."""
+    is_present = ~np.isnan(x)
+    return x[is_present].astype(np.float64), w[is_present]
+
+
+Sums = tuple[Counts, Array, Array | None]
+"""What a block of an encoding is made of: counts, knots, and the sums of increments if any."""
+
+
+def _sums_of_column(x: Array, w: Array, n_levels: int, n_knots: int) -> Sums:
+    counts, knots, sums = count(x, w, n_levels), np.empty(0), None
+    if n_knots and n_levels == NUMBER:
+        numbers, of_numbers = numbers_of(x, w)
+        knots = choose_knots(numbers, of_numbers, n_knots)
+        sums = sums_of_increments(numbers, of_numbers, knots) if len(knots) else None
+    return counts, knots, sums
+
+
+def encoding_of_sums(n_levels: Array, sums: Sequence[Sums]) -> Encoding:
+    """The encoding of columns from the sums over the rows of each."""
+    means, fan_in = zip(*(_means_and_fan_in(*of_column) for of_column in sums), strict=True)
+    has_indicator = np.array([counts.missing is not None for counts, _, _ in sums])
+    knots = [of_column for _, of_column, _ in sums]
+    return Encoding(n_levels, has_indicator, knots, list(means), max(sum(fan_in), 1.0))
+
+
+def _means_and_fan_in(counts: Counts, knots: Array, sums: Array | None) -> tuple[Array, float]:
+    """Those of a block, its part of the fan-in of all."""
+    missing = np.array([] if counts.missing is None else [counts.missing / counts.total])
+    if counts.levels is not None:
+        fractions = np.append(counts.levels / counts.total, missing)
+        return fractions, _fan_in_of_levels(fractions, len(counts.levels))
     fan_in = 1 + float((missing * (1 - missing)).sum())
-    present, of_present = x[is_present].astype(np.float64), w[is_present]
-    knots = choose_knots(present, of_present, n_knots) if n_knots else np.empty(0)
-    if not len(knots):
-        return has_indicator, knots, missing, fan_in
-    u = positions(present, knots)
-    means, variances = moments_of_increments(u, of_present, len(knots) - 1)
-    fan_in += float(variances.sum() * of_present.sum() / total)
-    return has_indicator, knots, np.append(means, missing), fan_in
+    if sums is None:
+        return missing, fan_in
+    means, variances = moments_of_increments(sums, counts.present)
+    fan_in += float(variances.sum() * counts.present / counts.total)
+    return np.append(means, missing), fan_in
 
 
 def deviation_of_levels(fractions: Array) -> float:
@@ -164,53 +212,3 @@ def _fan_in_of_levels(fractions: Array, n_levels: int) -> float:
     if n_levels > MANY_LEVELS:
         return float(fractions.sum())
     return len(fractions) - 1.0 if deviation_of_levels(fractions) > 0 else 0.0
-
-
-def level_order(codes: Array, Y: Array, weights: Array | None, numbers: list[Array]) -> Array:
-    """The levels that occur, in an order that depends on their rows alone, not on their names.
-
-    The heaviest comes first, of equal ones that of larger targets, then that of larger `numbers`,
-    columns of X of which those without missing values are taken: so relabelled categories are the
-    same problem, down to the order of sums. Levels that even so are alike stand as they came. Rows
-    in any order, copies and weights make the same sums.
-    """
-    known = np.flatnonzero(codes >= 0)
-    levels, codes = np.unique(codes[known].astype(np.intp), return_inverse=True)
-    w, Y = np.ones(len(known)) if weights is None else weights[known], Y[known]
-    n, keys = len(levels), [-_sums([w], codes, len(levels))]
-    if Y.ndim == 1:  # class numbers
-        Y = (Y[:, None] == np.unique(Y)).astype(np.float64)
-    columns = (x[known] for x in numbers if not np.isnan(x).any())
-    for y in chain(Y.T, columns):
-        # exact sums take their time, and the first of them tell most levels apart
-        if len(np.unique(keys, axis=1).T) == n:
-            break
-        keys.append(-_sums(_products(w, y), codes, n))
-    return levels[np.lexsort([np.arange(n), *reversed(keys)])]
-
-
-SAME_DIGITS = 40
-"""Binary digits of a sum that the rounding of what it is made of leaves alone."""
-
-
-def _sums(parts: list[Array], codes: Array, n: int) -> Array:
-    """The sum of all numbers of each code (n,), whatever part they are in, up to a unit.
-
-    It is exact, and whole in units that are too large to tell 3 times 0.1 from three of 0.1.
-    """
-    order = np.argsort(codes, kind="stable")
-    ends = np.searchsorted(codes[order], np.arange(n + 1)).tolist()
-    numbers = [part[order].tolist() for part in parts]
-    sums = np.array([math.fsum(chain(*(p[a:b] for p in numbers))) for a, b in pairwise(ends)])
-    return np.rint(np.ldexp(sums, SAME_DIGITS - exponent(sums)))
-
-
-def _products(w: Array, y: Array) -> list[Array]:
-    """Four arrays whose sum is w y, up to a unit, without rounding (Dekker 1971)."""
-    factors = []
-    for a in (w, y):
-        a = np.ldexp(a.astype(np.float64), -exponent(a))  # no sum is to leave the range
-        # half of the 53 digits: a product of two halves has no more than there are
-        high = ((a.view(np.int64) + 2**26) & -(2**27)).view(np.float64)
-        factors.append((high, a - high))
-    return [a * b for a in factors[0] for b in factors[1]]

@@ -36,15 +36,22 @@ def choose_knots(x: Array, weights: Array, n_knots: int) -> Array:
     nine rows of ten would have no others but for the latter.
     """
     values, inverse = np.unique(x, return_inverse=True)
+    return knots_of(values, np.cumsum(np.bincount(inverse, weights)), values, n_knots)
+
+
+def knots_of(values: Array, cumulated: Array, distinct: Array, n_knots: int) -> Array:
+    """The same, of rising values and their weights up to each of them.
+
+    `distinct` has the distinct values: all, or as many as stand for them where they are too many.
+    """
     if len(values) < 3:
         return np.empty(0)
     if len(values) <= n_knots + 1:
         return _apart(values)
-    cumulated = np.cumsum(np.bincount(inverse, weights))
     fractions = np.arange(1, n_knots) / n_knots
     wanted = fractions[1::2] * cumulated[-1] * (1 - LAST_DIGITS)
     of_column = values[np.searchsorted(cumulated, wanted)]
-    of_values = values[np.rint(fractions[::2] * (len(values) - 1)).astype(np.intp)]
+    of_values = distinct[np.rint(fractions[::2] * (len(distinct) - 1)).astype(np.intp)]
     return _apart(np.unique(np.concatenate([values[[0, -1]], of_column, of_values])))
 
 
@@ -72,12 +79,20 @@ def slopes(x: Array, knots: Array) -> Array:
     return found
 
 
-def moments_of_increments(u: Array, weights: Array, n: int) -> tuple[Array, Array]:
-    """Weighted mean and variance of each increment, for positions between the ends."""
+def sums_of_increments(x: Array, weights: Array, knots: Array) -> Array:
+    """Of the numbers x in each interval (3, n): their weight, and that times e_k and its square."""
+    n = len(knots) - 1
+    u = positions(x, knots)
     bins = np.clip(u.astype(np.intp), 0, n - 1)
-    within, total = u - bins, weights.sum()
-    beyond = np.bincount(bins, weights, minlength=n)[::-1].cumsum()[::-1] / total
+    within = u - bins
+    factors = weights, weights * within, weights * within**2
+    return np.array([np.bincount(bins, factor, minlength=n) for factor in factors])
+
+
+def moments_of_increments(sums: Array, total: float) -> tuple[Array, Array]:
+    """Weighted mean and variance of each increment, `total` being the weight of all numbers."""
+    beyond = sums[0, ::-1].cumsum()[::-1] / total
     beyond = np.append(beyond[1:], 0.0)
-    mean = beyond + np.bincount(bins, weights * within, minlength=n) / total
-    mean_square = beyond + np.bincount(bins, weights * within**2, minlength=n) / total
+    mean = beyond + sums[1] / total
+    mean_square = beyond + sums[2] / total
     return mean, np.maximum(mean_square - mean**2, 0)

@@ -93,10 +93,20 @@ def no_moments(n_columns: int) -> Moments:
 
 def moments(X: Array, weights: Array | None) -> Moments:
     """Measure the columns of X."""
+    origin, found = moments_from_origin(X, weights)
+    return replace(found, mean=origin + found.mean)
+
+
+def moments_from_origin(X: Array, weights: Array | None) -> tuple[Array, Moments]:
+    """An origin near each column of X, and the moments of X counted from there.
+
+    Such a mean has digits that are lost once the origin is added, and which the deviation of rows
+    of several tables is made of, too.
+    """
     weights = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
     measure = _of_sparse if sparse.issparse(X) else _of_dense
-    mean, deviation = measure(X, weights)
-    return Moments(
+    origin, mean, deviation = measure(X, weights)
+    return origin, Moments(
         mean,
         deviation,
         # the moments are float64 whatever X is, and exact for a constant column
@@ -138,15 +148,16 @@ def rows_per_block(n_columns: int) -> int:
     return max(16, ELEMENTS_PER_BLOCK // max(n_columns, 1))
 
 
-def _of_dense(X: Array, weights: Array) -> tuple[Array, Array]:
-    """Mean and deviation, in one pass where the squares stay within the range."""
+def _of_dense(X: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Origin, mean from there and deviation; one pass where the squares stay within the range."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = _in_one_pass(X, weights)
+        origin, mean, deviation = _in_one_pass(X, weights)
     doubtful = ~((deviation > 1e-150) & (deviation < 1e150))
     if doubtful.any():
         columns = np.flatnonzero(doubtful)
-        mean[columns], deviation[columns] = _in_units(X, weights, columns)
-    return mean, deviation
+        origin[columns], deviation[columns] = _in_units(X, weights, columns)
+        mean[columns] = 0
+    return origin, mean, deviation
 
 
 def _blocks(X: Array) -> list[slice]:
@@ -154,7 +165,7 @@ def _blocks(X: Array) -> list[slice]:
     return [slice(a, a + size) for a in range(0, X.shape[0], size)]
 
 
-def _in_one_pass(X: Array, weights: Array) -> tuple[Array, Array]:
+def _in_one_pass(X: Array, weights: Array) -> tuple[Array, Array, Array]:
     """Sums of x - pivot and its square, the pivot being a mean of some rows.
 
     For a constant column the pivot is its value, so mean and deviation are exact.
@@ -171,11 +182,11 @@ def _in_one_pass(X: Array, weights: Array) -> tuple[Array, Array]:
         step += weights[b] @ block
         block *= block
         square += weights[b] @ block
-    return pivot + step, np.sqrt(np.maximum(square - step**2, 0))
+    return pivot, step, np.sqrt(np.maximum(square - step**2, 0))
 
 
 def _in_units(X: Array, weights: Array, columns: Array) -> tuple[Array, Array]:
-    """The same in passes of their own, columns of extreme magnitude divided by a power of two."""
+    """Mean and deviation in passes of their own, columns of extreme magnitude in other units."""
     low, high, mean, step, variance = np.zeros((5, len(columns)))
     blocks = _blocks(X)
     for i, b in enumerate(blocks):
@@ -199,7 +210,7 @@ def _in_units(X: Array, weights: Array, columns: Array) -> tuple[Array, Array]:
     return (mean + step) * unit, deviation * unit
 
 
-def _of_sparse(X: sparse.csr_array, weights: Array) -> tuple[Array, Array]:
+def _of_sparse(X: sparse.csr_array, weights: Array) -> tuple[Array, Array, Array]:
     """The same without ever centring X: absent entries are counted, not visited."""
     n_rows, n_features = X.shape
 
@@ -216,4 +227,4 @@ def _of_sparse(X: sparse.csr_array, weights: Array) -> tuple[Array, Array]:
     mean = origin + total(weight_of_stored * (values - origin[X.indices]))
     variance = total(weight_of_stored * (values - mean[X.indices]) ** 2)
     variance += np.where(full, 0, np.maximum(1 - total(weight_of_stored), 0)) * mean**2
-    return mean * unit, np.sqrt(variance) * unit
+    return np.zeros(n_features), mean * unit, np.sqrt(variance) * unit

@@ -1,13 +1,12 @@
 """Map and reduce over rows, wherever they live: ``reduce`` sums a kernel over all of them.
 
-``ArrayRows`` keeps them in this process; whatever else offers `n_rows`, `sum_weights` and
-``reduce`` serves a full-batch solver just as well.
+``ArrayRows`` keeps them in this process; whatever else is `Rows` serves a fit just as well.
 """
 
 from collections.abc import Callable, Iterator
 from copy import copy
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -17,17 +16,79 @@ from .encoded import EncodedSource
 from .encoding import Encoding
 from .inputs import Inputs
 from .scaling import Scaling
-from .sources import Index, Source, rows_of, source
+from .sources import Index, Source, SparseSource, rows_of, source, split
 
 Kernel = Callable[[Array, Inputs, Array, Any], tuple]
 
 
-class ArrayRows:
-    """Inputs, targets and weights as arrays; sums are taken block by block.
+class Rows(Protocol):
+    """Scaled rows, of which a fit wants sums, some of them, and what mini-batches tell.
 
     Weights may be in units of their mean; a weight of one then counts as `copies` copies of the
-    row, wherever that matters.
+    row, wherever that matters. `block_size` rows are computed with at a time.
+    `are_uncorrelated` is true of coordinates in a space of their own, and `can_narrow` where a
+    mini-batch is here and may be asked which columns it has.
     """
+
+    n_rows: int
+    sum_weights: float
+    block_size: int
+    copies: float
+    are_uncorrelated: bool
+    can_narrow: bool
+
+    @property
+    def leaves_absent_columns(self) -> bool:
+        """Whether columns that a mini-batch does not store have no gradient."""
+        ...
+
+    @property
+    def n_wide(self) -> int:
+        """How many columns, the last ones, are levels of wide categories."""
+        ...
+
+    def reduce(self, kernel: Kernel, theta: Array) -> list:
+        """``kernel(theta, X, Y, w)`` summed over all rows; it returns a tuple of sums."""
+        ...
+
+    def batches(
+        self, size: int, shuffle: bool, random_state: np.random.RandomState
+    ) -> Iterator[tuple[Any, int]]:
+        """Mini-batches of about that size in which each row comes once, and their sizes."""
+        ...
+
+    def reduce_batch(self, kernel: Kernel, theta: Array, batch: Any, scale: float) -> list:
+        """The same as `reduce` over a mini-batch, weights being multiplied by the scale.
+
+        What it returns is good until the next call.
+        """
+        ...
+
+    def size_of(self, batch: Any) -> int:
+        """How many rows a mini-batch has."""
+        ...
+
+    def part(self, index: Array) -> "ArrayRows":
+        """Some of the rows, brought to this process; scaled and weighted as they are."""
+        ...
+
+    def take(self, index: Index) -> tuple[Inputs, Array, Array | None]:
+        """The rows at `index`: inputs, targets, weights (None: all one)."""
+        ...
+
+    def of_targets(self, compute: Callable[[Array, Array], Any], by_moments: bool = True) -> Any:
+        """``compute(Y, weights)`` of all rows; their mean and deviation may be all it goes by."""
+        ...
+
+    def alone(self) -> "Rows":
+        """The same rows for a run at the same time as others."""
+        ...
+
+
+class ArrayRows:
+    """Inputs, targets and weights as arrays; sums are taken block by block."""
+
+    can_narrow = True
 
     def __init__(
         self,
@@ -55,7 +116,18 @@ class ArrayRows:
         self.n_rows: int = X.shape[0]
         self.sum_weights = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.block_size, self.copies = block_size, copies
-        self.are_uncorrelated = False  # their columns: true of coordinates in a space of their own
+        self.are_uncorrelated = False
+
+    @property
+    def leaves_absent_columns(self) -> bool:
+        return isinstance(self.source, SparseSource) and self.source.offset is None
+
+    @property
+    def n_wide(self) -> int:
+        return self.source.expansion.n_wide if isinstance(self.source, EncodedSource) else 0
+
+    def of_targets(self, compute: Callable[[Array, Array], Any], by_moments: bool = True) -> Any:
+        return compute(self.Y, self.weights_of_rows())
 
     def weights_of_rows(self) -> Array:
         """In double precision, relative to their mean."""
@@ -72,6 +144,18 @@ class ArrayRows:
             part.weights = self.weights[index]
             part.sum_weights = float(part.weights.sum(dtype=np.float64))
         return part
+
+    def lighter(self) -> "ArrayRows":
+        """The same rows, for sums alone, without what they were made of."""
+        lighter = copy(self)
+        lighter.source = self.source.lighter()
+        return lighter
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory, but for what is shared."""
+        parts = [self.Y, self.weights, *vars(self.source).values()]
+        return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
 
     def alone(self) -> "ArrayRows":
         """The same rows for a run at the same time as others."""
@@ -91,6 +175,30 @@ class ArrayRows:
                     total += p
         return totals
 
+    def batches(
+        self, size: int, shuffle: bool, random_state: np.random.RandomState
+    ) -> Iterator[tuple[Index, int]]:
+        order = random_state.permutation(self.n_rows) if shuffle and size < self.n_rows else None
+        for start in range(0, self.n_rows, size):
+            stop = min(start + size, self.n_rows)
+            yield (slice(start, stop) if order is None else order[start:stop]), stop - start
+
+    def reduce_batch(self, kernel: Kernel, theta: Array, batch: Index, scale: float) -> list:
+        totals: list = []
+        # a large batch goes through the processor's cache in parts
+        parts = split(batch, self.n_rows, self.block_size)
+        for part, _ in parts:
+            X, Y, w = self.take(part)
+            sums = kernel(theta, X, Y, scale if w is None else w * scale)
+            if totals:
+                totals = [total + of_part for total, of_part in zip(totals, sums, strict=True)]
+            else:
+                totals = list(sums) if len(parts) == 1 else [np.array(of_part) for of_part in sums]
+        return totals
+
+    def size_of(self, batch: Index) -> int:
+        return sum(size for _, size in split(batch, self.n_rows, self.block_size))
+
     def blocks(self) -> Iterator[tuple[Inputs, Array, Array | None]]:
         """All rows in order."""
         for start in range(0, self.n_rows, self.block_size):
@@ -106,6 +214,13 @@ class ArrayRows:
         weights = np.ones(self.n_rows) if self.weights is None else self.weights.astype(np.float64)
         Y = self.Y.astype(np.float64) if self.Y.dtype.kind == "f" else self.Y
         return Y, weights * self.copies
+
+
+def all_here(rows: Rows) -> ArrayRows:
+    """The same rows, for what takes each of them; ValueError where they live elsewhere."""
+    if isinstance(rows, ArrayRows):
+        return rows
+    raise ValueError("this loss or option needs all rows in one process, and they are in several")
 
 
 def merge_equal_rows(

@@ -58,6 +58,11 @@ class Subset:
         return self.X[(self.rows[rows], *columns)]
 
 
+def gone(X: Array | Subset) -> Array:
+    """What stands for rows that nobody will ask for again: as wide as they, and none."""
+    return np.empty((0, X.shape[1]), X.dtype)
+
+
 def subset(X: Any, rows: Array) -> Any:
     """The given rows of X, without a copy where X is dense."""
     if sparse.issparse(X):
@@ -127,6 +132,13 @@ class DenseSource:
         part.X1 = None if self.X1 is None else self.X1[index]
         return part
 
+    def lighter(self) -> "DenseSource":
+        """The same without the rows as they were given, where there is a copy that is scaled."""
+        lighter = self.alone()
+        if self.X1 is not None:
+            lighter.X = gone(self.X)
+        return lighter
+
     def alone(self) -> "DenseSource":
         """The same rows for a run at the same time as others, which has buffers of its own."""
         alone = copy(self)
@@ -185,6 +197,10 @@ class SparseSource:
         part = copy(self)
         part.X = self.X[index]
         return part
+
+    def lighter(self) -> "SparseSource":
+        """The same rows: those given are not kept."""
+        return self
 
     def alone(self) -> "SparseSource":
         """The same rows: there are no buffers."""

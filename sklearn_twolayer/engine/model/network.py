@@ -59,6 +59,10 @@ class Network:
         self._buffers: dict[tuple[int, np.dtype], _Buffers] = {}
         self._theta = self._gradient = np.empty(0)
 
+    def __reduce__(self) -> tuple:
+        # buffers stay where they are
+        return Network, (self.shape, self.activation, self.loss)
+
     def loss_sum(self, theta: Array, X: Inputs, Y: Array, w: Array | float) -> tuple[float]:
         """sum_i w_i loss_i, forward only."""
         return (_weighted_sum(self.losses(theta, X, Y), w),)

@@ -28,6 +28,7 @@ import numpy as np
 from scipy import sparse
 
 from ..data.inputs import SparseInputs
+from ..data.rows import ArrayRows
 from ..data.sources import Index, SparseSource
 from ..model.parameters import Shape
 from ..numerics import AXPY, Array
@@ -81,6 +82,7 @@ class CatchingUp:
     ):
         self.objective, self.theta, self.settings, self.state = objective, theta, settings, state
         self.optimizer = optimizer
+        assert isinstance(objective.rows, ArrayRows)
         source = objective.rows.source
         assert isinstance(source, SparseSource)
         n_columns = source.X.shape[1]
@@ -246,13 +248,14 @@ def begin(
 
 def _serves(objective: Objective, settings: Settings, optimizer: Optimizer, size: int) -> bool:
     """Whether columns may catch up, and whether batches of that size are so sparse that it pays."""
-    source = objective.rows.source
-    if not (isinstance(source, SparseSource) and optimizer.only_decays(settings)):
+    rows = objective.rows
+    # rows that are elsewhere hand out gradients, not columns
+    if not (isinstance(rows, ArrayRows) and isinstance(rows.source, SparseSource)):
         return False
     # a prior on hidden biases would say which of them it means
     is_plain = objective.penalty.is_uniform and objective.bounds is None
-    can = is_plain and not objective.network.shape.skip
-    return can and source.n_stored_in(size) <= FEW_COLUMNS * source.X.shape[1]
+    can = is_plain and optimizer.only_decays(settings) and not objective.network.shape.skip
+    return can and rows.source.n_stored_in(size) <= FEW_COLUMNS * rows.source.X.shape[1]
 
 
 def _chunks(W: Array) -> list[slice]:

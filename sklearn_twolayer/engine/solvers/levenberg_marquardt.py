@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import RandomState
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from ..data.rows import ArrayRows
+from ..data.rows import Rows
 from ..model.gauss_newton import Linearization, curvature, linearize
 from ..model.network import Network
 from ..model.parameters import Shape
@@ -113,7 +113,7 @@ class Point:
 class Target:
     """S(theta) = sum_i w_i loss_i + 1/2 sum_j precision_j theta_j^2, over given rows."""
 
-    def __init__(self, network: Network, rows: ArrayRows, precision: Array):
+    def __init__(self, network: Network, rows: Rows, precision: Array):
         self.network, self.rows, self.precision = network, rows, precision
 
     def value(self, theta: Array) -> float:
@@ -154,7 +154,7 @@ P_co = TypeVar("P_co", bound=Point, covariant=True)
 class Expandable(Protocol[P_co]):
     """What `advance` asks of a target."""
 
-    rows: ArrayRows
+    rows: Rows
 
     def value(self, theta: Array) -> float:
         """S."""

@@ -4,13 +4,13 @@ F(theta) = ( sum_i w_i loss_i + penalty(theta) ) / sum_i w_i
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from ..data.encoded import EncodedSource
 from ..data.inputs import Inputs, MixedInputs, SparseInputs
-from ..data.rows import ArrayRows, Kernel
-from ..data.sources import Index, SparseSource, split
+from ..data.rows import Rows
+from ..data.sources import Index
 from ..model.monotonic import Bounds
 from ..model.network import Network
 from ..model.parameters import Shape
@@ -73,7 +73,7 @@ class Objective:
     def __init__(
         self,
         network: Network,
-        rows: ArrayRows,
+        rows: Rows,
         alpha: float | Array,
         total_weight: float | None = None,
         mean_weight: float | None = None,
@@ -106,9 +106,9 @@ class Objective:
             return self.data_loss(theta) + self.mean_penalty(theta)
         spaced = np.linspace(0, n_rows - 1, most_rows).astype(np.intp)
         scale = 1 / (most_rows * self.mean_weight)
-        parts = split(spaced, n_rows, self.rows.block_size)
-        losses = (self._part(self.network.loss_sum, theta, part, scale)[0] for part, _ in parts)
-        return sum(losses) + self.mean_penalty(theta)
+        asked = self.rows.part(spaced)
+        (loss,) = asked.reduce_batch(self.network.loss_sum, theta, slice(None), scale)
+        return float(loss) + self.mean_penalty(theta)
 
     def data_loss(self, theta: Array) -> float:
         """The weighted mean of the loss, without the penalty."""
@@ -119,25 +119,16 @@ class Objective:
         """The penalty, divided as the losses are."""
         return self.penalty.value(theta) / self.total_weight
 
-    def batch(self, theta: Array, index: Index) -> tuple[float, Array]:
+    def batch(self, theta: Array, batch: Any) -> tuple[float, Array]:
         """Data loss and gradient of F as a mini-batch estimates them.
 
         The data sum is divided by |B| mean(w over all rows), not by the weight in the batch:
         its expectation over batches is the gradient of F, whatever the weights and the size.
         """
-        parts = split(index, self.rows.n_rows, self.rows.block_size)
-        scale = 1 / (sum(size for _, size in parts) * self.mean_weight)
-        kernel = self.network.loss_gradient
-        loss, gradient = self._part(kernel, theta, parts[0][0], scale)
-        if len(parts) > 1:
-            # a large batch goes through the processor's cache in parts
-            gradient = gradient.copy()
-            for part, _ in parts[1:]:
-                loss_of_part, gradient_of_part = self._part(kernel, theta, part, scale)
-                loss += loss_of_part
-                gradient += gradient_of_part
+        scale = 1 / (self.rows.size_of(batch) * self.mean_weight)
+        loss, gradient = self.rows.reduce_batch(self.network.loss_gradient, theta, batch, scale)
         self.penalty.add_gradient(theta, gradient, self.total_weight)
-        return loss, gradient
+        return float(loss), gradient
 
     @property
     def is_smooth(self) -> bool:
@@ -168,15 +159,13 @@ class Objective:
     @property
     def leaves_absent_columns(self) -> bool:
         """Whether W1 has no gradient for columns that a sparse batch does not store."""
-        source = self.rows.source
-        uncentred = isinstance(source, SparseSource) and source.offset is None
-        return uncentred and self.penalty.is_absent and not self.network.shape.skip
+        is_left = self.penalty.is_absent and not self.network.shape.skip
+        return is_left and self.rows.leaves_absent_columns
 
     @property
     def has_wide_categories(self) -> bool:
         """Whether columns stand for levels of which a batch has few."""
-        source = self.rows.source
-        return isinstance(source, EncodedSource) and source.expansion.n_wide > 0
+        return self.rows.can_narrow and self.rows.n_wide > 0
 
     def narrowed(self, index: Index) -> "Narrowed":
         """The part of the network that a batch of sparse rows, or of wide categories, involves."""
@@ -197,7 +186,3 @@ class Objective:
         in_layer1 = (whole.n_features + 1) * whole.n_hidden
         bounds = in_layer1 - whole.n_hidden, in_layer1 + (whole.n_hidden + 1) * whole.n_outputs
         return Narrowed(self._narrow[n], bounds, columns, X, Y, w, scale)
-
-    def _part(self, kernel: Kernel, theta: Array, index: Index, scale: float) -> tuple:
-        X, Y, w = self.rows.take(index)
-        return kernel(theta, X, Y, scale if w is None else w * scale)

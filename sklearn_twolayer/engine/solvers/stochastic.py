@@ -4,12 +4,10 @@ Where theta has bounds each step ends with its projection on them, from a start 
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.random import RandomState
 
-from ..data.sources import Index
 from ..numerics import Array
 from ..settings import Settings
 from . import catching_up, lazy
@@ -144,23 +142,23 @@ def _epoch(
     state: State,
 ) -> float:
     """One pass over the rows, theta changed in place; returns the running value of F."""
-    n_rows = objective.rows.n_rows
+    rows, n_rows = objective.rows, objective.rows.n_rows
     # like the first batch's loss, the penalty is that of the weights the epoch begins with
     total, penalty, n_done = 0.0, objective.mean_penalty(theta), 0
     # what absent levels owe is known of a smooth penalty only
     lazily = objective.has_wide_categories and objective.is_smooth
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
-    size = batch_size(settings, n_rows)
-    late = catching_up.begin(objective, theta, size, settings, optimizer, state)
-    for index, size in _batches(n_rows, settings, random_state):
+    of_batches = batch_size(settings, n_rows)
+    late = catching_up.begin(objective, theta, of_batches, settings, optimizer, state)
+    for batch, size in rows.batches(of_batches, settings.shuffle, random_state):
         of_step = rate((n_done + size / 2) / n_rows)
         n_done += size
         if late is not None:
-            loss = late.step(index, of_step)
+            loss = late.step(batch, of_step)
         elif lazily:
-            loss = lazy.step(objective, theta, index, of_step, settings, optimizer, state)
+            loss = lazy.step(objective, theta, batch, of_step, settings, optimizer, state)
         else:
-            loss, gradient = objective.batch(theta, index)
+            loss, gradient = objective.batch(theta, batch)
             if math.isfinite(loss):
                 optimizer.update(theta, gradient, of_step, state, settings)
                 if not objective.is_smooth:
@@ -180,14 +178,3 @@ def _epoch(
 def batch_size(settings: Settings, n_rows: int) -> int:
     """``"auto"`` is scikit-learn's 200; never more than there are rows."""
     return min(200 if settings.batch_size == "auto" else int(settings.batch_size), n_rows)
-
-
-def _batches(
-    n_rows: int, settings: Settings, random_state: RandomState
-) -> Iterator[tuple[Index, int]]:
-    """Index and size of each batch of one epoch; the last may be smaller."""
-    size = batch_size(settings, n_rows)
-    order = random_state.permutation(n_rows) if settings.shuffle and size < n_rows else None
-    for start in range(0, n_rows, size):
-        stop = min(start + size, n_rows)
-        yield (slice(start, stop) if order is None else order[start:stop]), stop - start

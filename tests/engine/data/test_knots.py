@@ -9,6 +9,7 @@ from sklearn_twolayer.engine.data.knots import (
     moments_of_increments,
     positions,
     slopes,
+    sums_of_increments,
     usual_number,
 )
 
@@ -214,16 +215,16 @@ def test_positions_are_finite_however_small_the_numbers(scale, n_values, rng):
 def test_moments_are_those_of_the_increments(draw, n_knots, rng):
     x, weights = draw(rng), rng.rand(N_ROWS)
     knots = choose_knots(x, weights, n_knots)
-    n, u = len(knots) - 1, positions(x, knots)
     E = np.array([written_out(number, knots) for number in x])
     expected = np.average(E, axis=0, weights=weights)
-    mean, variance = moments_of_increments(u, weights, n)
+    mean, variance = moments_of_increments(sums_of_increments(x, weights, knots), weights.sum())
     assert_allclose(mean, expected, rtol=1e-9, atol=1e-12)
     expected = np.average((E - expected) ** 2, axis=0, weights=weights)
     assert_allclose(variance, expected, rtol=1e-8, atol=1e-12)
 
 
 def test_an_increment_that_is_the_same_in_all_rows_does_not_vary():
-    mean, variance = moments_of_increments(np.full(7, 1.1), np.full(7, 0.1), 3)
+    sums = sums_of_increments(np.full(7, 1.1), np.full(7, 0.1), np.arange(4.0))
+    mean, variance = moments_of_increments(sums, 0.1 * 7)
     assert_allclose(mean, [1, 0.1, 0], atol=1e-15)
     assert (variance >= 0).all() and (variance < 1e-15).all()

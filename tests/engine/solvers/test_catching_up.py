@@ -43,11 +43,15 @@ every_beta = pytest.mark.parametrize("betas", BETAS.values(), ids=BETAS)
 
 
 def table():
-    """Many columns that few rows store, some that none does, and one far from zero in all."""
+    """Many columns that few rows store, some that none does, and two of large means.
+
+    One of these is stored in a sixth of the rows, one in all.
+    """
     words = sparse.random(N_ROWS, N_COLUMNS, density=0.008, random_state=0, format="csr")
     never = sparse.csr_array((N_ROWS, N_NEVER))
     year = sparse.csr_array(20 + RandomState(1).randn(N_ROWS, 1))
-    X = sparse.csr_array(sparse.hstack([words, never, year]))
+    sixth = sparse.csr_array(3.0 * (RandomState(6).rand(N_ROWS, 1) < 1 / 6))
+    X = sparse.csr_array(sparse.hstack([words, never, sixth, year]))
     return X, RandomState(2).randn(N_ROWS, 2)
 
 
@@ -124,16 +128,16 @@ def test_epsilon_matters_little(on_all_columns):
 
 
 def test_small_means_are_left_in_and_large_ones_are_not(on_all_columns):
-    """The steps are those on columns of which only that far from zero is centred."""
+    """The steps are those on columns of which only those of large means are centred."""
     F = objective(standardized=True)
     offset, scale = F.rows.source.offset, moments(table()[0], None).scale
-    assert 0 < np.abs(offset[:N_COLUMNS]).max() < catching_up.SMALL_OFFSET < 10 < offset[-1]
-    by_hand = table()[0].toarray() / scale
-    by_hand[:, -1] -= offset[-1]
+    large = np.arange(len(offset)) >= len(offset) - 2
+    assert 0 < np.abs(offset[~large]).max() < catching_up.SMALL_OFFSET < 0.4 < offset[large].min()
+    by_hand = table()[0].toarray() / scale - np.where(large, offset, 0)
     G = objective(X=sparse.csr_array(by_hand))
     theta, shape = start(F), F.network.shape
     shifted = theta.copy()
-    left_in = np.where(np.arange(len(offset)) < len(offset) - 1, offset, 0)
+    left_in = np.where(large, 0, offset)
     shape.views(shifted).b1[:] -= left_in @ shape.views(theta).W1
     (found, losses), (expected, by_hand) = solved(F, theta), on_all_columns(G, shifted)
     shape.views(expected.theta).b1[:] += left_in @ shape.views(expected.theta).W1
@@ -165,7 +169,7 @@ def test_a_penalty_pulls_about_as_it_does_in_each_step(alpha, on_all_columns):
     )
     W1, of_all, unpenalised = (F.network.shape.views(t).W1[few] for t in (found, expected, free))
     effect = np.abs(of_all - unpenalised).mean()
-    assert np.abs(W1 - of_all).mean() < 0.05 * effect
+    assert np.abs(W1 - of_all).mean() < 0.04 * effect
 
 
 @pytest.mark.parametrize("most_steps", [3, 1000])
@@ -228,6 +232,16 @@ def test_steps_keep_the_dtype(dtype):
     assert {v.dtype for v in found.state.values() if isinstance(v, np.ndarray)} == {np.dtype(dtype)}
     _, expected = solved(objective(1.0, standardized=True), epsilon=1e-8)
     assert_allclose(losses, expected, rtol=1e-4)
+
+
+@every_beta
+def test_single_precision_has_the_range(betas):
+    """Moments grow as fast as their units shrink."""
+    losses, expected = (
+        solved(objective(0.1, dtype=dtype), epsilon=1e-8, **betas)[1]
+        for dtype in (np.float32, np.float64)
+    )
+    assert_allclose(losses, expected, rtol=1e-3)
 
 
 def test_few_numbers_of_columns_are_visited(monkeypatch):
