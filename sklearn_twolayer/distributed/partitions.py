@@ -88,10 +88,7 @@ class Partitions:
 
     def _runs(self) -> list[str]:
         """The worker that each partition had best be on."""
-        workers, (holders, sizes) = (
-            self.client.scheduler_info(n_workers=-1)["workers"],
-            self._whereabouts(),
-        )
+        workers, (holders, sizes) = self.client.scheduler_info(n_workers=-1)["workers"], self._whereabouts()
         return runs(sizes, holders, {address: w["nthreads"] for address, w in workers.items()})
 
     def _whereabouts(self) -> tuple[list[str | None], list[float]]:
@@ -157,10 +154,7 @@ class Partitions:
 
         There are more where memory is short, as all partitions of a task are in memory at once.
         """
-        workers, (holders, sizes) = (
-            self.client.scheduler_info(n_workers=-1)["workers"],
-            self._whereabouts(),
-        )
+        workers, (holders, sizes) = self.client.scheduler_info(n_workers=-1)["workers"], self._whereabouts()
         held: dict[str, list[int]] = {}
         for number, holder in enumerate(holders):
             held.setdefault(holder or min(workers), []).append(number)
