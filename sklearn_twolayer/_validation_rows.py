@@ -34,11 +34,15 @@ class ValidationRowsMixin:
             task.X.shape[0], self.validation_fraction, self._stratification(task.Y), random_state
         )
         if test is None:
-            if self.verbose:
-                print("early_stopping: too few rows to set any aside for validation")
-            return task
+            return self._too_few(task)
         (X, Y, weights), validation = (_take(task, rows) for rows in (train, test))
         return replace(task, X=X, Y=Y, weights=weights, validation=validation)
+
+    def _too_few(self, task):
+        """The task as it is, to be judged by its loss."""
+        if self.verbose:
+            print("early_stopping: too few rows to set any aside for validation")
+        return task
 
     def _judged(self, task):
         """The task with the score that `scoring` asks for, on its validation rows."""

@@ -58,6 +58,7 @@ ABOVE = (
         "distributed.told",
     ),
     ("distributed.journal", "distributed.sketches", "distributed.partitions"),
+    ("distributed.direct", "distributed.holders"),
     ("distributed.partition", "distributed.placement", "distributed.tree"),
     ("export",),
     ("export.converters",),

@@ -44,7 +44,11 @@ def delayed_partitions(X: Any, y: Any, sample_weight: Any = None, suffix: str = 
     if sample_weight is not None:
         given["sample_weight" + suffix] = sample_weight
     if y is None:
-        raise ValueError(f"X{suffix} needs y{suffix}, got y{suffix}=None")
+        # in words that scikit-learn's common checks know
+        raise ValueError(
+            f"X{suffix} needs y{suffix}, got y{suffix}=None: fit requires y to be passed, but the "
+            "target y is None"
+        )
     for (name, collection), n_dimensions in zip(given.items(), ((2,), (1, 2), (1,)), strict=False):
         _check_collection(collection, name)
         _check_dimensions(collection, name, n_dimensions)

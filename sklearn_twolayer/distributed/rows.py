@@ -176,9 +176,8 @@ def _sums_of_batch(
 ) -> list | None:
     if partition is None:
         return None
+    # a step may have no rows of any partition: those of no rows are zeros, too
     index = partition.of_step(number, batch)
-    if not partition.rows.size_of(index):
-        return None
     with one_blas_thread_if_small(0), np.errstate(all="ignore"):
         sums = partition.rows.reduce_batch(kernel, theta, index, scale)
     return [np.array(of_part) for of_part in sums]

@@ -38,7 +38,10 @@ def _joined(some: list, others: list) -> list:
 
 
 def split(partitions: Any, fraction: float, seed: int) -> tuple[Any, Any]:
-    """Partitions of rows to train on and of rows that are held out, a fraction of each."""
+    """Partitions of rows to train on and of rows that are held out, a fraction of each.
+
+    Labels are in proportion.
+    """
     train = partitions.transform(_one_side, fraction, seed, False, numbered=True)
     try:
         return train, partitions.transform(_one_side, fraction, seed, True, numbered=True)
@@ -52,9 +55,13 @@ def _one_side(
 ) -> Partition:
     random_state, n_rows = np.random.RandomState([seed, number]), partition.n_rows
     order = random_state.permutation(n_rows)
+    if partition.Y.ndim == 1:
+        # labels one after the other, so that of each about the fraction is taken
+        order = order[np.argsort(partition.Y[order], kind="stable")]
     # whole rows, so many on average
-    n_test = int(fraction * n_rows + random_state.uniform())
-    return _some(partition, np.sort(order[:n_test] if held_out else order[n_test:]))
+    heights = np.floor(np.arange(n_rows + 1) * fraction + random_state.uniform())
+    is_taken = np.diff(heights) > 0
+    return _some(partition, np.sort(order[is_taken if held_out else ~is_taken]))
 
 
 def _some(partition: Partition, index: np.ndarray) -> Partition:

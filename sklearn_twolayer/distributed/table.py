@@ -45,8 +45,9 @@ class Reducible(Protocol):
 class DaskTable(Table):
     """The rows of `partitions`, records of `Partition`, some of which may be empty.
 
-    `facts` are what is known of all of them: `rows_of_partitions`, their `weight`, the `dtype` of X
-    and which columns have a missing value, `is_missing`. `record` is told of every sum.
+    `facts` are what is known of all of them: `rows_of_partitions`, `n_rows` as they came, their
+    `weight`, the `dtype` of X and which columns have a missing value, `is_missing`. `record` is
+    told of every sum.
     """
 
     def __init__(self, partitions: Reducible, facts: Any):
@@ -55,7 +56,7 @@ class DaskTable(Table):
         self._scaled: list[DaskRows] = []
         self.counts = np.asarray(facts.rows_of_partitions)
         self.shape = int(self.counts.sum()), len(facts.is_missing)
-        self.dtype, self.weight = facts.dtype, facts.weight
+        self.n_rows, self.dtype, self.weight = facts.n_rows, facts.dtype, facts.weight
         self.has_missing = bool(facts.is_missing.any())
         self._summaries: tuple[Summary, ...] = ()
         self._n_levels: Array | None = None

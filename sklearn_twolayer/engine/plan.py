@@ -54,7 +54,7 @@ def make_plan(task: Task, start: Continuation | None = None, streaming: bool = F
     """
     check_sparsity(task.settings, streaming)
     check_noise(task.loss, task.monotonic is not None)
-    n_rows, has_few_outputs = task.X.shape[0], task.n_outputs <= MOST_OUTPUTS
+    n_rows, has_few_outputs = task.table.n_rows, task.n_outputs <= MOST_OUTPUTS
     # a chunk is met once: nothing could begin at a squared error first
     is_given = not has_few_outputs or (streaming and task.loss.borrows_prior and start is None)
     if is_given and is_auto(task.settings.alpha):
@@ -136,6 +136,7 @@ def _table(task: Task) -> Table:
         task.loss.knows_variance,
         task.loss.beside_constant,
         task.n_levels is not None,
+        task.is_elsewhere,
     )
 
 

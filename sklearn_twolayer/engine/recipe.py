@@ -115,6 +115,7 @@ class Table:
     knows_variance: bool = False
     beside_constant: bool = False
     has_levels: bool = False
+    is_elsewhere: bool = False
 
 
 def kinds(asked: Settings, table: Table) -> list[Kind]:
@@ -212,7 +213,9 @@ def _wide_kinds(asked: Settings, table: Table) -> list[Kind]:
 def is_wide(asked: Settings, table: Table) -> bool:
     """Whether columns are so many more than rows that networks are trained in the row space."""
     # levels of categories stay sparse, and a skip path has a prior of its own
-    can = table.is_dense and not table.has_levels and not table.has_validation
+    # and the space of rows that are elsewhere would have to be found there
+    can = table.is_dense and not table.is_elsewhere and not table.has_levels
+    can = can and not table.has_validation
     can = can and asked.skip is not True
     return can and table.n_encoded >= max(FEWEST_COLUMNS, COLUMNS_PER_ROW * table.n_rows)
 

@@ -57,6 +57,7 @@ def facts(held):
     """Of records, as they are when they have been converted."""
     X = [record.X for record in held]
     return SimpleNamespace(
+        n_rows=sum(map(len, X)),
         rows_of_partitions=[len(part) for part in X],
         weight=sum(record.weight for record in held),
         dtype=X[0].dtype,

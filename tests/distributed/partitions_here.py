@@ -1,12 +1,18 @@
 """Partitions in this process, for tests of what is done with them: no cluster needs to start."""
 
-import dask
+import pickle
 
-from sklearn_twolayer.distributed.tree import add_node, root
+import dask
+from held_partitions import reduced
+
+from sklearn_twolayer.distributed import conversion, fitting
 
 
 class PartitionsHere:
-    """What `Partitions` offers, without a client."""
+    """What `Partitions` offers, without a client; what would travel to a worker is a copy.
+
+    They are summed as if each second one were on one worker and all others on another.
+    """
 
     def __init__(self, parts):
         self.parts = parts
@@ -18,24 +24,31 @@ class PartitionsHere:
     def __len__(self):
         return len(self.parts)
 
-    def transform(self, function, *arguments, numbered=False):
-        asked = [(part,) for part in self.parts]
-        asked = [(number, *each) for number, each in enumerate(asked)] if numbered else asked
-        return PartitionsHere([function(*each, *arguments) for each in asked])
+    def transform(self, function, *arguments, numbered=False, in_runs=False):
+        return PartitionsHere(self._each(function, arguments, numbered))
 
     def replace(self, function, *arguments):
         new = self.transform(function, *arguments)
         self.release()
         return new
 
-    def reduce(self, function, merge, *arguments):
-        nodes = {}
-        for number, part in enumerate(self.parts):
-            add_node(nodes, (0, number), function(part, *arguments), len(self), merge)
-        return root(nodes)
+    def reduce(self, function, merge, *arguments, numbered=False):
+        leaves = self._each(function, arguments, numbered)
+        return reduced(leaves, merge, [range(0, len(self), 2), range(1, len(self), 2)])
 
     def map(self, function, *arguments):
-        return [function(part, *arguments) for part in self.parts]
+        return self._each(function, arguments)
 
     def release(self):
         self.parts = []
+
+    def _each(self, function, arguments, numbered=False):
+        function, arguments = pickle.loads(pickle.dumps((function, arguments)))
+        asked = [(number, part) if numbered else (part,) for number, part in enumerate(self.parts)]
+        return [function(*each, *arguments) for each in asked]
+
+
+def partitions_here(monkeypatch):
+    """Dask estimators ask for no client, and have their partitions in this process."""
+    monkeypatch.setattr(conversion, "Partitions", PartitionsHere)
+    monkeypatch.setattr(fitting, "get_client", lambda client: None)

@@ -47,10 +47,12 @@ class RowFormat:
 class Table(ABC):
     """What a fit asks of its rows before they are scaled.
 
-    `shape` is (n_rows, n_columns), `dtype` that of X, `weight` that of all rows together.
+    `shape` is (n_rows, n_columns), `dtype` that of X, `weight` that of all rows together. `n_rows`
+    counts them as they came, where equal ones are one by now.
     """
 
     shape: tuple[int, int]
+    n_rows: int
     dtype: np.dtype
     weight: float
 
@@ -94,7 +96,7 @@ class ArrayTable(Table):
 
     def __init__(self, X: Any, Y: Array, weights: Array | None):
         self.X, self.Y, self.weights = X, Y, weights
-        self.shape, self.dtype = X.shape, X.dtype
+        self.shape, self.n_rows, self.dtype = X.shape, X.shape[0], X.dtype
         self.weight = float(X.shape[0] if weights is None else weights.sum())
 
     def learn(
