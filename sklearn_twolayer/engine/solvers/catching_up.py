@@ -10,8 +10,9 @@ where the rates, in the same units, are those of the steps that it has missed. S
 up when its column is next visited, and all do now and then, which gives the numbers of steps on all
 columns. Two things are not theirs to the last digit:
 
-- a penalty's gradient follows the weight on its way, and is taken here as it was at the last visit;
-  it never takes more than the weight itself, which would overshoot zero;
+- a penalty's gradient follows the weight on its way. Here moments move it first, which takes them
+  few steps, and then the penalty shrinks it, exponentially, divided by the root of v at its last
+  visit; a weight that has met no gradient yet loses a rate in each step, as Adam has it;
 - epsilon is set against the root of v as it is at the end of the absence.
 
 Columns are centred through the bias (`SparseInputs`), and then every weight has a gradient in every

@@ -225,6 +225,19 @@ def test_a_run_that_goes_on_is_one_run():
     assert_allclose(second.theta, both.theta, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("max_iter", [1, 3])
+def test_weights_to_begin_with_stay_as_they_are(max_iter):
+    """The solver keeps no copy of them, as it does not change them."""
+    F = objective(alpha=1.0)
+    theta, kept = start(F), start(F)
+    monitor = Monitor(0.0, 10**6)
+    settings = Settings(**{**vars(ADAM), "max_iter": max_iter})
+    found = SOLVERS["adam"].solve(F, theta, settings, monitor, RandomState(5), None)
+    assert_array_equal(theta, kept)
+    assert not np.shares_memory(found.theta, theta)
+    assert F.value(found.theta) < F.value(theta)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_steps_keep_the_dtype(dtype):
     found, losses = solved(objective(1.0, standardized=True, dtype=dtype), epsilon=1e-8)
