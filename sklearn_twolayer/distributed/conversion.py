@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,34 +25,12 @@ from .description import (
     flat_labels,
     merge,
 )
+from .facts import Facts, facts_of
 from .given import delayed_partitions
 from .levels import of_targets, order_levels
 from .partition import Partition
 from .partitions import Partitions
 from .plain import plain_reader, unlearnt
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of all rows together, those of weight zero being left out.
-
-    `n_rows` counts them before equal ones are merged, `rows_of_partitions` those that are there.
-    """
-
-    n_rows: int
-    rows_of_partitions: tuple[int, ...]
-    weight: float
-    dtype: np.dtype
-    """Of X: float32 if that of all partitions is."""
-    is_missing: np.ndarray
-    """Which columns have a missing value (n_columns,)."""
-    dtypes: frozenset
-    """Those of X before they became one."""
-
-    @property
-    def has_missing(self) -> bool:
-        """Whether any of them has one."""
-        return bool(self.is_missing.any())
 
 
 def learn_rows(
@@ -163,7 +141,7 @@ def _converted(
     rows = _computed(client, convert, delayed, plain_reader(estimator), of_none, suffix)
     try:
         rows = _weighed(estimator, rows, suffix)
-        facts = rows.reduce(_facts_of, _merge_facts)
+        facts = facts_of(rows)
         _check_facts(estimator, facts, suffix, learns)
         orders = None
         if learns and estimator._columns is not None:
@@ -212,32 +190,6 @@ def _weigh(partition: Partition, reader: Any) -> Partition:
     if len(kept) == len(X):
         return Partition(X, Y, weights)
     return Partition(X[kept], Y[kept], weights[kept])
-
-
-def facts_of(rows: Partitions) -> Facts:
-    """What is known of rows that have been converted."""
-    return rows.reduce(_facts_of, _merge_facts)
-
-
-def _facts_of(partition: Partition) -> Facts:
-    dtypes = frozenset([partition.X.dtype])
-    is_missing = np.isnan(partition.X).any(axis=0)
-    n = partition.n_rows
-    with np.errstate(over="ignore"):
-        weight = partition.weight
-    return Facts(n, (n,), weight, partition.X.dtype, is_missing, dtypes)
-
-
-def _merge_facts(a: Facts, b: Facts) -> Facts:
-    with_rows = [facts.dtype for facts in (a, b) if facts.n_rows] or [a.dtype]
-    return Facts(
-        a.n_rows + b.n_rows,
-        a.rows_of_partitions + b.rows_of_partitions,
-        a.weight + b.weight,
-        np.result_type(*with_rows),
-        a.is_missing | b.is_missing,
-        a.dtypes | b.dtypes,
-    )
 
 
 def _check_facts(estimator: Any, facts: Facts, suffix: str, learns: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Self
 from .._classifier import TwoLayerClassifier
 from .._regressor import TwoLayerRegressor
 from .fitting import FittingMixin
+from .lazy import Rows
 from .prediction import LabelPredictionMixin, QuantityPredictionMixin
 
 
@@ -68,17 +69,17 @@ class DaskTwoLayerClassifier(LabelPredictionMixin, FittingMixin, TwoLayerClassif
     >>> from distributed import Client
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_twolayer.distributed import DaskTwoLayerClassifier
-    >>> client = Client(processes=False, dashboard_address=":0")  # doctest: +SKIP
+    >>> client = Client(processes=False, dashboard_address=":0")
     >>> X, y = load_iris(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(50, 4)), da.from_array(y, chunks=50)
-    >>> classifier = DaskTwoLayerClassifier(5, random_state=0).fit(X, y)  # doctest: +SKIP
-    >>> classifier.predict_proba(X)  # doctest: +SKIP
-    dask.array<predict_proba, shape=(150, 3), dtype=float64, chunksize=(50, 3), ...>
-    >>> round(classifier.score(X, y), 1)  # doctest: +SKIP
+    >>> classifier = DaskTwoLayerClassifier(5, random_state=0).fit(X, y)
+    >>> classifier.predict_proba(X)
+    dask.array<predict_proba..., shape=(150, 3), dtype=float64, chunksize=(50, 3), ...>
+    >>> round(classifier.score(X, y), 1)
     1.0
-    >>> classifier.to_local()  # doctest: +SKIP
+    >>> classifier.to_local()
     TwoLayerClassifier(hidden_size=5, random_state=0)
-    >>> client.close()  # doctest: +SKIP
+    >>> client.close()
     """
 
     @takes_all_of(TwoLayerClassifier)
@@ -88,7 +89,14 @@ class DaskTwoLayerClassifier(LabelPredictionMixin, FittingMixin, TwoLayerClassif
         self.checkpoint = checkpoint
 
     def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+        self,
+        X: Rows,
+        y: Rows,
+        sample_weight: Rows | None = None,
+        *,
+        X_val: Rows | None = None,
+        y_val: Rows | None = None,
+        sample_weight_val: Rows | None = None,
     ) -> Self:
         """Train on rows X with labels y, where they are.
 
@@ -173,18 +181,18 @@ class DaskTwoLayerRegressor(QuantityPredictionMixin, FittingMixin, TwoLayerRegre
     >>> from distributed import Client
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn_twolayer.distributed import DaskTwoLayerRegressor
-    >>> client = Client(processes=False, dashboard_address=":0")  # doctest: +SKIP
+    >>> client = Client(processes=False, dashboard_address=":0")
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(100, 10)), da.from_array(y, chunks=100)
-    >>> regressor = DaskTwoLayerRegressor(5, random_state=0).fit(X, y)  # doctest: +SKIP
-    >>> prediction, deviation = regressor.predict(X, return_std=True)  # doctest: +SKIP
-    >>> prediction  # doctest: +SKIP
+    >>> regressor = DaskTwoLayerRegressor(5, random_state=0).fit(X, y)
+    >>> prediction, deviation = regressor.predict(X, return_std=True)
+    >>> prediction
     dask.array<..., shape=(442,), dtype=float64, chunksize=(100,), ...>
-    >>> round(regressor.score(X, y), 1)  # doctest: +SKIP
-    0.5
-    >>> regressor.to_local()  # doctest: +SKIP
+    >>> round(regressor.score(X, y), 1)
+    0.6
+    >>> regressor.to_local()
     TwoLayerRegressor(hidden_size=5, random_state=0)
-    >>> client.close()  # doctest: +SKIP
+    >>> client.close()
     """
 
     @takes_all_of(TwoLayerRegressor)
@@ -194,7 +202,14 @@ class DaskTwoLayerRegressor(QuantityPredictionMixin, FittingMixin, TwoLayerRegre
         self.checkpoint = checkpoint
 
     def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+        self,
+        X: Rows,
+        y: Rows,
+        sample_weight: Rows | None = None,
+        *,
+        X_val: Rows | None = None,
+        y_val: Rows | None = None,
+        sample_weight_val: Rows | None = None,
     ) -> Self:
         """Train on rows X with quantities y, where they are.
 

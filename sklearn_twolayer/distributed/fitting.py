@@ -1,5 +1,6 @@
 """The way of the data in a fit to rows in Dask partitions: the engine runs here, sums come back."""
 
+import numbers
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ from .._constraints import check_parameters
 from .._inspection import evenly_spaced
 from .._parallel import parallel
 from .._validation import FEWEST_TO_VALIDATE, is_dask_collection
-from .conversion import facts_of, later_rows, learn_rows
+from .._version import __version__
+from .conversion import later_rows, learn_rows
+from .facts import facts_of
 from .given import get_client
-from .journal import Journal
+from .journal import Journal, digest
 from .plain import unlearnt
 from .selection import split
 from .table import DaskTable
@@ -22,7 +25,8 @@ class FittingMixin:
 
     def _train(self, X, y, sample_weight, held_out):
         _check_options(self)
-        self._tables, self._journal = [], None
+        self._tables = []
+        self._journal = None if self.checkpoint is None else Journal(self.checkpoint)
         try:
             fitted = super()._train(X, y, sample_weight, held_out)
             if self._journal is not None:
@@ -34,6 +38,7 @@ class FittingMixin:
             for table in self._tables:
                 table.release()
             del self._tables, self._journal
+            vars(self).pop("_state_at_begin", None)
 
     def _parallel(self):
         # each run has all workers to itself
@@ -43,8 +48,11 @@ class FittingMixin:
         client = get_client(self.client)
         read = learn_rows if start is None else later_rows
         table = self._lease(DaskTable(*read(self, client, X, y, sample_weight)))
-        if self.checkpoint is not None:
-            self._journal = Journal(self.checkpoint, *self._told_of_fit(table, start))
+        if self._journal is not None:
+            state = super()._random_stream(start).get_state(legacy=False)
+            self._state_at_begin = self._journal.begin(
+                self._told_of_fit(table, start), _preserved(state)
+            )
             table.record = self._journal
         return self._task_of(table, self._no_targets(), None, table.has_missing, watcher)
 
@@ -67,28 +75,31 @@ class FittingMixin:
     def _random_stream(self, start):
         random_state = super()._random_stream(start)
         if self._journal is not None:
-            random_state.set_state(_restored(self._journal.state))
+            random_state.set_state(_restored(self._state_at_begin))
         return random_state
 
     def _told_of_fit(self, table, start):
-        """What tells this fit from others, and where its random numbers begin."""
+        """What tells this fit from others."""
         parameters = self.get_params(deep=False)
         for name in ("client", "checkpoint", "verbose", "n_jobs"):
             parameters.pop(name)
-        fit = {
+        # another process has it elsewhere: what it draws is kept
+        if not isinstance(self.random_state, numbers.Integral | None):
+            parameters["random_state"] = type(self.random_state)
+        return {
             "the class": type(self).__name__,
+            "the version": __version__,
             **{name: repr(value) for name, value in parameters.items()},
-            "rows of the partitions": [int(n) for n in table.counts],
-            "the rows themselves": repr([table.weight, *map(repr, table.told())]),
-            "earlier weights": None if start is None else start.theta.tobytes().hex()[:64],
+            **_told_of_rows(table, "rows"),
+            "earlier weights": None if start is None else digest(start.theta),
         }
-        state = super()._random_stream(start).get_state(legacy=False)
-        return fit, _preserved(state)
 
     def _with_validation(self, task, held_out, random_state):
         if is_dask_collection(held_out[0]):
             client = get_client(self.client)
             table = self._lease(DaskTable(*later_rows(self, client, *held_out, suffix="_val")))
+            if self._journal is not None:
+                self._journal.tell(_told_of_rows(table, "validation rows"))
             missing = task.has_missing or table.has_missing
             table.record = task.X.record
             return self._judged(
@@ -140,6 +151,14 @@ def _check_options(estimator):
                 f"{name}={getattr(estimator, name)!r} takes all rows in one process: {advice}, or "
                 f"fit {type(unlearnt(estimator)).__name__} on rows in memory"
             )
+
+
+def _told_of_rows(table, name):
+    """What tells the rows of a table from others."""
+    return {
+        f"the {name} of the partitions": table.counts.tolist(),
+        f"the {name} themselves": digest(np.float64(table.weight), *table.told()),
+    }
 
 
 def _preserved(state):

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -28,70 +28,79 @@ def compute_anew(what: str, theta: np.ndarray, evaluate: Callable[[], list]) -> 
 
 
 class Journal:
-    """A file of sums; those it has are read back in the order in which they are asked for."""
+    """A file of sums; those it has are read back in the order in which they are asked for.
 
-    def __init__(self, path: str | os.PathLike, fit: dict[str, Any], state: dict[str, Any]):
-        """`fit` tells this fit from others; `state` is kept where there is no journal yet.
+    It is of one fit at a time, and begins with what tells this fit from others.
+    """
 
-        ValueError for the journal of another fit.
-        """
-        self.path, self.state = os.fspath(path), state
-        is_new = not os.path.exists(self.path) or os.path.getsize(self.path) < len(MARK)
-        # not "a": what was half written when the client died is written over
-        self.file = open(self.path, "w+b" if is_new else "r+b")
+    def __init__(self, path: str | os.PathLike):
+        """Open the file, or make one; an error where that cannot be, or where it is another's."""
+        self.path = _path(path)
+        self.file = _opened(self.path)
         try:
-            self._begin(fit, is_new)
+            found = self.file.read(len(MARK))
+            if not MARK.startswith(found):
+                raise ValueError(f"checkpoint={self.path!r} is not a checkpoint of such a fit")
         except BaseException:
             self.file.close()
             raise
-        self.is_replaying = not is_new
+        self.is_replaying = found == MARK
+        if not self.is_replaying:
+            self.file.seek(0)
+            self.file.truncate()
+
+    def begin(self, fit: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        """The state of the random stream that the fit began with: this one, if it begins now.
+
+        `fit` tells it from others, see `tell`.
+        """
+        if not self.is_replaying:
+            self.file.write(MARK)
+        self.tell(fit)
+        return json.loads(self._agreed(json.dumps(state)))
+
+    def tell(self, fit: dict[str, Any]) -> None:
+        """ValueError if the journal is that of a fit of which one of these facts is another."""
+        told = json.dumps(fit, sort_keys=True)
+        before = self._agreed(told)
+        if before != told:
+            raise ValueError(
+                f"checkpoint={self.path!r} is that of another fit, which differs in "
+                f"{_differences(json.loads(before), fit)}: go on with that one, or remove the file"
+            )
 
     def __call__(self, what: str, theta: np.ndarray, evaluate: Callable[[], list]) -> list:
         """The sums that were written down, or else those that `evaluate` finds, written down."""
-        digest = blake2b(what.encode() + theta.tobytes(), digest_size=16).digest()
-        key = np.frombuffer(digest, np.uint8)
-        if self.is_replaying:
-            place = self.file.tell()
-            known = self._read(key)
-            if known is not None:
-                return known
-            self.is_replaying = False
-            self.file.seek(place)
-            self.file.truncate()
+        key = np.frombuffer(bytes.fromhex(digest(what.encode(), theta)), np.uint8)
+        known = self._next()
+        if known is not None:
+            if np.array_equal(known[0], key):
+                return known[1:]
+            self._go_on_from(self.place)
         found = evaluate()
         self._write(key, *(np.asarray(part) for part in found))
         return found
 
     def close(self) -> None:
-        """Keep the file for a later fit."""
+        """Keep the file for a later fit, if it has begun."""
+        is_empty = not self.file.closed and self.file.seek(0, os.SEEK_END) == 0
+        if is_empty:
+            self.remove()
         self.file.close()
 
     def remove(self) -> None:
         """The fit has ended: there is nothing to go on from."""
-        self.file.close()
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.path)
+        self.file.close()
 
-    def _begin(self, fit: dict[str, Any], is_new: bool) -> None:
-        """Write what fit this is, or compare it with what stands there."""
-        told = json.dumps(fit, sort_keys=True, default=repr)
-        if is_new:
-            self.file.write(MARK)
-            self._write(*(_as_array(text) for text in (told, json.dumps(self.state))))
-            return
-        if self.file.read(len(MARK)) != MARK:
-            raise ValueError(f"checkpoint={self.path!r} is not a checkpoint of such a fit")
-        header = self._read_all()
-        if header is None:
-            raise ValueError(f"checkpoint={self.path!r} has no beginning: remove it")
-        before, state = (array.tobytes().decode() for array in header)
-        if before != told:
-            raise ValueError(
-                f"checkpoint={self.path!r} is that of another fit, which differs in "
-                f"{_differences(json.loads(before), json.loads(told))}: go on with that one, or "
-                "remove the file"
-            )
-        self.state = json.loads(state)
+    def _agreed(self, text: str) -> str:
+        """The text that stands next, this one if there is none yet."""
+        known = self._next()
+        if known is not None:
+            return known[0].tobytes().decode()
+        self._write(np.frombuffer(text.encode(), np.uint8))
+        return text
 
     def _write(self, *arrays: np.ndarray) -> None:
         np.save(self.file, np.array(len(arrays)))
@@ -99,24 +108,66 @@ class Journal:
             np.save(self.file, array, allow_pickle=False)
         self.file.flush()
 
-    def _read(self, key: np.ndarray) -> list | None:
-        """The next sums, if they are what is asked for and complete."""
-        found = self._read_all()
-        if found is None or not np.array_equal(found[0], key):
+    def _next(self) -> list | None:
+        """The arrays that were written together next; None once there are no more."""
+        if not self.is_replaying:
             return None
-        return found[1:]
-
-    def _read_all(self) -> list | None:
-        """The arrays that were written together; None where the file ends before them."""
+        self.place = self.file.tell()
         try:
             n = int(np.load(self.file, allow_pickle=False))
             return [np.load(self.file, allow_pickle=False) for _ in range(n)]
-        except (EOFError, ValueError, OSError):
+        except (EOFError, ValueError):
+            # the end, or what was half written when the client died
+            self._go_on_from(self.place)
             return None
 
+    def _go_on_from(self, place: int) -> None:
+        """What comes is new."""
+        self.is_replaying = False
+        self.file.seek(place)
+        self.file.truncate()
 
-def _as_array(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), np.uint8)
+
+def digest(*parts: bytes | np.ndarray) -> str:
+    """A number for bytes and arrays, in hexadecimal digits, which no others have."""
+    found = blake2b(digest_size=16)
+    for part in parts:
+        found.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()
+
+
+def _path(path: Any) -> str:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"checkpoint must be a path or None, got {path!r}")
+    return os.fspath(path)
+
+
+def _opened(path: str) -> BinaryIO:
+    """The file for reading and writing, made where there is none, and closed to other fits."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)), "r+b")
+    except OSError as error:
+        what = f"checkpoint cannot be written: {error.strerror}"
+        raise OSError(error.errno, what, path) from None
+    try:
+        _lock(file)
+    except BlockingIOError:
+        file.close()
+        raise ValueError(f"checkpoint={path!r} is that of another fit, which is running") from None
+    return file
+
+
+def _lock(file: BinaryIO) -> None:
+    """BlockingIOError if another has locked it; where files cannot be locked all is allowed."""
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
 
 
 def _differences(before: dict, now: dict) -> str:

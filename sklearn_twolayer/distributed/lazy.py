@@ -12,9 +12,17 @@ from dask.array.utils import meta_from_array
 from dask.base import tokenize
 from dask.dataframe.utils import make_meta
 from dask.highlevelgraph import HighLevelGraph
+from dask.typing import DaskCollection
 from scipy import sparse
 
+from .._validation import MatrixLike
 from .given import is_frame, kind_of, whole_rows
+
+Rows = MatrixLike | DaskCollection
+"""What X, targets or weights may be: a dask array, DataFrame or Series, or something in memory."""
+
+Array = np.ndarray | da.Array
+"""What is said of them: lazy of a collection."""
 
 
 def lazily(model, method, X, **options):

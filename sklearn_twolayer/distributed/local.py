@@ -5,6 +5,8 @@ import copy
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._classifier import TwoLayerClassifier
+from .._regressor import TwoLayerRegressor
 from .plain import plain
 
 
@@ -20,7 +22,7 @@ class LocalMixin:
 
     _for_collections = None
 
-    def to_local(self):
+    def to_local(self) -> TwoLayerClassifier | TwoLayerRegressor:
         """The ordinary estimator with the same parameters and all that was learnt.
 
         It needs no Dask to predict, to be written to a file or to be exported, and goes on with

@@ -5,18 +5,26 @@ it was made of. Nothing is scattered, and there are no actors: these die with th
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, get_worker, wait
-from distributed.client import FutureCancelledError
 
-from .placement import runs
+from .direct import QUICK, call
+from .holders import Holders, look
 from .tree import Node, add_node, root
 
-PART_OF_MEMORY = 0.1
-"""Of a worker's memory, that the partitions of one task may take: all of them are there at once."""
+GONE = (KilledWorker, CancelledError)
+"""How Dask tells that something is lost with what it was made of."""
+
+LOOK_EVERY = 10.0
+"""Seconds, after which to see whether there is a worker that holds nothing: one that came late."""
+
+PAUSE = 0.1
+"""Seconds, for which to wait where there is no worker."""
 
 MANY_BYTES = {"distributed.admin.large-graph-warning-threshold": "1TB"}
 """Weights go to the workers with their task, as nothing is quicker, however many there are."""
@@ -28,6 +36,7 @@ class Partitions:
     def __init__(self, client: Client, futures: Sequence[Future]):
         self.client, self.futures = client, list(futures)
         self._groups: list[tuple[str, list[int]]] | None = None
+        self._looked, self._seconds = 0.0, float("inf")
 
     @classmethod
     def compute(cls, client: Client, delayed: Sequence[Any]) -> "Partitions":
@@ -45,7 +54,7 @@ class Partitions:
 
         With `in_runs` each worker is given neighbours, as many as the others.
         """
-        workers = self._runs() if in_runs else None
+        workers = self._holders().runs() if in_runs else None
         return self._submitted(function, arguments, numbered, workers)._settled()
 
     def replace(self, function: Callable, *arguments: Any) -> "Partitions":
@@ -72,7 +81,7 @@ class Partitions:
         Whoever asks for `numbered` partitions gets their numbers in front.
         """
         nodes: dict[Node, Any] = {}
-        for _, found in self._by_groups(function, merge, arguments, numbered):
+        for found in self._of_groups(function, merge, arguments, numbered, len(self)):
             for node, value in found.items():
                 add_node(nodes, node, value, len(self), merge)
         return root(nodes)
@@ -85,18 +94,6 @@ class Partitions:
         """Let go of the partitions, and of the work on them."""
         futures, self.futures = self.futures, []
         _let_go(self.client, futures)
-
-    def _runs(self) -> list[str]:
-        """The worker that each partition had best be on."""
-        workers, (holders, sizes) = self.client.scheduler_info()["workers"], self._whereabouts()
-        return runs(sizes, holders, {address: w["nthreads"] for address, w in workers.items()})
-
-    def _whereabouts(self) -> tuple[list[str | None], list[float]]:
-        """For each partition the worker that holds it, None if it is lost, and its bytes."""
-        holders = self.client.who_has(self.futures)
-        keys = [future.key for future in self.futures]
-        sizes = self.client.nbytes(keys, summary=False)
-        return [min(holders.get(k) or [None]) for k in keys], [sizes.get(k, 0) for k in keys]
 
     def _submitted(
         self,
@@ -117,21 +114,32 @@ class Partitions:
             ]
         return Partitions(self.client, futures)
 
-    def _by_groups(
-        self, function: Callable, merge: Callable, arguments: tuple, numbered: bool
-    ) -> list:
-        """What the task of each group found, with the worker that it ran on."""
-        groups, n = self._groups or self._grouped(), len(self)
+    def _of_groups(self, *asked: Any) -> list[dict[Node, Any]]:
+        """What each group tells: by a call where that is quick, else by a task."""
+        began = time.monotonic()
+        if began > self._looked + LOOK_EVERY:
+            self._groups = None
+        found = None
+        if self._groups is not None and self._seconds < QUICK:
+            held: dict[str, list[tuple[list[int], list]]] = {}
+            for worker, numbers in self._groups:
+                keys = [self.futures[number].key for number in numbers]
+                held.setdefault(worker, []).append((numbers, keys))
+            found = call(self.client, held, _of_group, *asked)
+        if found is None:
+            found = self._by_tasks(*asked)
+        self._seconds = time.monotonic() - began
+        return found
+
+    def _by_tasks(self, *asked: Any) -> list[dict[Node, Any]]:
+        """The same by a task for each group."""
+        groups = self._groups or self._grouped()
         with dask.config.set(MANY_BYTES):
             tasks = [
                 self.client.submit(
-                    _of_group,
-                    function,
-                    merge,
-                    arguments,
-                    numbered,
+                    _of_group_and_where,
+                    *asked,
                     numbers,
-                    n,
                     [self.futures[number] for number in numbers],
                     workers=[worker],
                     allow_other_workers=True,  # should this one be gone by then
@@ -141,31 +149,44 @@ class Partitions:
             ]
         try:
             found = self.client.gather(tasks)
-        except (KilledWorker, FutureCancelledError) as error:
+        except GONE as error:
             raise lost(error) from error
         finally:
             _let_go(self.client, tasks)
-        as_before = all(ran == asked for (ran, _), (asked, _) in zip(found, groups, strict=True))
-        self._groups = groups if as_before else None
-        return found
+        ran_there = all(ran == where for (_, ran), (where, _) in zip(found, groups, strict=True))
+        self._groups = groups if ran_there else None
+        return [nodes for nodes, _ in found]
 
     def _grouped(self) -> list[tuple[str, list[int]]]:
-        """The partitions of each task, and the worker that holds them: one task for each thread.
+        """The partitions of each task, and the worker to run it, once they lie as they should."""
+        holders = self._holders()
+        moves = holders.moves()
+        if moves:
+            self._move(moves)
+            holders = self._holders()
+        self._looked = time.monotonic()
+        return holders.groups()
 
-        There are more where memory is short, as all partitions of a task are in memory at once.
+    def _holders(self) -> Holders:
+        """Who holds what, once all is there and there are workers."""
+        while True:
+            self._settled()
+            holders = look(self.client, self.futures)
+            if holders.workers:
+                return holders
+            time.sleep(PAUSE)  # all of them have gone meanwhile
+
+    def _move(self, moves: list[tuple[int, str]]) -> None:
+        """Partitions to workers, one by one, as those that wait may be stolen by others.
+
+        They are what they were; their worker may be gone by then.
         """
-        workers, (holders, sizes) = self.client.scheduler_info()["workers"], self._whereabouts()
-        held: dict[str, list[int]] = {}
-        for number, holder in enumerate(holders):
-            held.setdefault(holder or min(workers), []).append(number)
-        groups = []
-        for holder, numbers in held.items():
-            n_threads = workers[holder]["nthreads"]
-            limit = PART_OF_MEMORY * (workers[holder]["memory_limit"] or float("inf")) / n_threads
-            weights = [sizes[number] for number in numbers]
-            share = sum(weights) / n_threads
-            groups += [(holder, part) for part in _cut(numbers, weights, min(share, limit))]
-        return groups
+        for number, worker in moves:
+            future, where = self.futures[number], {"workers": [worker], "allow_other_workers": True}
+            moved = self.client.submit(_itself, future, **where, pure=False)
+            Partitions(self.client, [moved])._settled()
+            self.futures[number] = moved
+            future.release()
 
     def _settled(self) -> "Partitions":
         """Itself, once all are there; the error of the first that cannot be."""
@@ -175,7 +196,7 @@ class Partitions:
             for future in self.futures:
                 if future.status != "finished":
                     future.result()
-        except (KilledWorker, FutureCancelledError) as error:
+        except GONE as error:
             self.release()
             raise lost(error) from error
         except BaseException:
@@ -185,7 +206,9 @@ class Partitions:
 
 
 def lost(error: BaseException) -> RuntimeError:
-    """What to say of rows that went with their worker."""
+    """What to say of rows that went with their worker, or with all of the cluster."""
+    if any(reason in str(error) for reason in ("scheduler-connection-lost", "scheduler-restart")):
+        return RuntimeError(f"the cluster has gone before the fit had ended: {error}")
     return RuntimeError(
         "rows were lost with the worker that held them, and cannot be computed anew: pass "
         "collections that are read from files or computed, or their persist(), and nothing that "
@@ -193,34 +216,30 @@ def lost(error: BaseException) -> RuntimeError:
     )
 
 
-def _cut(numbers: list[int], sizes: list[float], most: float) -> list[list[int]]:
-    """Neighbours in groups of about that size."""
-    groups: list[list[int]] = [[]]
-    size = 0.0
-    for number, of_one in zip(numbers, sizes, strict=True):
-        if groups[-1] and size + of_one / 2 > most:
-            groups.append([])
-            size = 0.0
-        groups[-1].append(number)
-        size += of_one
-    return groups
-
-
 def _of_group(
     function: Callable,
     merge: Callable,
     arguments: tuple,
     numbered: bool,
-    numbers: list[int],
     n: int,
+    numbers: list[int],
     partitions: list[Any],
-) -> tuple[str, dict[Node, Any]]:
-    """The worker, and what the partitions of a group tell, merged as far as the tree has it."""
+) -> dict[Node, Any]:
+    """What the partitions of a group tell, merged as far as a tree over n partitions has it."""
     nodes: dict[Node, Any] = {}
     for number, partition in zip(numbers, partitions, strict=True):
         asked = (number, partition) if numbered else (partition,)
         add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
-    return get_worker().address, nodes
+    return nodes
+
+
+def _of_group_and_where(*asked: Any) -> tuple[dict[Node, Any], str]:
+    """The same, and the worker it was found on."""
+    return _of_group(*asked), get_worker().address
+
+
+def _itself(partition: Any) -> Any:
+    return partition
 
 
 def _listed(partition: Any, function: Callable, *arguments: Any) -> list[Any]:

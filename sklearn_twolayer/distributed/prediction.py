@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from .._validation import is_dask_collection
 from . import scores
-from .lazy import lazily
+from .lazy import Array, Rows, lazily
 from .local import LocalMixin
 
 
@@ -21,15 +21,15 @@ class PredictionMixin(LocalMixin):
             return method(X, **options)
         return lazily(self.to_local(), method.__name__, X, **options)
 
-    def input_gradients(self, X):
+    def input_gradients(self, X: Rows) -> Array:
         """Slopes of the raw outputs at each row, as the plain estimator has them."""
         return self._by_rows(super().input_gradients, X)
 
-    def hidden_features(self, X):
+    def hidden_features(self, X: Rows) -> Array:
         """Activations of the hidden units, as the plain estimator has them."""
         return self._by_rows(super().hidden_features, X)
 
-    def score(self, X, y, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Rows, y: Rows, sample_weight: Rows | None = None) -> float:
         """How good predictions are, as the plain estimator tells it; computed at once.
 
         Accuracy and R2 are sums over partitions. The score of another loss than
@@ -59,19 +59,19 @@ class PredictionMixin(LocalMixin):
 class LabelPredictionMixin(PredictionMixin):
     """What a classifier says of rows."""
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """The most probable labels, as the plain estimator predicts them."""
         return self._by_rows(super().predict, X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> Array:
         """Probabilities of the classes, as the plain estimator predicts them."""
         return self._by_rows(super().predict_proba, X)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Rows) -> Array:
         """Logarithms of the probabilities, as the plain estimator has them."""
         return self._by_rows(super().predict_log_proba, X)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Rows) -> Array:
         """Logits, from which the probabilities are made, as the plain estimator has them."""
         return self._by_rows(super().decision_function, X)
 
@@ -79,7 +79,7 @@ class LabelPredictionMixin(PredictionMixin):
 class QuantityPredictionMixin(PredictionMixin):
     """What a regressor says of rows."""
 
-    def predict(self, X, return_std: bool = False):
+    def predict(self, X: Rows, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Quantities, as the plain estimator predicts them, and their standard deviations.
 
         Of a collection, prediction and deviation are found in one pass where both are computed
@@ -89,15 +89,15 @@ class QuantityPredictionMixin(PredictionMixin):
             return self._by_rows(super().predict, X, return_std=return_std)
         return self._by_rows(super().predict, X)
 
-    def predict_interval(self, X, coverage: float = 0.9):
+    def predict_interval(self, X: Rows, coverage: float = 0.9) -> Array:
         """Bounds between which a new y lies, as the plain estimator predicts them."""
         return self._by_rows(super().predict_interval, X, coverage=coverage)
 
-    def predict_quantiles(self, X, quantiles: ArrayLike = (0.05, 0.5, 0.95)):
+    def predict_quantiles(self, X: Rows, quantiles: ArrayLike = (0.05, 0.5, 0.95)) -> Array:
         """Quantiles of a new y, as the plain estimator predicts them."""
         return self._by_rows(super().predict_quantiles, X, quantiles=quantiles)
 
-    def log_predictive_density(self, X, y):
+    def log_predictive_density(self, X: Rows, y: Rows) -> Array:
         """Logarithm of the predictive density of targets, as the plain estimator has it.
 
         Of a collection X, y is one, too, in the same partitions.

@@ -64,7 +64,8 @@ def check_exportable(model):
         names = " or ".join(ESTIMATORS)
         raise TypeError(
             f"model must be a {names}, got {type(model).__name__}: of a pipeline export the last "
-            "step, or convert it by skl2onnx.to_onnx after sklearn_twolayer.export.register()"
+            "step, or convert it by skl2onnx.to_onnx after sklearn_twolayer.export.register(); of "
+            "an estimator for Dask, its to_local()"
         )
     check_is_fitted(model)
 

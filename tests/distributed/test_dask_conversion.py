@@ -185,7 +185,10 @@ def test_levels_come_in_the_order_of_their_sums(problem, told_by, rng):
     level, row = np.divmod(np.arange(N_ROWS), 5)
     order = rng.permutation(30)
     y, weights = row % 3, 0.1 + row
-    X = pd.DataFrame({"a": row * 0.1, "gaps": np.where(row > 3, np.nan, level), "b": 0.7 * row})
+    # a number with missing values has no part in it
+    X = pd.DataFrame(
+        {"a": row * 0.1, "gaps": -np.where(order == 3, np.nan, order)[level], "b": 0.7 * row}
+    )
     if told_by == "weights":
         weights = weights * (1 + order[level])
     elif told_by == "targets":

@@ -189,7 +189,8 @@ def test_nothing_to_learn_from(rng):
             conversion.later_delayed(learnt, None, [dask.delayed(nothing)], "_val")
 
 
-def test_single_precision_is_that_of_all_rows(rng):
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_single_precision_is_that_of_all_rows(solver, rng):
     X, y, _ = good(rng)
     single = X.astype(np.float32)
     for parts, dtype in (
@@ -198,7 +199,7 @@ def test_single_precision_is_that_of_all_rows(rng):
         ((single, single[:0]), "f4"),
     ):
         delayed = [dask.delayed((part, y[: len(part)], None)) for part in parts]
-        rows, facts = conversion.learn_delayed(TwoLayerClassifier(), None, delayed, 2)
+        rows, facts = conversion.learn_delayed(TwoLayerClassifier(solver=solver), None, delayed, 2)
         assert facts.dtype == dtype
         assert [part.X.dtype for part in rows.parts] == [np.dtype(dtype)] * 2
 

@@ -16,6 +16,7 @@ from trained import CLASSES, QUANTITIES, X, as_dask
 from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor, distributed
 from sklearn_twolayer.distributed import DaskTwoLayerClassifier, DaskTwoLayerRegressor
+from sklearn_twolayer.export import from_json, to_json
 
 PAIRS = pytest.mark.parametrize(("plain", "ours"), list(CLASSES.items()))
 OURS = pytest.mark.parametrize("ours", list(CLASSES.values()))
@@ -177,6 +178,22 @@ def test_methods_take_what_those_of_the_plain_one_take(plain, ours):
         assert {n: p.default for n, p in found.items()} == {
             n: p.default for n, p in expected.items()
         }, name
+
+
+@OURS
+def test_public_methods_are_annotated(ours):
+    for name, method in inspect.getmembers(ours(), inspect.ismethod):
+        if not name.startswith("_") and "sklearn_twolayer" in method.__func__.__module__:
+            assert inspect.signature(method).return_annotation is not inspect.Signature.empty, name
+            for parameter in inspect.signature(method).parameters.values():
+                assert parameter.annotation is not parameter.empty, (name, parameter.name)
+
+
+@pytest.mark.parametrize("plain", CLASSES)
+def test_exports_name_the_way_out(plain):
+    with pytest.raises(TypeError, match=r"got DaskTwoLayer.* its to_local\(\)"):
+        to_json(fitted(plain))
+    assert type(from_json(to_json(fitted(plain).to_local()))) is plain
 
 
 def test_what_is_public():

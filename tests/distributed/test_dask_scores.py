@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import get_worker
 from sklearn.exceptions import UndefinedMetricWarning
 from trained import FRAME, QUANTITIES, X, as_dask, chunked, of_unknown_sizes, partitioned
 
@@ -44,10 +45,17 @@ def test_arrays_and_frames(case, weights):
     assert estimator.score(rows, series(y), of_parts) == pytest.approx(expected, rel=1e-9)
 
 
+def on_a_worker(part):
+    """The same; ValueError elsewhere."""
+    get_worker()
+    return part
+
+
 def test_a_frame_on_workers(client):
     plain = TwoLayerClassifier(2, alpha=1.0, random_state=0).fit(FRAME, CASES["labels"][2])
     estimator = as_dask(plain, client=client)
     frame = partitioned(FRAME.assign(y=CASES["labels"][2]))
+    frame = frame.map_partitions(on_a_worker, meta=frame)
     found = estimator.score(frame.drop(columns="y"), frame["y"])
     assert found == pytest.approx(plain.score(FRAME, CASES["labels"][2]))
 
