@@ -1,16 +1,10 @@
 """What fits leave in the memory of workers, and tables that are larger than all of it together."""
 
-import os
-import shutil
-import threading
-import time
-
 import numpy as np
 import pytest
-from mortal import SOLVERS, graphs, is_as_before, mortal_cluster
-from sklearn.datasets import make_classification
+from mortal import SOLVERS, graphs, is_as_before
 
-from sklearn_twolayer.distributed import DaskTwoLayerClassifier, DaskTwoLayerRegressor
+from sklearn_twolayer.distributed import DaskTwoLayerRegressor
 
 psutil = pytest.importorskip("psutil")
 pytestmark = [
