@@ -117,9 +117,8 @@ def _going_on(task: Task, n_rows: int, start: Continuation, streaming: bool) -> 
 
 def _table(task: Task) -> Table:
     """What the recipe goes by."""
-    X = task.X
-    numbers = np.full(X.shape[1], True) if task.n_levels is None else task.n_levels == NUMBER
-    n_columns = X.shape[1]
+    X, n_columns = task.X, task.X.shape[1]
+    numbers = np.full(n_columns, True) if task.n_levels is None else task.n_levels == NUMBER
     if task.n_levels is not None or task.has_missing:
         encoding = _encoding(task, replace(task.settings, encoding="linear"), None)
         n_columns = n_columns if encoding is None else int(encoding.sizes.sum())

@@ -213,9 +213,7 @@ def _wide_kinds(asked: Settings, table: Table) -> list[Kind]:
 def is_wide(asked: Settings, table: Table) -> bool:
     """Whether columns are so many more than rows that networks are trained in the row space."""
     # levels of categories stay sparse, and a skip path has a prior of its own
-    # and the space of rows that are elsewhere would have to be found there
-    can = table.is_dense and not table.is_elsewhere and not table.has_levels
-    can = can and not table.has_validation
+    can = table.is_dense and not (table.has_levels or table.has_validation or table.is_elsewhere)
     can = can and asked.skip is not True
     return can and table.n_encoded >= max(FEWEST_COLUMNS, COLUMNS_PER_ROW * table.n_rows)
 

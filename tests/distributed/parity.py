@@ -5,7 +5,7 @@ import numpy as np
 from dask import array as da
 from dask import dataframe as dd
 from numpy.testing import assert_allclose, assert_array_equal
-from partitioned_tables import N_ROWS, cut
+from partitioned_tables import N_ROWS
 
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
 from sklearn_twolayer.distributed import DaskTwoLayerClassifier, DaskTwoLayerRegressor
@@ -77,8 +77,10 @@ def collection(table, cuts):
     if table is None:
         return None
     if hasattr(table, "iloc"):
+        ends = zip([0, *cuts], [*cuts, len(table)], strict=True)
+        parts = [table.iloc[start:stop] for start, stop in ends]
         with dask.config.set({"dataframe.convert-string": False}):  # numbers among objects, too
-            return dd.from_map(_itself, cut(table, cuts), meta=table.iloc[:0])
+            return dd.from_map(_itself, parts, meta=table.iloc[:0])
     sizes = tuple(np.diff([0, *cuts, len(table)]).tolist())
     return da.from_array(table, chunks=(sizes, *table.shape[1:]))
 
@@ -109,7 +111,7 @@ def assert_same(found, expected, rtol, name=""):
 
 def learnt(estimator):
     """All public attributes that a fit has left, by name."""
-    names = {name for name in dir(estimator) if name.endswith("_") and not name.startswith("_")}
+    names = [name for name in dir(estimator) if name.endswith("_") and not name.startswith("_")]
     return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
 
