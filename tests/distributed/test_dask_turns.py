@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mortal import graphs, is_as_before
+from mortal import Evaluations, graphs, is_as_before
 from numpy.testing import assert_array_equal
 
 from sklearn_twolayer.distributed import DaskTwoLayerRegressor, holders
@@ -76,3 +76,25 @@ def test_only_partitions_whose_turn_it_is_are_asked(client, monkeypatch):
 
 def count(theta, X, Y, w):
     return (np.array(float(len(Y))),)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_that_goes_on_has_the_turns_that_it_had(client, tmp_path, monkeypatch):
+    """Also on a cluster that would need none."""
+    rows, path = graphs(), tmp_path / "journal"
+    options = {"solver": "adam", "max_iter": 2, "tol": 0.0, "batch_size": 50, "random_state": 0}
+    without = DaskTwoLayerRegressor(**options, client=client).fit(*rows)
+    model = DaskTwoLayerRegressor(**options, client=client, checkpoint=path)
+    with monkeypatch.context() as patch:
+        patch.setattr(holders, "PART_IN_TURN", 1e-9)
+        whole = DaskTwoLayerRegressor(**options, client=client).fit(*rows)
+        Evaluations(patch, 5, fail)
+        with pytest.raises(ArithmeticError):
+            model.fit(*rows)
+    found = model.fit(*rows)
+    assert_array_equal(found.coefs_[0], whole.coefs_[0])
+    assert not np.array_equal(found.coefs_[0], without.coefs_[0])
+
+
+def fail(kernel):
+    raise ArithmeticError
