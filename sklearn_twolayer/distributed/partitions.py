@@ -15,6 +15,7 @@ from distributed import Client, Future, KilledWorker, get_worker, wait
 
 from .direct import QUICK, call
 from .holders import Holders, look
+from .travel import packed, unpacked
 from .tree import Node, add_node, root
 
 GONE = (KilledWorker, CancelledError)
@@ -81,8 +82,8 @@ class Partitions:
         Whoever asks for `numbered` partitions gets their numbers in front.
         """
         nodes: dict[Node, Any] = {}
-        for found in self._of_groups(function, merge, arguments, numbered, len(self)):
-            for node, value in found.items():
+        for found in self._of_groups(function, merge, packed(arguments), numbered, len(self)):
+            for node, value in unpacked(found).items():
                 add_node(nodes, node, value, len(self), merge)
         return root(nodes)
 
@@ -114,8 +115,8 @@ class Partitions:
             ]
         return Partitions(self.client, futures)
 
-    def _of_groups(self, *asked: Any) -> list[dict[Node, Any]]:
-        """What each group tells: by a call where that is quick, else by a task."""
+    def _of_groups(self, *asked: Any) -> list[bytes]:
+        """What each group tells, packed: by a call where that is quick, else by a task."""
         began = time.monotonic()
         if began > self._looked + LOOK_EVERY:
             self._groups = None
@@ -131,7 +132,7 @@ class Partitions:
         self._seconds = time.monotonic() - began
         return found
 
-    def _by_tasks(self, *asked: Any) -> list[dict[Node, Any]]:
+    def _by_tasks(self, *asked: Any) -> list[bytes]:
         """The same by a task for each group."""
         groups = self._groups or self._grouped()
         with dask.config.set(MANY_BYTES):
@@ -219,21 +220,22 @@ def lost(error: BaseException) -> RuntimeError:
 def _of_group(
     function: Callable,
     merge: Callable,
-    arguments: tuple,
+    arguments: bytes,
     numbered: bool,
     n: int,
     numbers: list[int],
     partitions: list[Any],
-) -> dict[Node, Any]:
+) -> bytes:
     """What the partitions of a group tell, merged as far as a tree over n partitions has it."""
     nodes: dict[Node, Any] = {}
+    own = unpacked(arguments)
     for number, partition in zip(numbers, partitions, strict=True):
         asked = (number, partition) if numbered else (partition,)
-        add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
-    return nodes
+        add_node(nodes, (0, number), function(*asked, *own), n, merge)
+    return packed(nodes)
 
 
-def _of_group_and_where(*asked: Any) -> tuple[dict[Node, Any], str]:
+def _of_group_and_where(*asked: Any) -> tuple[bytes, str]:
     """The same, and the worker it was found on."""
     return _of_group(*asked), get_worker().address
 
