@@ -20,8 +20,22 @@ OF_ZERO = -1100
 
 def exponent(A: Array, axis: int | None = None) -> Array:
     """The power of two just above the largest magnitude."""
-    largest = np.abs(A).max(axis=axis, initial=0, keepdims=axis is not None)
+    if axis is None:
+        # as many numbers again, for the magnitudes of all, may be more than there is room for
+        largest = np.maximum(np.max(A, initial=0), -np.min(A, initial=0))
+    else:
+        largest = np.abs(A).max(axis=axis, initial=0, keepdims=True)
     return np.where(largest == 0, OF_ZERO, np.frexp(largest)[1])
+
+
+AT_ONCE, BLOCK = 2**24, 2**20
+"""Numbers of which there may be copies, and how many are taken at a time where there are more."""
+
+
+def row_blocks(n_rows: int, width: int = 1) -> list[slice]:
+    """Rows of a matrix: all of them, or, where there is no room to spare for copies, some."""
+    size = n_rows if n_rows * width <= AT_ONCE else max(1, BLOCK // width)
+    return [slice(start, start + size) for start in range(0, n_rows, max(size, 1))]
 
 
 def largest(dtype: np.dtype | type) -> float:

@@ -25,7 +25,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_twolayer.distributed import DaskTwoLayerRegressor, conversion, partitions
 from sklearn_twolayer.distributed.partitions import Partitions
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 MIDDLE = 12
 """Which evaluation is in the middle of each of the fits."""

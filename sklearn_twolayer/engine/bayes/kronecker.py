@@ -16,6 +16,7 @@ compared with an exact one. gamma counts too many, as what layer one is sure of 
 what layer two may claim.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,7 +25,7 @@ import numpy as np
 from ..model.network import Network
 from ..model.parameters import Shape
 from ..model.row_space import RowSpace
-from ..numerics import Array
+from ..numerics import Array, row_blocks
 from .evidence import FEWEST_LEFT, LARGEST_BETA, LARGEST_PRECISION, TINY, Estimate, Factor, Prior
 from .kronecker_factors import Factors
 
@@ -105,20 +106,23 @@ class KroneckerLaplace:
         """Gamma for each group, and MacKay's new precisions."""
         gamma, squares = self.gamma(), self._squares
         precision = gamma / np.maximum(squares, gamma / LARGEST_PRECISION)
+        return Estimate(gamma, precision, self.noise(), np.empty(0))
+
+    def noise(self) -> Array:
+        """MacKay's new precisions of the noise alone."""
         if not self.noisy:
-            return Estimate(gamma, precision, self.beta, np.empty(0))
+            return self.beta
         n, errors = self.factors.n, self.factors.squares
         # beta_k tr(A^-1 H_k) of each output
         gamma_noise = self.beta * (self.layer1.traces() + self.layer2.traces())
         left = np.maximum(n - gamma_noise, FEWEST_LEFT * n)
-        beta = left / np.maximum(2 * errors, left / LARGEST_BETA)
-        return Estimate(gamma, precision, beta, np.empty(0))
+        return np.asarray(left / np.maximum(2 * errors, left / LARGEST_BETA))
 
     @property
     def log_evidence(self) -> float:
         """Without the block between the layers: too low. Up to that as in `evidence`."""
         beta, precision, n = self.beta, self.precision, self.factors.n
-        sizes = self._of_groups(np.ones(len(self.factors.theta)))
+        sizes = self._of_groups(np.ones_like)
         value = (
             -float(beta @ self.factors.errors)
             - 0.5 * float(precision @ self._squares)
@@ -133,11 +137,17 @@ class KroneckerLaplace:
     @cached_property
     def _squares(self) -> Array:
         """|theta|^2 of each group."""
-        return self._of_groups(self.factors.theta**2)
+        return self._of_groups(np.square)
 
-    def _of_groups(self, values: Array) -> Array:
-        held = self.prior.group >= 0
-        return np.bincount(self.prior.group[held], values[held], minlength=len(self.precision))
+    def _of_groups(self, values: Callable[[Array], Array]) -> Array:
+        """The sum of a function of theta over each group."""
+        theta, sums = self.factors.theta, np.zeros(len(self.precision))
+        for part in row_blocks(len(theta)):
+            group = self.prior.group[part]
+            held = group >= 0
+            of_part = values(theta[part])[held]
+            sums += np.bincount(group[held], of_part, minlength=len(sums))
+        return sums
 
 
 def _groups_of_rows(shape: Shape, group: Array, n_joint: int) -> tuple[Array, Array]:
@@ -158,20 +168,31 @@ class _Layer1:
         D = np.concatenate([np.maximum(D, 0), found.inputs.alone / of_rows[n:]])
         g, self.U = np.linalg.eigh(np.tensordot(beta, found.G, 1))
         self.D, self.g = found.n * D, np.maximum(g, 0)
-        self.E = np.outer(self.D, self.g)
         self.rotation, self.scale = root[:, None] * self.Q, of_rows[n:] ** -0.5
-        self.log_det = len(g) * float(np.log(of_rows).sum()) + float(np.log1p(self.E).sum())
+        self.of_prior = len(g) * float(np.log(of_rows).sum())
+
+    @property
+    def log_det(self) -> float:
+        """The logarithm of the determinant."""
+        return self.of_prior + sum(float(np.log1p(E).sum()) for _, E in self._blocks())
+
+    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+        """E, a block of rows at a time, as it may be large."""
+        for rows in row_blocks(len(self.D), len(self.g)):
+            yield rows, np.outer(self.D[rows], self.g)
 
     def gamma(self, n_groups: int) -> Array:
         """Of each group."""
-        determined, n = (self.E / (1 + self.E)).sum(axis=1), len(self.Q)
+        n = len(self.Q)
+        determined = np.concatenate([(E / (1 + E)).sum(axis=1) for _, E in self._blocks()])
         of_rows = np.concatenate([self.Q**2 @ determined[:n], determined[n:]])
         return np.bincount(self.group, of_rows, minlength=n_groups)
 
     def traces(self) -> Array:
         """tr(A^-1 N A (x) G_k) for each noise."""
         along = (self.U * (self.G @ self.U)).sum(axis=1)
-        return along @ (self.D[:, None] / (1 + self.E)).sum(axis=0)
+        sums = sum((self.D[rows, None] / (1 + E)).sum(axis=0) for rows, E in self._blocks())
+        return along @ sums
 
 
 class _Layer2:

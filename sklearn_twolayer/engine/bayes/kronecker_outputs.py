@@ -13,7 +13,7 @@ import numpy as np
 from ..data.inputs import Inputs, Squares
 from ..model.network import Network
 from ..model.row_space import coordinates
-from ..numerics import Array
+from ..numerics import Array, row_blocks
 from .kronecker import KroneckerCovariance
 from .kronecker_factors import features, forward
 
@@ -23,10 +23,18 @@ class KroneckerOutputs:
 
     def __init__(self, network: Network, theta: Array, covariance: KroneckerCovariance):
         self.network, self.theta = network, theta.astype(np.float64, copy=False)
-        self.covariance, n = covariance, len(covariance.rotation)
-        inverse = 1 / (1 + np.outer(covariance.D, covariance.g))
-        self.inverse = inverse[:n]
-        self.inverse_alone = covariance.scale[:, None] ** 2 * inverse[n:]
+        self.covariance, self.n_joint = covariance, len(covariance.rotation) - 1
+        self.inverse = 1 / (1 + np.outer(covariance.D[: self.n_joint + 1], covariance.g))
+        self.of_constant: Array | None = None
+        self.inverse_alone: Array | None = None
+        if len(row_blocks(len(covariance.scale), len(covariance.g))) == 1:
+            self.inverse_alone = self._alone(slice(None))
+
+    def _alone(self, columns: Array | slice) -> Array:
+        """scale^2 / (1 + E) of columns that are taken for uncorrelated."""
+        D = self.covariance.D[self.n_joint + 1 :][columns]
+        E = np.outer(D, self.covariance.g)
+        return np.asarray(self.covariance.scale[columns, None] ** 2 * (1 / (1 + E)))
 
     def of_rows(self, X: Inputs) -> tuple[Array, Array]:
         """Z2 (n_rows, n_outputs), and (n_rows, n_outputs, n_outputs)."""
@@ -34,7 +42,7 @@ class KroneckerOutputs:
         basis, spread = self.covariance.basis, self.covariance.spread
         if basis is not None and spread is not None:
             X = coordinates(basis, spread, X)
-        joint, squares = X.parts(len(self.covariance.rotation) - 1)
+        joint, squares = X.parts(self.n_joint)
         covariance = self._of_layer1(slope, joint, squares)
         covariance += self._of_layer2(A1, joint, squares)
         return Z2, covariance
@@ -44,9 +52,23 @@ class KroneckerOutputs:
         found, W2 = self.covariance, self.network.shape.views(self.theta).W2
         q = np.square(joint @ found.rotation) @ self.inverse
         if len(found.scale):
-            q += squares.times(self.inverse_alone)
+            q += self._times_alone(squares)
         along = np.stack([(slope * of_output) @ found.U for of_output in W2.T], axis=1)
         return (along * q[:, None]) @ along.transpose(0, 2, 1)
+
+    def _times_alone(self, squares: Squares) -> Array:
+        """The product of squares with `_alone`, of the columns alone that are stored, if it can."""
+        if self.inverse_alone is not None:
+            return squares.times(self.inverse_alone)
+        columns, varying = squares.stored()
+        product = varying @ self._alone(columns)
+        if squares.constant is None:
+            return product
+        if self.of_constant is None:  # it is the same for all rows
+            blocks = row_blocks(len(squares.constant), len(self.covariance.g))
+            parts = (squares.constant[b] @ self._alone(b) for b in blocks)
+            self.of_constant = np.sum(list(parts), axis=0)
+        return product + self.of_constant
 
     def _of_layer2(self, A1: Array, joint: Array, squares: Squares) -> Array:
         """sum_l v_l v_l' b' inverse_l b."""

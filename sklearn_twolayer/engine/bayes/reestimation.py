@@ -234,7 +234,7 @@ def posterior_of_given(
     for _ in range(NOISE_STEPS if objective.network.loss.has_noise else 0):
         if laplace is None:
             return None
-        adaptive.beta = bounded(laplace.estimate().beta, adaptive.beta)
+        adaptive.beta = bounded(laplace.noise(), adaptive.beta)
         adaptive.precision = given / (1 / adaptive.beta).mean()
         laplace = adaptive.around(laplace.factors)
     return None if laplace is None else _posterior(adaptive, laplace)

@@ -64,6 +64,11 @@ class Squares:
         product = self.varying @ W
         return product if self.constant is None else product + self.constant @ W
 
+    def stored(self) -> tuple[Array | slice, Array | sparse.csr_array]:
+        """The columns in which anything varies at all, and what varies in these."""
+        is_dense = isinstance(self.varying, np.ndarray)
+        return (slice(None), self.varying) if is_dense else _stored_columns(self.varying)
+
     def sums(self, w: Array) -> Array:
         """The sum of each column, rows weighted by w."""
         sums = self.varying.T @ w
@@ -142,10 +147,14 @@ class PlainInputs:
 
 @dataclass(frozen=True)
 class SparseInputs:
-    """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias."""
+    """CSR rows X / scale, never centred: `offset` = mean / scale travels in the bias.
+
+    Compact rows have hardly a column that is not stored.
+    """
 
     X: sparse.csr_array
     offset: Array | None
+    is_compact: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -159,12 +168,14 @@ class SparseInputs:
     def backward(self, D1: Array, out: Array) -> None:
         gradient_W1, gradient_b1 = out[:-1], out[-1]
         np.sum(D1, axis=0, out=gradient_b1)
-        stored, compact = self.compact()
         if self.offset is None:
             gradient_W1.fill(0)
-            gradient_W1[stored] = compact.X.T @ D1
         else:
             np.multiply(self.offset[:, None], -gradient_b1, out=gradient_W1)
+        if self.is_compact:
+            gradient_W1 += self.X.T @ D1
+        else:
+            stored, compact = self.compact()
             gradient_W1[stored] += compact.X.T @ D1
 
     def times(self, factors: Array) -> None:
@@ -173,7 +184,7 @@ class SparseInputs:
     def compact(self) -> tuple[Array, "SparseInputs"]:
         """The columns that are stored at all, and the rows with no other column, not centred."""
         stored, compact = _stored_columns(self.X)
-        return stored, SparseInputs(compact, None)
+        return stored, SparseInputs(compact, None, is_compact=True)
 
     def add_skip(self, W0: Array, out: Array) -> None:
         out += self.X @ W0

@@ -206,6 +206,11 @@ class SparseSource:
         """The same rows: there are no buffers."""
         return self
 
+    def n_stored_in(self, n_rows: int) -> float:
+        """How many columns so many rows store on average."""
+        absent = 1 - np.bincount(self.X.indices) / self.X.shape[0]
+        return float((1 - np.maximum(absent, 0) ** n_rows).sum())
+
     def take(self, index: Index) -> SparseInputs:
         """The rows at `index`."""
         return SparseInputs(self.X[index], self.offset)

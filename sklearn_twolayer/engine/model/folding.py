@@ -13,27 +13,44 @@ from typing import Any
 import numpy as np
 
 from ..data.scaling import Scaling
-from ..numerics import OF_ZERO, Array, exponent
+from ..numerics import OF_ZERO, Array, exponent, row_blocks
 from .parameters import Shape
 
 
 def fold(
-    scaling: Scaling, shape: Shape, theta: Array, dtype: Any = np.float64
+    scaling: Scaling,
+    shape: Shape,
+    theta: Array,
+    dtype: Any = np.float64,
+    largest_alone: bool = False,
 ) -> tuple[list[Array], list[Array]]:
     """The weights and biases for raw units: ([W1, W2], [b1, b2]), W0 being third of the weights.
 
-    Weights are rounded to `dtype` first; the biases, in float64, suit them as they are then.
+    Weights are rounded to `dtype` first; the biases, in float64, suit them as they are then. Who
+    asks for the `largest_alone` gets one row for W1, which may be large: its magnitudes.
     """
-    parameters = shape.views(theta.astype(np.float64))
-    W1 = (parameters.W1 / scaling.X.scale[:, None]).astype(dtype, copy=False)
-    b1 = parameters.b1 - scaling.X.mean @ W1
+    parameters = shape.views(theta)
+    n_rows, n_hidden = parameters.W1.shape
+    W1 = np.zeros((1 if largest_alone else n_rows, n_hidden), dtype)
+    b1 = parameters.b1.astype(np.float64)
+    for rows in row_blocks(n_rows, n_hidden):
+        part = (_wide(parameters.W1[rows]) / scaling.X.scale[rows, None]).astype(dtype, copy=False)
+        b1 -= scaling.X.mean[rows] @ part
+        if largest_alone:
+            np.maximum(W1, np.abs(part).max(axis=0), out=W1)
+        else:
+            W1[rows] = part
     factor, offset = scaling.outputs(shape.n_outputs)
-    W2 = (parameters.W2 * factor).astype(dtype, copy=False)
-    b2 = parameters.b2 * factor + offset
+    W2 = (_wide(parameters.W2) * factor).astype(dtype, copy=False)
+    b2 = _wide(parameters.b2) * factor + offset
     if parameters.W0 is None:
         return [W1, W2], [b1, b2]
-    W0 = (parameters.W0 * factor / scaling.X.scale[:, None]).astype(dtype, copy=False)
+    W0 = (_wide(parameters.W0) * factor / scaling.X.scale[:, None]).astype(dtype, copy=False)
     return [W1, W2, W0], [b1, b2 - scaling.X.mean @ W0]
+
+
+def _wide(A: Array) -> Array:
+    return A.astype(np.float64, copy=False)
 
 
 def raw_weights(
@@ -43,12 +60,12 @@ def raw_weights(
 
     The biases stay in float64 where float32 would lose the digits of large offsets.
     """
-    coefs, intercepts = fold(scaling, shape, theta)
     # float64 weights are judged first: whether float32 holds them shows only in raw units
-    dtype = precision(coefs, intercepts, dtype)
+    if dtype != np.float64:
+        dtype = precision(*fold(scaling, shape, theta, largest_alone=True), dtype)
+    coefs, intercepts = fold(scaling, shape, theta, dtype)
     if dtype == np.float64:
         return coefs, intercepts
-    coefs, intercepts = fold(scaling, shape, theta, dtype)
     if scaling.X.origin() is not None:
         return coefs, intercepts
     return coefs, [b.astype(dtype) for b in intercepts]

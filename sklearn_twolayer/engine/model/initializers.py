@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import RandomState
 
-from ..numerics import Array
+from ..numerics import Array, row_blocks
 from .activations import ACTIVATIONS
 from .parameters import Shape
 
@@ -84,7 +84,8 @@ def initialize(shape: Shape, activation: str, initializer: str, random_state: Ra
             name = ACTIVATIONS[layer_activation].initializer
         chosen = INITIALIZERS[name]
         n_in, n_out = W.shape
-        W[:] = chosen.draw(random_state, n_in, n_out, fan_in)
+        for rows in row_blocks(n_in, n_out):
+            W[rows] = chosen.draw(random_state, len(W[rows]), n_out, fan_in)
         if chosen.draws_biases:
             b[:] = chosen.draw(random_state, 1, len(b))[0]
     return theta

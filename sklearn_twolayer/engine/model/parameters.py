@@ -92,7 +92,7 @@ class Shape:
 
         It is -1 for b2.
         """
-        group, n_columns = np.empty(self.size, dtype=np.intp), self.n_columns
+        group, n_columns = np.empty(self.size, dtype=np.int32), self.n_columns
         parts = self.views(group)
         parts.W1[:] = self.columns[:, None]
         parts.b1[:], parts.W2[:], parts.b2[:] = n_columns, n_columns + 1, -1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..data.encoded import Encoded
-from ..numerics import Array, exponent, within_range
+from ..numerics import Array, exponent, row_blocks, within_range
 from .activations import Activation
 from .folded import Folded
 from .movement import Movement, movement, movement_by_deviations
@@ -91,17 +91,21 @@ def _gradient_magnitude(
     moved, double = movement_by_deviations(coefs, X, weights), np.dtype(np.float64)
     of_steps = int(exponent(moved.steps))
     per_step = np.ldexp(moved.steps, -of_steps)[:, None]
+    network = Folded(coefs, intercepts, activation, X, dtype=double)
+    normalized = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
+    # a matrix of pairs of hidden units costs more than gradients where there are many of these
+    row_by_row = isinstance(X, Encoded) or len(network.b1) > moved.n_columns * coefs[1].shape[1]
+    if not row_by_row:
+        of_slopes = _moments_of_slopes(network, X, normalized)
+        del network  # it may be large
     W0 = None if moved.W0 is None else moved.W0 * per_step
     # squares of outputs in extreme units would leave the range
     in_steps = replace(moved, W1=moved.W1 * per_step, W0=W0)
     W1, W2, W0, power = _in_units(in_steps, coefs[1], double, always=True)
-    network = Folded(coefs, intercepts, activation, X, dtype=double)
-    normalized = np.full(X.shape[0], 1 / X.shape[0]) if weights is None else weights / weights.sum()
-    # a matrix of pairs of hidden units costs more than gradients where there are many of these
-    if isinstance(X, Encoded) or len(network.b1) > moved.n_columns * W2.shape[1]:
+    if row_by_row:
         mean_square = _mean_square_row_by_row(network, moved, W1, W2, W0, X, normalized)
     else:
-        mean_square = _mean_square(W1, W2, W0, *_moments_of_slopes(network, X, normalized))
+        mean_square = _mean_square(W1, W2, W0, *of_slopes)
     magnitude = np.sqrt(mean_square)
     return np.ldexp(magnitude, min(power + of_steps, 1000 - int(exponent(magnitude))))
 
@@ -145,7 +149,9 @@ def _mean_square(W1: Array, W2: Array, W0: Array | None, first: Array, second: A
     The square of the sum is one over pairs of hidden units, in which the mean over rows and the sum
     over outputs are factors: the price does not grow with columns times outputs.
     """
-    squares = (W1 @ (second * (W2 @ W2.T)) * W1).sum(axis=1)
+    pairs, squares = second * (W2 @ W2.T), np.empty(len(W1))
+    for rows in row_blocks(*W1.shape):
+        squares[rows] = (W1[rows] @ pairs * W1[rows]).sum(axis=1)
     if W0 is not None:
         squares += (2 * (W1 * first) * (W0 @ W2.T)).sum(axis=1) + (W0**2).sum(axis=1)
     return np.asarray(np.maximum(squares, 0.0))
@@ -157,7 +163,7 @@ def _in_units(
     """W1, W2, W0 or None, and a power of two: slopes are W1 W2 + W0 times 2^power.
 
     The power is 0 unless slopes may leave the range of `dtype`, or it is `always` wanted: then
-    W1 W2 + W0 are below 1, and in float64.
+    W1 W2 + W0 are below 1, and in float64; the W1 given is written over.
     """
     W1, skip = moved.W1, [] if moved.W0 is None else [moved.W0]
     of_W1 = int(exponent(W1))
@@ -166,7 +172,8 @@ def _in_units(
     if not always and power < np.finfo(dtype).maxexp - 2:
         W1, W2, *skip = (W.astype(dtype, copy=False) for W in (W1, W2, *skip))
         return W1, W2, skip[0] if skip else None, 0
-    W1, W2 = np.ldexp(_wide(W1), -of_W1), np.ldexp(_wide(W2), of_W1 - power)
+    out = W1 if always and W1.dtype == np.float64 else None
+    W1, W2 = np.ldexp(_wide(W1), -of_W1, out=out), np.ldexp(_wide(W2), of_W1 - power)
     return W1, W2, np.ldexp(_wide(skip[0]), -power) if skip else None, power
 
 

@@ -34,13 +34,14 @@ class Monitor:
     loss_curve: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
 
-    def start(self, theta: Array) -> None:
-        """Begin a run at `theta`."""
+    def start(self, theta: Array, changes: bool = True) -> None:
+        """Begin a run at `theta`, which is copied unless it never `changes`."""
         self.began = time.perf_counter()
         self.begin_iter = len(self.loss_curve)
-        # a copy: solvers change theta in place
-        self.best_theta = theta.copy()
-        self.begin = None if self.score is None else theta.copy()
+        # solvers change theta in place
+        begin = theta.copy() if changes else theta
+        self.best_theta = self._begin = begin
+        self.begin = None if self.score is None else begin
         self.best_value = math.inf
         self.best_iter = self.begin_iter
         self.stopped = False
@@ -77,7 +78,10 @@ class Monitor:
     def keep(self, value: float, theta: Array, iteration: int) -> None:
         """Keep a copy of `theta`, the weights after so many iterations."""
         self.best_value, self.best_iter = value, iteration
-        np.copyto(self.best_theta, theta)
+        if self.best_theta is self._begin:
+            self.best_theta = theta if theta is self._begin else theta.copy()
+        else:
+            np.copyto(self.best_theta, theta)
 
     def finish(self) -> None:
         """End the run; the start is rated too, if the run has led away from it.

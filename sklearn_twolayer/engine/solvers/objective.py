@@ -17,6 +17,9 @@ from ..model.parameters import Shape
 from ..numerics import Array
 from .penalty import Penalty
 
+MOST_KEPT = 2**22
+"""Parameters of networks that have some of the columns, beyond which they are not kept."""
+
 
 @dataclass(frozen=True)
 class Narrowed:
@@ -34,10 +37,10 @@ class Narrowed:
     w: Array | None
     scale: float
 
-    def part_of(self, vector: Array) -> Array:
+    def part_of(self, vector: Array, out: Array | None = None) -> Array:
         """Those numbers of a vector like the whole theta that belong to this network."""
         shape, (first, second) = self.network.shape, self.bounds
-        part = np.empty(shape.size, vector.dtype)
+        part = np.empty(shape.size, vector.dtype) if out is None else out
         W1, n_in_W1 = vector[:first].reshape(-1, shape.n_hidden), len(self.columns) * shape.n_hidden
         of_W1 = part[:n_in_W1].reshape(-1, shape.n_hidden)
         np.take(W1, self.columns, axis=0, out=of_W1, mode="clip")
@@ -169,11 +172,17 @@ class Objective:
         X, Y, w = self.rows.take(index)
         assert isinstance(X, (SparseInputs, MixedInputs))
         columns, compact = X.compact()
+        return self.narrowed_to(columns, compact, Y, w)
+
+    def narrowed_to(self, columns: Array, X: Inputs, Y: Array, w: Array | None) -> "Narrowed":
+        """The part of the network that has these columns alone, with rows that have no other."""
         n, whole = len(columns), self.network.shape
         if n not in self._narrow:
+            if len(self._narrow) * n * whole.n_hidden > MOST_KEPT:
+                self._narrow.clear()
             shape = Shape(n, whole.n_hidden, whole.n_outputs, whole.skip)
             self._narrow[n] = replace(self.network, shape=shape)
-        scale = 1 / (compact.n_rows * self.mean_weight)
+        scale = 1 / (X.n_rows * self.mean_weight)
         in_layer1 = (whole.n_features + 1) * whole.n_hidden
         bounds = in_layer1 - whole.n_hidden, in_layer1 + (whole.n_hidden + 1) * whole.n_outputs
-        return Narrowed(self._narrow[n], bounds, columns, compact, Y, w, scale)
+        return Narrowed(self._narrow[n], bounds, columns, X, Y, w, scale)

@@ -25,7 +25,8 @@ class Optimizer:
     """An update rule on flat vectors.
 
     `forgets` tells whether a step depends on nothing but its gradient: then a parameter whose
-    gradient is zero stays as it is, and need not be visited.
+    gradient is zero stays as it is, and need not be visited. `only_decays` tells whether moments
+    as those of Adam do nothing else there, so that it may catch up later (`catching_up`).
     """
 
     start: Callable[[Array], State]
@@ -33,6 +34,7 @@ class Optimizer:
     length: Callable[[State, float, Settings], float | Array]
     forgets: Callable[[Settings], bool]
     settle: Callable[[State], None] = lambda state: None
+    only_decays: Callable[[Settings], bool] = lambda settings: False
 
 
 def _never(settings: Settings) -> bool:
@@ -116,17 +118,52 @@ def _adam(theta: Array, gradient: Array, rate: float, state: State, settings: Se
     The state holds m / (1 - beta_1) and v / (1 - beta_2) in units that shrink by beta_1 and
     beta_2 at each step: what decays is the unit, not the vector. All factors move into the rate.
     """
-    t, beta_1, beta_2 = state["n_updates"] + 1, settings.beta_1, settings.beta_2
-    first_unit = _decay(state["first_moment"], state["first_unit"], beta_1)
-    second_unit = _decay(state["second_moment"], state["second_unit"], beta_2)
-    state["n_updates"], state["first_unit"], state["second_unit"] = t, first_unit, second_unit
-    root = ((1 - beta_2) * second_unit) ** 0.5
-    rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) * first_unit / root
+    shrink_units(state, settings)
+    if state["first_unit"] < SMALLEST_UNIT:
+        state["first_moment"] *= state["first_unit"]
+        state["first_unit"] = 1.0
+    if state["second_unit"] < SMALLEST_UNIT:
+        state["second_moment"] *= state["second_unit"]
+        state["second_unit"] = 1.0
+    moments = state["first_moment"], state["second_moment"]
+    move_by_adam(theta, gradient, rate, moments, state, settings)
+
+
+def shrink_units(state: State, settings: Settings) -> None:
+    """Begin a step of Adam: what moments decay by in it is taken off their units."""
+    state["n_updates"] += 1
+    state["first_unit"] *= settings.beta_1
+    state["second_unit"] *= settings.beta_2
+
+
+def root_of_unit(state: State, settings: Settings) -> float:
+    """What the root of the second moment is in units of."""
+    return float(((1 - settings.beta_2) * state["second_unit"]) ** 0.5)
+
+
+def adam_rate(rate: float, state: State, settings: Settings) -> float:
+    """The rate of a step in the units of both moments."""
+    t, beta_1, beta_2 = state["n_updates"], settings.beta_1, settings.beta_2
+    correction = (1 - beta_2**t) ** 0.5 / (1 - beta_1**t)
+    in_units = correction * (1 - beta_1) * state["first_unit"]
+    return float(rate * (in_units / root_of_unit(state, settings)))
+
+
+def move_by_adam(
+    theta: Array,
+    gradient: Array,
+    rate: float,
+    moments: tuple[Array, Array],
+    state: State,
+    settings: Settings,
+) -> None:
+    """Take the gradient into both moments, which are in the units of the state, and move theta."""
+    first_unit, second_unit = state["first_unit"], state["second_unit"]
+    rate, root = adam_rate(rate, state, settings), root_of_unit(state, settings)
     axpy = AXPY[theta.dtype.char]
     for start in range(0, len(theta), CHUNK):
         chunk = slice(start, start + CHUNK)
-        g, first = gradient[chunk], state["first_moment"][chunk]
-        second = state["second_moment"][chunk]
+        g, first, second = gradient[chunk], moments[0][chunk], moments[1][chunk]
         axpy(g, first, a=1 / first_unit)
         np.multiply(g, g, out=g)
         axpy(g, second, a=1 / second_unit)
@@ -150,17 +187,12 @@ SMALLEST_UNIT = 1e-3
 """Before a moment's unit gets smaller, the moment is expressed in units of one again."""
 
 
-def _decay(moment: Array, unit: float, beta: float) -> float:
-    """The unit of a moment, shrunk by beta; the moment is expressed in units of one in time."""
-    unit *= beta
-    if unit < SMALLEST_UNIT:
-        moment *= unit
-        return 1.0
-    return unit
+def _has_moments(settings: Settings) -> bool:
+    return settings.beta_1 > 0 and settings.beta_2 > 0
 
 
 OPTIMIZERS = {
     "sgd": Optimizer(_start_sgd, _sgd, _sgd_length, _without_momentum),
     "rmsprop": Optimizer(_start_rmsprop, _rmsprop, _rmsprop_length, _never),
-    "adam": Optimizer(_start_adam, _adam, _adam_length, _never, _settle_adam),
+    "adam": Optimizer(_start_adam, _adam, _adam_length, _never, _settle_adam, _has_moments),
 }

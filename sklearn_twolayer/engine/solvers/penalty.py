@@ -33,7 +33,7 @@ class Penalty:
         # with a precision for each parameter, alpha only says that there is a penalty
         self.alpha = float(alpha) if np.ndim(alpha) == 0 else 1.0
         self._divided: tuple[tuple[np.dtype, float], Array] | None = None
-        self._precision = None if np.ndim(alpha) == 0 else _of_groups(shape, np.asarray(alpha))
+        self._of_groups = None if np.ndim(alpha) == 0 else _checked(shape, np.asarray(alpha))
         self.absolute: Array | None = None
         if l1_ratio and self.alpha:
             self.absolute = l1_ratio * self.diagonal
@@ -41,10 +41,21 @@ class Penalty:
             if self._precision is not None:
                 self._precision *= 1 - l1_ratio
 
+    @cached_property
+    def _precision(self) -> Array | None:
+        """The precision of each parameter, where there are several."""
+        groups = self._of_groups
+        return None if groups is None else per_parameter(groups, self.shape.groups())
+
     @property
     def is_absent(self) -> bool:
         """Whether nothing is penalised."""
         return self.alpha == 0 and self.absolute is None
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether it is smooth, and all weights have one precision and biases none."""
+        return self._of_groups is None and self.absolute is None
 
     @property
     def diagonal(self) -> Array:
@@ -117,15 +128,15 @@ class Penalty:
         return self._divided[1]
 
 
-def _of_groups(shape: Shape, alpha: Array) -> Array:
-    """The precision of each parameter, given that of each group."""
+def _checked(shape: Shape, alpha: Array) -> Array:
+    """The precision of each group, as it is now."""
     if len(alpha) != shape.n_groups:
         raise ValueError(
             f"alpha must be one number, or {shape.n_groups}: for each column of X, the hidden "
             f"biases, the output weights{' and the skip path' if shape.skip else ''}, got "
             f"{len(alpha)}"
         )
-    return per_parameter(alpha, shape.groups())
+    return alpha.astype(np.float64)
 
 
 def per_parameter(precision: Array, group: Array) -> Array:

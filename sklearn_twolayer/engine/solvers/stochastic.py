@@ -10,7 +10,7 @@ from numpy.random import RandomState
 
 from ..numerics import Array
 from ..settings import Settings
-from . import lazy
+from . import catching_up, lazy
 from .monitor import Monitor
 from .objective import Objective
 from .optimizers import OPTIMIZERS, Optimizer
@@ -34,16 +34,20 @@ def solve(
 ) -> Solution:
     """Train epoch by epoch from `theta`; `state`, from an earlier solution, is carried on."""
     optimizer, schedule = OPTIMIZERS[settings.solver], SCHEDULES[settings.learning_rate]
-    theta = theta.copy()
+    before, theta = theta, theta.copy()
     start = optimizer.start(theta) | lazy.start(objective)
     state = state or {"epoch": 0, "n_seen": 0, "division": 1.0, **start}
-    monitor.start(theta)
-    before, status = theta.copy(), None
+    monitor.start(before, changes=False)
+    status = None
     n_batches = math.ceil(objective.rows.n_rows / batch_size(settings, objective.rows.n_rows))
-    for _ in range(settings.max_iter):
+    for number in range(settings.max_iter):
         rate = _Rate(schedule, settings, state)
-        # the running loss describes where the epoch began better than where it ended
-        np.copyto(before, theta)
+        # the running loss describes where the epoch began better than where it ended; where the
+        # first one did is known, and the vector may be long
+        if number == 1:
+            before = np.empty_like(theta)
+        if number > 0:
+            np.copyto(before, theta)
         loss = _epoch(objective, theta, rate, settings, optimizer, random_state, state)
         if _has_diverged(loss, theta):
             status = Status.DIVERGED
@@ -144,11 +148,14 @@ def _epoch(
     # what absent levels owe is known of a smooth penalty only
     lazily = objective.has_wide_categories and objective.is_smooth
     lazily = lazily or (optimizer.forgets(settings) and objective.leaves_absent_columns)
-    size_of_batches = batch_size(settings, n_rows)
-    for batch, size in rows.batches(size_of_batches, settings.shuffle, random_state):
+    of_batches = batch_size(settings, n_rows)
+    late = catching_up.begin(objective, theta, of_batches, settings, optimizer, state)
+    for batch, size in rows.batches(of_batches, settings.shuffle, random_state):
         of_step = rate((n_done + size / 2) / n_rows)
         n_done += size
-        if lazily:
+        if late is not None:
+            loss = late.step(batch, of_step)
+        elif lazily:
             loss = lazy.step(objective, theta, batch, of_step, settings, optimizer, state)
         else:
             loss, gradient = objective.batch(theta, batch)
@@ -161,6 +168,8 @@ def _epoch(
         if objective.bounds is not None:
             objective.bounds.project(theta)
         total += loss * size
+    if late is not None:
+        late.finish()
     state["epoch"] += 1
     state["n_seen"] += n_rows
     return total / n_rows + penalty

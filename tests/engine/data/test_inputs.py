@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_twolayer.engine.data import sources as module
-from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs, OneHot
+from sklearn_twolayer.engine.data.inputs import DenseInputs, MixedInputs, OneHot, SparseInputs
 from sklearn_twolayer.engine.data.moments import moments, no_moments
 from sklearn_twolayer.engine.data.scaling import Scaling
 from sklearn_twolayer.engine.data.sources import lives_on_disk, source, subset
@@ -124,6 +124,14 @@ def test_products_are_those_of_the_selected_rows(X, store, storage, standardize,
     assert_allclose(skipped, 1 + X1[:, :-1] @ W0, rtol=1e-11, atol=1e-11)
     assert_allclose(gradient_W0, X1[:, :-1].T @ D1, rtol=1e-10, atol=1e-10)
     assert_allclose(inputs.with_ones(), X1, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("offset", [None, np.array([0.5, 0.0, -2.0, 1.0])], ids=["", "centred"])
+def test_compact_rows_need_no_search_for_their_columns(X, offset, rng, monkeypatch):
+    stored = sparse.csr_array(X[:50])
+    inputs = SparseInputs(stored, offset, is_compact=True)
+    monkeypatch.setattr(SparseInputs, "compact", None)
+    check_products(inputs, with_ones(X[:50] - (0 if offset is None else offset), None), rng)
 
 
 @pytest.mark.parametrize("storage", ["array", "Fortran", "memmap"])
