@@ -60,6 +60,7 @@ ABOVE = (
     ("distributed.journal", "distributed.sketches", "distributed.partitions"),
     ("distributed.direct", "distributed.holders"),
     ("distributed.partition", "distributed.placement", "distributed.tree"),
+    ("distributed.travel",),
     ("export",),
     ("export.converters",),
     ("export.onnx_model", "export.text"),

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .travel import aligned
+
 
 @dataclass
 class Partition:
@@ -25,6 +27,11 @@ class Partition:
     def weight(self) -> float:
         """Of all rows together."""
         return float(self.n_rows if self.weights is None else self.weights.sum())
+
+    def __setstate__(self, state: dict) -> None:
+        # sums over rows that were moved are the same bits
+        for name, array in state.items():
+            setattr(self, name, None if array is None else aligned(array))
 
     def __sizeof__(self) -> int:
         # what a worker goes by when its memory is short

@@ -15,6 +15,7 @@ from distributed import Client, Future, KilledWorker, get_worker, wait
 
 from .direct import QUICK, call
 from .holders import Holders, look
+from .travel import packed, unpacked
 from .tree import Node, add_node, root
 
 GONE = (KilledWorker, CancelledError)
@@ -90,8 +91,8 @@ class Partitions:
         asked, n = None if those is None else set(those), len(self)
         for number in () if asked is None else set(range(n)) - asked:
             add_node(nodes, (0, number), None, n, merge)
-        for found in self._of_groups(asked, function, merge, arguments, numbered, n):
-            for node, value in found.items():
+        for found in self._of_groups(asked, function, merge, packed(arguments), numbered, n):
+            for node, value in unpacked(found).items():
                 add_node(nodes, node, value, n, merge)
         return root(nodes)
 
@@ -127,8 +128,8 @@ class Partitions:
         """In how many turns they come into memory, where it does not hold them all."""
         return self._holders().n_turns()
 
-    def _of_groups(self, those: set[int] | None, *asked: Any) -> list[dict[Node, Any]]:
-        """What each group tells: by a call where that is quick, else by a task."""
+    def _of_groups(self, those: set[int] | None, *asked: Any) -> list[bytes]:
+        """What each group tells, packed: by a call where that is quick, else by a task."""
         began = time.monotonic()
         if began > self._looked + LOOK_EVERY:
             self._groups = None
@@ -148,7 +149,7 @@ class Partitions:
         self._seconds = time.monotonic() - began
         return found
 
-    def _by_tasks(self, groups: list[tuple[str, list[int]]], *asked: Any) -> list[dict[Node, Any]]:
+    def _by_tasks(self, groups: list[tuple[str, list[int]]], *asked: Any) -> list[bytes]:
         """The same by a task for each group."""
         with dask.config.set(MANY_BYTES):
             tasks = [
@@ -235,21 +236,22 @@ def lost(error: BaseException) -> RuntimeError:
 def _of_group(
     function: Callable,
     merge: Callable,
-    arguments: tuple,
+    arguments: bytes,
     numbered: bool,
     n: int,
     numbers: list[int],
     partitions: list[Any],
-) -> dict[Node, Any]:
+) -> bytes:
     """What the partitions of a group tell, merged as far as a tree over n partitions has it."""
     nodes: dict[Node, Any] = {}
+    own = unpacked(arguments)
     for number, partition in zip(numbers, partitions, strict=True):
         asked = (number, partition) if numbered else (partition,)
-        add_node(nodes, (0, number), function(*asked, *arguments), n, merge)
-    return nodes
+        add_node(nodes, (0, number), function(*asked, *own), n, merge)
+    return packed(nodes)
 
 
-def _of_group_and_where(*asked: Any) -> tuple[dict[Node, Any], str]:
+def _of_group_and_where(*asked: Any) -> tuple[bytes, str]:
     """The same, and the worker it was found on."""
     return _of_group(*asked), get_worker().address
 

@@ -13,6 +13,7 @@ from .journal import Record, compute_anew
 from .partition import Partition
 from .partitions import Partitions
 from .selection import rows_at, turns
+from .travel import aligned
 
 Kernel = Callable[..., tuple]
 """``kernel(theta, X, Y, w)`` returns sums over rows, see `ArrayRows.reduce`."""
@@ -142,6 +143,13 @@ class ScaledPartition:
     rows: ArrayRows
     seed: int | None = None
     order: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        # sums over rows that were moved are the same bits
+        for holder in (self.rows, self.rows.source):
+            for name, value in vars(holder).items():
+                if isinstance(value, np.ndarray):
+                    setattr(holder, name, aligned(value))
 
     def __sizeof__(self) -> int:
         # what a worker goes by when its memory is short
