@@ -130,8 +130,8 @@ def test_a_table_larger_than_the_memory_of_all_workers(tmp_path):
                 solver="adam", max_iter=1, batch_size=100_000, **options
             )
             of_sums = DaskTwoLayerRegressor(solver="lbfgs", max_iter=3, **options)
+            small = fit_table(client, of_steps, folder, 20)
             for model in (of_steps, of_sums):
-                small = fit_table(client, model, folder, 20)
                 large = fit_table(client, model, folder, 121)
                 assert large.here < small.here + 40
                 assert large.of_worker < 700
