@@ -24,18 +24,18 @@ def call(
     `held` has the groups of each worker: the numbers of partitions, and their keys.
     """
     try:
-        found = client.run(_of_worker, of_group, asked, held, workers=list(held))
-    except Exception:  # a worker has gone, or its partitions: a task finds out
+        # of all workers: to connect to one of these that has gone would be tried for half a minute
+        found = client.run(_of_worker, of_group, asked, held)
+    except Exception:  # a worker goes, or its partitions: a task finds out
         return None
-    answers = list(found.values())
-    if any(answer is None for answer in answers):
+    if any(found.get(worker) is None for worker in held):
         return None
-    return [of_one for answer in answers for of_one in answer]
+    return [of_one for worker in held for of_one in found[worker]]
 
 
 async def _of_worker(of_group: Callable, asked: tuple, held: dict, dask_worker: Any) -> Any:
     """What the groups of a worker tell, None if it does not hold them any more."""
-    groups = held[dask_worker.address]
+    groups = held.get(dask_worker.address, [])
     if any(key not in dask_worker.data for _, keys in groups for key in keys):
         return None
     # it goes on listening meanwhile

@@ -1,5 +1,6 @@
 """Which worker holds which partition, how tasks go by that, and what is to move."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,12 @@ from .placement import runs
 
 PART_OF_MEMORY = 0.1
 """Of a worker's memory, that the partitions of one task may take: all of them are there at once."""
+
+PART_IN_TURN = 0.25
+"""Of the memory of all workers, that partitions may take which are needed again and again.
+
+Beside them a worker has what it is itself, what it computes, and what it keeps of other kinds.
+"""
 
 LEAST_BYTES = 100_000
 """Of all partitions together, below which it does not matter where they are."""
@@ -60,6 +67,14 @@ class Holders:
             return []
         held = {number: worker for worker, numbers in self.held.items() for number in numbers}
         return [(k, worker) for k, worker in enumerate(self.runs()) if worker != held[k]]
+
+    def n_turns(self) -> int:
+        """In how many turns the partitions come into memory; 1 where it holds them all."""
+        limits = [worker["memory_limit"] or float("inf") for worker in self.workers.values()]
+        n_threads = sum(worker["nthreads"] for worker in self.workers.values())
+        n_turns = math.ceil(sum(self.sizes) / (PART_IN_TURN * sum(limits)))
+        # no thread is to be idle in a turn
+        return max(1, min(n_turns, len(self.sizes) // n_threads))
 
     def _is_running(self, worker: str) -> bool:
         return self.workers[worker].get("status", "running") == "running"

@@ -6,7 +6,7 @@ it was made of. Nothing is scattered, and there are no actors: these die with th
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -74,17 +74,26 @@ class Partitions:
         return new._settled()
 
     def reduce(
-        self, function: Callable, merge: Callable, *arguments: Any, numbered: bool = False
+        self,
+        function: Callable,
+        merge: Callable,
+        *arguments: Any,
+        numbered: bool = False,
+        those: Collection[int] | None = None,
     ) -> Any:
         """``function(partition, *arguments)`` of all partitions, merged two by two along a tree.
 
         None is what a partition returns that has nothing to tell. ``merge(a, b)`` may change a.
-        Whoever asks for `numbered` partitions gets their numbers in front.
+        Whoever asks for `numbered` partitions gets their numbers in front. Where `those` are given
+        the others are not touched, and tell nothing.
         """
         nodes: dict[Node, Any] = {}
-        for found in self._of_groups(function, merge, packed(arguments), numbered, len(self)):
+        asked, n = None if those is None else set(those), len(self)
+        for number in () if asked is None else set(range(n)) - asked:
+            add_node(nodes, (0, number), None, n, merge)
+        for found in self._of_groups(asked, function, merge, packed(arguments), numbered, n):
             for node, value in unpacked(found).items():
-                add_node(nodes, node, value, len(self), merge)
+                add_node(nodes, node, value, n, merge)
         return root(nodes)
 
     def map(self, function: Callable, *arguments: Any) -> list[Any]:
@@ -115,26 +124,33 @@ class Partitions:
             ]
         return Partitions(self.client, futures)
 
-    def _of_groups(self, *asked: Any) -> list[bytes]:
+    def n_turns(self) -> int:
+        """In how many turns they come into memory, where it does not hold them all."""
+        return self._holders().n_turns()
+
+    def _of_groups(self, those: set[int] | None, *asked: Any) -> list[bytes]:
         """What each group tells, packed: by a call where that is quick, else by a task."""
         began = time.monotonic()
         if began > self._looked + LOOK_EVERY:
             self._groups = None
-        found = None
-        if self._groups is not None and self._seconds < QUICK:
+        is_new, found = self._groups is None, None
+        groups = self._groups = self._groups or self._grouped()
+        if those is not None:
+            some = ((worker, [k for k in numbers if k in those]) for worker, numbers in groups)
+            groups = [(worker, numbers) for worker, numbers in some if numbers]
+        if not is_new and self._seconds < QUICK:
             held: dict[str, list[tuple[list[int], list]]] = {}
-            for worker, numbers in self._groups:
+            for worker, numbers in groups:
                 keys = [self.futures[number].key for number in numbers]
                 held.setdefault(worker, []).append((numbers, keys))
             found = call(self.client, held, _of_group, *asked)
         if found is None:
-            found = self._by_tasks(*asked)
+            found = self._by_tasks(groups, *asked)
         self._seconds = time.monotonic() - began
         return found
 
-    def _by_tasks(self, *asked: Any) -> list[bytes]:
+    def _by_tasks(self, groups: list[tuple[str, list[int]]], *asked: Any) -> list[bytes]:
         """The same by a task for each group."""
-        groups = self._groups or self._grouped()
         with dask.config.set(MANY_BYTES):
             tasks = [
                 self.client.submit(
@@ -154,8 +170,8 @@ class Partitions:
             raise lost(error) from error
         finally:
             _let_go(self.client, tasks)
-        ran_there = all(ran == where for (_, ran), (where, _) in zip(found, groups, strict=True))
-        self._groups = groups if ran_there else None
+        if any(ran != where for (_, ran), (where, _) in zip(found, groups, strict=True)):
+            self._groups = None
         return [nodes for nodes, _ in found]
 
     def _grouped(self) -> list[tuple[str, list[int]]]:

@@ -1,7 +1,7 @@
 """`Rows` in the partitions of a Dask cluster: kernels go to the rows, sums come back."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..engine import ArrayRows, Moments, RowFormat
 from .journal import Record, compute_anew
 from .partition import Partition
 from .partitions import Partitions
-from .selection import rows_at
+from .selection import rows_at, turns
 from .travel import aligned
 
 Kernel = Callable[..., tuple]
@@ -23,17 +23,21 @@ ROWS_OF_TARGETS = 100_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Step `number` of `n_steps` of an epoch, in the order that the seed shuffles rows to.
+    """Step `number` of `n_steps` of a turn, in the order that the seed of the epoch shuffles to.
 
-    Each partition gives a part of its rows in every step, so that all workers share the work and
-    each row comes once. Which part is first is drawn by lot: over the seeds the sum over a batch is
-    on average the sum over all rows, divided by `n_steps`.
+    Where memory holds all partitions there is one turn, and each gives a part of its rows in every
+    step, so that all workers share the work and each row comes once. Elsewhere they take turns, see
+    `selection.turns`: `partitions` are those whose turn it is. Which turn a partition has and which
+    part is first is drawn by lot: over the seeds the sum over a batch is on average the sum over
+    all rows, divided by the steps of an epoch.
     """
 
     number: int
     n_steps: int
     seed: int | None
     size: float
+    turn: int = 0
+    partitions: np.ndarray | None = None
 
 
 class DaskRows:
@@ -52,7 +56,7 @@ class DaskRows:
         """`counts` has the rows of each raw partition; `record` is told of every sum."""
         self.raw, self.form, self.record = raw, form, record
         self.moments_of_targets = moments_of_targets
-        self.starts = np.append(0, np.cumsum(counts))
+        self.counts, self.starts = np.asarray(counts), np.append(0, np.cumsum(counts))
         self.n_rows, self.block_size = int(self.starts[-1]), form.block_size
         # weights are relative to their mean
         self.sum_weights, self.copies = float(self.n_rows), form.copies
@@ -81,16 +85,21 @@ class DaskRows:
     ) -> Iterator[tuple[Batch, float]]:
         n_steps = -(-self.n_rows // size)
         seed = random_state.randint(2**31 - 1) if shuffle and n_steps > 1 else None
-        for number in range(n_steps):
-            batch = Batch(number, n_steps, seed, self.n_rows / n_steps)
-            yield batch, batch.size
+        partitions = turns(self.counts, min(self.prepared.n_turns(), n_steps), seed)
+        n_steps = -(-n_steps // len(partitions))
+        size_of_each = self.n_rows / (n_steps * len(partitions))
+        for turn, of_turn in enumerate(partitions):
+            for number in range(n_steps):
+                yield Batch(number, n_steps, seed, size_of_each, turn, of_turn), size_of_each
 
     def reduce_batch(self, kernel: Kernel, theta: np.ndarray, batch: Batch, scale: float) -> list:
         def evaluate() -> list:
-            arguments = kernel, theta, batch, scale
-            return self.prepared.reduce(_sums_of_batch, _added, *arguments, numbered=True)
+            arguments, those = (kernel, theta, replace(batch, partitions=None), scale), {}
+            if batch.partitions is not None:
+                those = {"those": batch.partitions}
+            return self.prepared.reduce(_sums_of_batch, _added, *arguments, numbered=True, **those)
 
-        return self.record(f"batch {batch.number} {batch.seed}", theta, evaluate)
+        return self.record(f"batch {batch.turn} {batch.number} {batch.seed}", theta, evaluate)
 
     def size_of(self, batch: Batch) -> float:
         return batch.size

@@ -7,6 +7,24 @@ import numpy as np
 from .partition import Partition
 
 
+def turns(counts: np.ndarray, n_turns: int, seed: int | None) -> list[np.ndarray | None]:
+    """Which partitions give their rows to mini-batches in each turn of an epoch; None for all.
+
+    Of `n_turns` neighbours each has another turn, drawn by lot if there is a seed: in every turn
+    all parts of the table take part, and all workers. `counts` has the rows of each partition.
+    """
+    with_rows = np.flatnonzero(counts)
+    n_turns = min(n_turns, len(with_rows))
+    if n_turns <= 1:
+        return [None]
+    n_blocks = -(-len(with_rows) // n_turns)
+    turn = np.tile(np.arange(n_turns), (n_blocks, 1))
+    if seed is not None:
+        turn = np.argsort(np.random.RandomState(seed).uniform(size=turn.shape), axis=1)
+    turn = turn.ravel()[: len(with_rows)]
+    return [with_rows[turn == k] for k in range(n_turns)]
+
+
 def rows_at(
     partitions: Any, starts: np.ndarray, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -39,6 +39,9 @@ class PartitionsHere:
     def map(self, function, *arguments):
         return self._each(function, arguments)
 
+    def n_turns(self):
+        return 1
+
     def release(self):
         self.parts = []
 
