@@ -12,11 +12,14 @@ from .placement import runs
 PART_OF_MEMORY = 0.1
 """Of a worker's memory, that the partitions of one task may take: all of them are there at once."""
 
-PART_IN_TURN = 0.25
+PART_AT_ONCE = 0.25
 """Of the memory of all workers, that partitions may take which are needed again and again.
 
 Beside them a worker has what it is itself, what it computes, and what it keeps of other kinds.
 """
+
+PART_IN_TURN = 0.1
+"""The same of those in a turn, where they are more: then all of that is pressed for room."""
 
 LEAST_BYTES = 100_000
 """Of all partitions together, below which it does not matter where they are."""
@@ -70,9 +73,11 @@ class Holders:
 
     def n_turns(self) -> int:
         """In how many turns the partitions come into memory; 1 where it holds them all."""
-        limits = [worker["memory_limit"] or float("inf") for worker in self.workers.values()]
+        memory = sum(worker["memory_limit"] or math.inf for worker in self.workers.values())
         n_threads = sum(worker["nthreads"] for worker in self.workers.values())
-        n_turns = math.ceil(sum(self.sizes) / (PART_IN_TURN * sum(limits)))
+        if sum(self.sizes) <= PART_AT_ONCE * memory:
+            return 1
+        n_turns = math.ceil(sum(self.sizes) / (PART_IN_TURN * memory))
         # no thread is to be idle in a turn
         return max(1, min(n_turns, len(self.sizes) // n_threads))
 

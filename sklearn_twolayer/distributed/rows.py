@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,15 @@ class DaskRows:
         encoding = self.form.encoding
         return 0 if encoding is None else int(encoding.sizes[encoding.is_wide].sum())
 
+    @cached_property
+    def n_turns(self) -> int:
+        """In an epoch; told of as a sum, so that a fit which goes on elsewhere has the same."""
+
+        def evaluate() -> list:
+            return [self.prepared.n_turns()]
+
+        return int(self.record("turns", np.empty(0), evaluate)[0])
+
     def alone(self) -> "DaskRows":
         return self
 
@@ -85,7 +95,7 @@ class DaskRows:
     ) -> Iterator[tuple[Batch, float]]:
         n_steps = -(-self.n_rows // size)
         seed = random_state.randint(2**31 - 1) if shuffle and n_steps > 1 else None
-        partitions = turns(self.counts, min(self.prepared.n_turns(), n_steps), seed)
+        partitions = turns(self.counts, min(self.n_turns, n_steps), seed)
         n_steps = -(-n_steps // len(partitions))
         size_of_each = self.n_rows / (n_steps * len(partitions))
         for turn, of_turn in enumerate(partitions):

@@ -148,9 +148,9 @@ def block(number):
     return np.full(100_000, float(number))
 
 
-def on_one_worker(client, n=6):
-    worker = min(client.nthreads())
-    futures = [client.submit(block, k, workers=[worker], pure=False) for k in range(n)]
+def on_one_worker(client, n=6, **options):
+    options = {"workers": [min(client.nthreads())], "pure": False, **options}
+    futures = [client.submit(block, k, **options) for k in range(n)]
     return Partitions(client, futures)._settled()
 
 
@@ -179,7 +179,7 @@ def test_idle_workers_get_a_share(client):
 def test_a_worker_that_is_back_gets_a_share(monkeypatch):
     monkeypatch.setattr(partitions, "LOOK_EVERY", 0.0)
     with mortal_cluster() as client:
-        found = on_one_worker(client)
+        found = on_one_worker(client, allow_other_workers=True)
         found.reduce(sum_of, np.add)
         address = min(client.nthreads())
         with pytest.raises(Exception, match=r".*"):

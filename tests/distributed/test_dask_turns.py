@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mortal import graphs, is_as_before
+from mortal import Evaluations, graphs, is_as_before
 from numpy.testing import assert_array_equal
 
 from sklearn_twolayer.distributed import DaskTwoLayerRegressor, holders
@@ -38,19 +38,25 @@ def test_no_turns(counts, n_turns):
 
 @pytest.mark.parametrize(
     ("size", "memory", "expected"),
-    [(10, 1000, 1), (25, 1000, 1), (26, 1000, 2), (150, 1000, 6), (500, 200, 10), (10**9, 0, 1)],
+    [(10, 1000, 1), (25, 1000, 1), (26, 1000, 3), (60, 1000, 6), (500, 200, 10), (10**9, 0, 1)],
 )
 def test_as_many_turns_as_memory_asks_for(size, memory, expected):
-    """Twenty partitions on two workers, a quarter of whose memory may hold those of a turn."""
+    """Twenty partitions on two workers, a tenth of whose memory may hold those of a turn."""
     worker = {"nthreads": 1, "memory_limit": memory}
     found = Holders({"a": worker, "b": worker}, {"a": [], "b": list(range(20))}, [size] * 20)
     assert found.n_turns() == expected
 
 
+def small_memory(monkeypatch):
+    """As if workers had hardly any."""
+    monkeypatch.setattr(holders, "PART_AT_ONCE", 1e-9)
+    monkeypatch.setattr(holders, "PART_IN_TURN", 1e-9)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_only_partitions_whose_turn_it_is_are_asked(client, monkeypatch):
     """Each row comes once in an epoch, and the workers hold nothing in the end."""
-    monkeypatch.setattr(holders, "PART_IN_TURN", 1e-9)
+    small_memory(monkeypatch)
     asked = []
     reduce_batch = DaskRows.reduce_batch
 
@@ -76,3 +82,25 @@ def test_only_partitions_whose_turn_it_is_are_asked(client, monkeypatch):
 
 def count(theta, X, Y, w):
     return (np.array(float(len(Y))),)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_that_goes_on_has_the_turns_that_it_had(client, tmp_path, monkeypatch):
+    """Also on a cluster that would need none."""
+    rows, path = graphs(), tmp_path / "journal"
+    options = {"solver": "adam", "max_iter": 2, "tol": 0.0, "batch_size": 50, "random_state": 0}
+    without = DaskTwoLayerRegressor(**options, client=client).fit(*rows)
+    model = DaskTwoLayerRegressor(**options, client=client, checkpoint=path)
+    with monkeypatch.context() as patch:
+        small_memory(patch)
+        whole = DaskTwoLayerRegressor(**options, client=client).fit(*rows)
+        Evaluations(patch, 5, fail)
+        with pytest.raises(ArithmeticError):
+            model.fit(*rows)
+    found = model.fit(*rows)
+    assert_array_equal(found.coefs_[0], whole.coefs_[0])
+    assert not np.array_equal(found.coefs_[0], without.coefs_[0])
+
+
+def fail(kernel):
+    raise ArithmeticError
