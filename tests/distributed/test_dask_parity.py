@@ -248,3 +248,11 @@ def test_a_repartitioned_collection(solver, rng):
     chunks = collections(UNEVEN, y.compute())[0].chunks
     many = model.fit(X.rechunk({0: chunks[0]}), y.rechunk(chunks), w.rechunk(chunks))
     assert_same_fit(many.to_local(), once, X.compute())
+
+
+def test_rows_are_counted_as_they_come(rng):
+    """Also where equal ones of a partition have become one."""
+    X, y = (np.repeat(part, 2, axis=0)[:80] for part in (array(rng), targets("one target", rng)))
+    found, expected = both(TwoLayerRegressor(3, **SOLVERS["given alpha"]), [30, 31], X, y)
+    assert expected.t_ == 80 * expected.n_iter_
+    assert_same_fit(found, expected, X)
