@@ -75,7 +75,9 @@ def compare(client, n_rows, n_columns, units, repeats):
         net, theta = network(n_columns, n_hidden)
         kernel = net.loss_gradient
         (loss, gradient), (of_dask, other) = local.reduce(kernel, theta), rows.reduce(kernel, theta)
-        assert abs(loss - of_dask) <= 1e-5 * abs(loss) and np.allclose(gradient, other, rtol=1e-2)
+        # sums of four million numbers in single precision differ by their order
+        assert abs(loss - of_dask) <= 1e-5 * abs(loss)
+        assert np.abs(gradient - other).max() <= 1e-2 * np.abs(gradient).max()
         both = [partial(each.reduce, kernel, theta) for each in (local, rows)]
         pairs = [tuple(map(seconds, both)) for _ in range(repeats)]
         ratio = median(there / here for here, there in pairs)
