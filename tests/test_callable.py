@@ -42,7 +42,9 @@ def test_a_call_is_a_prediction(estimator, data, method):
         model(X)
     model.fit(X, y)
     assert_array_equal(model(X), getattr(model, method)(X))
-    assert_array_equal(np.apply_along_axis(lambda x: model([x])[0], 1, X[:3]), model(X[:3]))
+    # products round as the number of rows has it
+    one_by_one = np.apply_along_axis(lambda x: model([x])[0], 1, X[:3])
+    assert_allclose(one_by_one, model(X[:3]), rtol=1e-14)
 
 
 @pytest.mark.parametrize("estimator", [TwoLayerClassifier, TwoLayerRegressor])

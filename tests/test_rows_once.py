@@ -6,7 +6,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from kinds import IGNORE_CONVERGENCE
 from sklearn_twolayer import TwoLayerClassifier, TwoLayerRegressor
-from sklearn_twolayer.engine import preparation
+from sklearn_twolayer.engine.data import table
 from sklearn_twolayer.engine.data.sources import DenseSource
 
 pytestmark = IGNORE_CONVERGENCE
@@ -32,7 +32,7 @@ FITS = {
 def work(monkeypatch):
     """How many rows were standardised, and of how many the moments were taken."""
     counted = {"standardised": 0, "measured": 0}
-    load, measure = DenseSource._load, preparation.moments
+    load, measure = DenseSource._load, table.moments
 
     def counting_load(source, index, out):
         counted["standardised"] += len(out)
@@ -43,7 +43,7 @@ def work(monkeypatch):
         return measure(X, weights)
 
     monkeypatch.setattr(DenseSource, "_load", counting_load)
-    monkeypatch.setattr(preparation, "moments", counting_moments)
+    monkeypatch.setattr(table, "moments", counting_moments)
     return counted
 
 

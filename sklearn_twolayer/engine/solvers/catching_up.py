@@ -230,7 +230,8 @@ class CatchingUp:
             axpy = AXPY[theta.dtype.char]
             stretches = map(shape.penalized, (theta, gradient))
             for W, out in zip(*stretches, strict=True):
-                axpy(W, out, a=self.strength)
+                if W.size:  # a batch may store nothing at all, which BLAS refuses
+                    axpy(W, out, a=self.strength)
 
 
 def begin(

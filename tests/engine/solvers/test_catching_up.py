@@ -293,3 +293,13 @@ def test_batches_that_store_many_columns_are_met_by_all():
     found = [len(np.unique(F.rows.source.X[i : i + 10].indices)) for i in range(0, N_ROWS, 10)]
     assert np.mean(found) == pytest.approx(expected, rel=0.1)
     assert catches_up(F, size=10) and not catches_up(F, size=200)
+
+
+def test_batches_that_store_nothing_are_met():
+    X, _ = table()
+    X.data[X.indptr[20] :] = 0
+    X.eliminate_zeros()
+    F = objective(0.1, X=X)
+    assert catches_up(F)
+    found, _ = solved(F, max_iter=1, batch_size=5, shuffle=False)
+    assert found.n_iter == 1 and np.isfinite(found.theta).all()
