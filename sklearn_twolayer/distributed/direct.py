@@ -43,4 +43,6 @@ async def _of_worker(of_group: Callable, asked: tuple, held: dict, dask_worker: 
         asyncio.to_thread(of_group, *asked, numbers, [dask_worker.data[key] for key in keys])
         for numbers, keys in groups
     ]
-    return await asyncio.gather(*calls)
+    # none goes on while the same rows are asked for by a task
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    return None if any(isinstance(each, BaseException) for each in found) else found

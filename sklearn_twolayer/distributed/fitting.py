@@ -3,6 +3,7 @@
 import numbers
 from dataclasses import replace
 
+import joblib
 import numpy as np
 
 from .. import engine
@@ -25,7 +26,7 @@ class FittingMixin:
 
     def _train(self, X, y, sample_weight, held_out):
         _check_options(self)
-        self._tables = []
+        self._tables, self._held_out = [], _kind_of(held_out)
         self._journal = None if self.checkpoint is None else Journal(self.checkpoint)
         try:
             fitted = super()._train(X, y, sample_weight, held_out)
@@ -37,7 +38,7 @@ class FittingMixin:
                 self._journal.close()
             for table in self._tables:
                 table.release()
-            del self._tables, self._journal
+            del self._tables, self._journal, self._held_out
             vars(self).pop("_state_at_begin", None)
 
     def _parallel(self):
@@ -91,6 +92,7 @@ class FittingMixin:
             "the version": __version__,
             **{name: repr(value) for name, value in parameters.items()},
             **_told_of_rows(table, "rows"),
+            "the validation rows": self._held_out,
             "earlier weights": None if start is None else digest(start.theta),
         }
 
@@ -117,6 +119,7 @@ class FittingMixin:
         if not (train.shape[0] and test.shape[0]):
             return self._too_few(task)
         train.record = test.record = task.X.record
+        task.X.partitions.release()  # both sides are there
         return replace(task, X=train, validation=(test, task.Y, None))
 
     def _keep_importances(self, plan, most):
@@ -125,6 +128,16 @@ class FittingMixin:
         X, Y, weights = table.part(evenly_spaced(n, table.shape[0], None))
         some = replace(plan.task, X=X, Y=Y, weights=weights)
         super()._keep_importances(replace(plan, task=some), most)
+
+
+def _kind_of(held_out):
+    """Where validation rows are, if there are any, and which those in this process are."""
+    if held_out[0] is None:
+        return "none"
+    if is_dask_collection(held_out[0]):
+        return "in Dask"
+    parts = [part for part in held_out if part is not None]
+    return f"in memory, {joblib.hash(parts)}"
 
 
 def _check_options(estimator):

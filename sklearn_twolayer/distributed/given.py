@@ -11,6 +11,7 @@ import dask.array
 import dask.dataframe
 import distributed
 import numpy as np
+from distributed.threadpoolexecutor import thread_state
 
 ESTIMATORS = "TwoLayerClassifier or TwoLayerRegressor"
 """Which take rows that are in memory."""
@@ -30,6 +31,11 @@ def get_client(client: Any = None) -> distributed.Client:
         raise TypeError(f"client must be a distributed.Client or None, got {client!r}")
     if client.status != "running":
         raise ValueError(f"client must be running, got a {client.status} one: make another, {how}")
+    if getattr(thread_state, "proceed", False):
+        raise ValueError(
+            "fit within a task of a cluster would wait for workers that wait for it: call it where "
+            "the client is, or within distributed.worker_client()"
+        )
     if client.asynchronous:
         raise ValueError("client must be synchronous, got one with asynchronous=True")
     return client

@@ -68,8 +68,11 @@ class Holders:
         has_idle = any(not self.held[worker] and self._is_running(worker) for worker in self.held)
         if not has_idle or sum(self.sizes) < LEAST_BYTES:
             return []
+        wanted, n_holders = self.runs(), sum(map(bool, self.held.values()))
+        if len(set(wanted)) <= n_holders:
+            return []  # as many would hold nothing, and what moves now would move again
         held = {number: worker for worker, numbers in self.held.items() for number in numbers}
-        return [(k, worker) for k, worker in enumerate(self.runs()) if worker != held[k]]
+        return [(k, worker) for k, worker in enumerate(wanted) if worker != held[k]]
 
     def n_turns(self) -> int:
         """In how many turns the partitions come into memory; 1 where it holds them all."""

@@ -98,7 +98,9 @@ class Journal:
         """The text that stands next, this one if there is none yet."""
         known = self._next()
         if known is not None:
-            return known[0].tobytes().decode()
+            with contextlib.suppress(UnicodeDecodeError):
+                return known[0].tobytes().decode()
+            return "{}"  # sums: that fit had nothing to say here
         self._write(np.frombuffer(text.encode(), np.uint8))
         return text
 

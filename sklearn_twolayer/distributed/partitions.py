@@ -66,6 +66,9 @@ class Partitions:
                 with self.client.as_current():
                     wait([of_new])
                 of_old.release()
+        except GONE as error:
+            new.release()
+            raise lost(error) from error
         except BaseException:
             new.release()
             raise

@@ -88,7 +88,7 @@ class DaskRows:
         def evaluate() -> list:
             return self.prepared.reduce(_sums, _added, kernel, theta)
 
-        return self.record("rows", theta, evaluate)
+        return self.record(f"rows {_name(kernel)}", theta, evaluate)
 
     def batches(
         self, size: int, shuffle: bool, random_state: np.random.RandomState
@@ -184,6 +184,11 @@ def _prepared(partition: Partition, form: RowFormat) -> ScaledPartition | None:
     with np.errstate(all="ignore"):
         rows = form.rows(partition.X, partition.Y, partition.weights)
     return ScaledPartition(rows.lighter())
+
+
+def _name(kernel: Kernel) -> str:
+    """That of the function, also where some of its arguments are given."""
+    return getattr(getattr(kernel, "func", kernel), "__name__", "")
 
 
 def _sums(partition: ScaledPartition | None, kernel: Kernel, theta: np.ndarray) -> list | None:

@@ -212,3 +212,17 @@ def test_a_closed_client(cluster, client):
     # another one takes over
     DaskTwoLayerClassifier(3, client=client, **SMALL).fit(*rows)
     assert not keys(client)
+
+
+def test_a_fit_within_a_task_would_wait_for_itself(client):
+    from dask.distributed import get_client
+
+    def fit_there():
+        X = da.ones((20, 2), chunks=(10, 2))
+        DaskTwoLayerRegressor(2, client=get_client(), **SMALL).fit(X, X[:, 0])
+
+    future = client.submit(fit_there, pure=False)
+    with pytest.raises(ValueError, match="fit within a task of a cluster would wait"):
+        future.result(timeout=30)
+    future.release()
+    assert not keys(client)

@@ -94,6 +94,8 @@ def test_validation_rows_are_part_of_a_fit(client, tmp_path, monkeypatch):
     others = {"X_val": rows[0][:90], "y_val": rows[1][:90] + 1.0}
     with pytest.raises(ValueError, match="differs in the validation rows themselves: go on"):
         estimator(client, path, **options).fit(*rows, **others)
+    with pytest.raises(ValueError, match="differs in the validation rows: go on"):
+        estimator(client, path, **options).fit(*rows)
     found = estimator(client, path, **options).fit(*rows, **held_out)
     assert_array_equal(learnt(found), learnt(whole))
     assert found.validation_scores_ == whole.validation_scores_

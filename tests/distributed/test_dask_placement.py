@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("distributed")
 
+from sklearn_twolayer.distributed.holders import Holders
 from sklearn_twolayer.distributed.placement import runs
 
 
@@ -45,3 +46,20 @@ def test_cards_dealt_out_become_runs():
     found = runs([1.0] * 20, holders, {"a": 1, "b": 1})
     assert found == ["b"] * 10 + ["a"] * 10
     assert np.sum(np.array(found) == holders) == 10
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_workers"), [([1, 1], 4), ([1, 1, 1], 4), ([10, 1, 1], 3), ([1] * 9, 2), ([5], 3)]
+)
+def test_partitions_that_have_moved_stay(sizes, n_workers):
+    """Where some worker holds nothing, whatever is moved."""
+    worker = {"nthreads": 1, "memory_limit": None}
+    workers = {f"w{k}": worker for k in range(n_workers)}
+    held = {name: [] for name in workers} | {"w0": list(range(len(sizes)))}
+    sizes = [1_000_000 * size for size in sizes]
+    moved = dict(Holders(workers, held, sizes).moves())
+    assert bool(moved) == (len(sizes) > 1)
+    after = {name: [] for name in workers}
+    for number in held["w0"]:
+        after[moved.get(number, "w0")].append(number)
+    assert Holders(workers, after, sizes).moves() == []
