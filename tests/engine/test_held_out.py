@@ -457,3 +457,13 @@ def test_copies_count_in_residuals_as_weights_do():
 def test_labels_have_no_residuals():
     plans, trainings = planned(*labels(60), [EXACT, GIVEN])
     assert weigh(plans, trainings, 5, RandomState(0), one_after_the_other).residuals is None
+
+
+@pytest.mark.parametrize("n_rows", [300, 5000, 150_000, 2**20 + 5])
+def test_a_trial_on_one_part_never_meets_the_rows_that_judge_it(n_rows):
+    random_state = RandomState(0)
+    (rows,) = module._held_out(n_rows, 1, random_state)
+    others = module._others(rows, n_rows, random_state)
+    assert len(rows) == min(-(-n_rows // module.HELD_OUT), module.MOST_HELD_OUT)
+    assert len(others) == min(n_rows - len(rows), module.MOST_KEPT)
+    assert len(np.union1d(rows, others)) == len(rows) + len(others)

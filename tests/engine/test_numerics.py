@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+from numpy.random import RandomState
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, logsumexp
 
 from sklearn_twolayer.engine.numerics import (
     OF_ZERO,
+    SHUFFLED,
+    draw_rows,
     exponent,
     largest,
     semidefinite_root,
@@ -126,3 +129,19 @@ def test_a_root_of_a_definite_matrix_is_that_of_cholesky(rng):
 
 def test_a_root_of_no_matrix_is_none():
     assert semidefinite_root(np.empty((0, 3, 3))).shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize("n_rows", [50, SHUFFLED + 1, 10**10])
+def test_drawn_rows_are_different_ones_of_all(n_rows):
+    drawn = draw_rows(n_rows, 5000, RandomState(0))
+    assert len(drawn) == len(set(drawn.tolist())) == min(5000, n_rows)
+    assert drawn.min() >= 0 and drawn.max() < n_rows
+    # in random order, from anywhere
+    assert (np.diff(drawn) < 0).any()
+    if n_rows > 5000:
+        assert_allclose(drawn.mean() / n_rows, 0.5, atol=4 / (12 * 5000) ** 0.5)
+
+
+@pytest.mark.parametrize("n", [SHUFFLED // 2 + 1, SHUFFLED + 1])
+def test_many_of_many_rows_are_drawn(n):
+    assert len(np.unique(draw_rows(SHUFFLED + 2, n, RandomState(0)))) == n

@@ -303,3 +303,10 @@ def test_what_keeps_to_signs_is_of_mini_batches(given, asked, expected):
     assert {kind.settings.solver for kind in found} == {"adam"}
     assert {kind.settings.activation for kind in found} == {"tanh"}
     assert {kind.begin for kind in found} == {"signal"}
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "size"), [(1000, 64), (100_000, 256), (128_001, 257), (4_000_000, 8000)]
+)
+def test_an_epoch_of_rows_elsewhere_has_a_bounded_number_of_batches(n_rows, size):
+    assert usual_batch_size(n_rows, is_elsewhere=True) == size

@@ -3,7 +3,7 @@
 ``ArrayRows`` keeps them in this process; whatever else is `Rows` serves a fit just as well.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -165,15 +165,8 @@ class ArrayRows:
 
     def reduce(self, kernel: Kernel, theta: Array) -> list:
         """``kernel(theta, X, Y, w)`` summed over blocks of rows; it returns a tuple of sums."""
-        totals: list = []
-        for X, Y, w in self.blocks():
-            part = kernel(theta, X, Y, 1.0 if w is None else w)
-            if not totals:
-                totals = [np.array(p) for p in part]
-            else:
-                for total, p in zip(totals, part, strict=True):
-                    total += p
-        return totals
+        blocks = self.blocks()
+        return _summed(kernel(theta, X, Y, 1.0 if w is None else w) for X, Y, w in blocks)
 
     def batches(
         self, size: int, shuffle: bool, random_state: np.random.RandomState
@@ -184,20 +177,21 @@ class ArrayRows:
             yield (slice(start, stop) if order is None else order[start:stop]), stop - start
 
     def reduce_batch(self, kernel: Kernel, theta: Array, batch: Index, scale: float) -> list:
-        totals: list = []
+        if self.size_of(batch) <= self.block_size:
+            return self._reduce_part(kernel, theta, batch, scale)
         # a large batch goes through the processor's cache in parts
         parts = split(batch, self.n_rows, self.block_size)
-        for part, _ in parts:
-            X, Y, w = self.take(part)
-            sums = kernel(theta, X, Y, scale if w is None else w * scale)
-            if totals:
-                totals = [total + of_part for total, of_part in zip(totals, sums, strict=True)]
-            else:
-                totals = list(sums) if len(parts) == 1 else [np.array(of_part) for of_part in sums]
-        return totals
+        return _summed(self._reduce_part(kernel, theta, part, scale) for part, _ in parts)
+
+    def _reduce_part(self, kernel: Kernel, theta: Array, part: Index, scale: float) -> list:
+        X, Y, w = self.take(part)
+        return list(kernel(theta, X, Y, scale if w is None else w * scale))
 
     def size_of(self, batch: Index) -> int:
-        return sum(size for _, size in split(batch, self.n_rows, self.block_size))
+        if isinstance(batch, slice):
+            start, stop, _ = batch.indices(self.n_rows)
+            return max(stop - start, 0)
+        return len(batch)
 
     def blocks(self) -> Iterator[tuple[Inputs, Array, Array | None]]:
         """All rows in order."""
@@ -214,6 +208,18 @@ class ArrayRows:
         weights = np.ones(self.n_rows) if self.weights is None else self.weights.astype(np.float64)
         Y = self.Y.astype(np.float64) if self.Y.dtype.kind == "f" else self.Y
         return Y, weights * self.copies
+
+
+def _summed(parts: Iterable[Sequence]) -> list:
+    """Sums of tuples of sums, each of which is good until the next."""
+    totals: list = []
+    for part in parts:
+        if not totals:
+            totals = [np.array(p) for p in part]
+        else:
+            for total, p in zip(totals, part, strict=True):
+                total += p
+    return totals
 
 
 def all_here(rows: Rows) -> ArrayRows:
